@@ -1,0 +1,1 @@
+//! Recordings of real programs' memory life: format, importers, recorder.

@@ -1,0 +1,2 @@
+//! Floor 5 of Freehold: address spaces: VMAs and the operations on them.
+#![no_std]
