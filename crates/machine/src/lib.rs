@@ -1,2 +1,44 @@
-//! Floor 0 of Freehold: addresses and units, the machine trait, the context, shared words, leveled locks, epochs.
+//! Floor 0 of Freehold: what every other floor stands on.
+//!
+//! * [`Pfn`], [`VirtAddr`], [`Vpn`] and their ranges: one type per unit.
+//! * [`Machine`]: the only boundary to hardware. A simulator, this process or bare metal implement it.
+//! * [`Cx`]: who is running (CPU, task) and which locks it may still take. Not `Send`.
+//! * [`Word`] and [`Field`]: memory shared between CPUs. A `Word` is touched through the context, so that
+//!   a simulator may switch CPUs at each access; a `Field` is covered by a lock or needs no order.
+//! * [`lock`]: spin and sleeping locks whose level is part of their type: a wrong order does not compile.
+//! * [`epoch`]: lockless readers, and waiting for those that could have seen something.
+//! * [`park`]: exact wait queues, keyed by address.
 #![no_std]
+
+pub mod addr;
+pub mod boot;
+pub mod cells;
+pub mod core;
+pub mod counters;
+pub mod cx;
+pub mod entry;
+pub mod epoch;
+pub mod errors;
+pub mod ids;
+pub mod lock;
+pub mod mask;
+pub mod park;
+pub mod traits;
+pub mod word;
+pub mod x86_64;
+
+pub use crate::addr::{
+    Frames, HUGE_ORDER, HUGE_SIZE, MAX_ORDER, Order, PAGE_SHIFT, PAGE_SIZE, Pfn, VirtAddr, VirtRange, Vpn,
+    VpnRange,
+};
+pub use crate::boot::Boot;
+pub use crate::cells::{Cells, Field, FieldValue};
+pub use crate::core::Core;
+pub use crate::counters::Counter;
+pub use crate::cx::{Cx, level};
+pub use crate::entry::{Access, Entry, EntryFormat, Level, Perms};
+pub use crate::errors::{IoError, Shortage};
+pub use crate::ids::{Asid, CpuId, FileKey, KernelFrame, NodeId, TaskId, UserFrame};
+pub use crate::mask::{CpuSet, SharedCpuSet};
+pub use crate::traits::{Backing, FlushScope, Machine, MemoryRange, PageOp};
+pub use crate::word::{Memory, Word};

@@ -1,0 +1,99 @@
+//! Event counters, one block a CPU. Names are Linux's (`/proc/vmstat`) where Linux has them.
+
+use crate::Field;
+
+macro_rules! counters {
+    ($($(#[$meta:meta])* $variant:ident = $name:literal),* $(,)?) => {
+        /// An event that is counted.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Counter { $($(#[$meta])* $variant),* }
+
+        /// Every counter, in order of declaration.
+        pub const COUNTERS: &[Counter] = &[$(Counter::$variant),*];
+
+        impl Counter {
+            /// The name under which it is reported.
+            pub const fn name(self) -> &'static str {
+                match self { $(Counter::$variant => $name),* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Page faults that were resolved or refused.
+    PgFault = "pgfault",
+    /// Faults that had to wait for a file to be read.
+    PgMajFault = "pgmajfault",
+    /// Frames handed out by the allocator.
+    PgAlloc = "pgalloc",
+    /// Frames given back to the allocator.
+    PgFree = "pgfree",
+    /// Frames taken from or given to a zone by whole batches of a per-CPU list.
+    PcpRefill = "pcp_refill",
+    /// Batches drained from per-CPU lists.
+    PcpDrain = "pcp_drain",
+    /// Blocks stolen from another migratetype.
+    PgAllocFallback = "mm_page_alloc_extfrag",
+    /// First faults on anonymous memory that got a new frame.
+    FaultAnon = "fault_anon",
+    /// Read faults on anonymous memory that got the zero page.
+    FaultZero = "fault_zero_page",
+    /// Read faults on file pages.
+    FaultFileRead = "fault_file_read",
+    /// Write faults on private file pages (copied at once).
+    FaultFileCow = "fault_file_cow",
+    /// Write faults on shared file pages.
+    FaultFileShared = "fault_file_shared",
+    /// Write faults on write-protected anonymous pages.
+    FaultWriteProtect = "fault_wp",
+    /// Faults that found the entry already good.
+    FaultSpurious = "fault_spurious",
+    /// Faults that started over because something changed under them.
+    FaultRetry = "fault_retry",
+    /// Faults answered with SIGSEGV.
+    FaultSegv = "fault_segv",
+    /// Faults answered with SIGBUS.
+    FaultBus = "fault_bus",
+    /// Pages mapped around a faulting file page.
+    FaultAround = "fault_around",
+    /// Anonymous (or zero, or private file) pages copied on write.
+    CowCopied = "cow_copied",
+    /// Pages found exclusive, or made so, and written in place.
+    CowReused = "cow_reused",
+    /// Entries shared by fork.
+    ForkShared = "fork_shared",
+    /// Pages read from files.
+    PgPgIn = "pgpgin",
+    /// Pages written to files.
+    PgPgOut = "pgpgout",
+    /// Flush rounds: one request to some CPUs to drop translations, waited for once.
+    TlbFlushRounds = "nr_tlb_remote_flush",
+    /// CPUs asked by interrupt to flush.
+    TlbIpis = "nr_tlb_remote_flush_received",
+    /// Flushes of this CPU's own translations that needed no other CPU.
+    TlbLocal = "nr_tlb_local_flush_all",
+    /// Grace periods waited for.
+    GracePeriods = "grace_periods",
+    /// Revocation batches settled.
+    Batches = "revoke_batches",
+    /// Page tables allocated.
+    TableAlloc = "page_table_alloc",
+    /// Page tables freed.
+    TableFree = "page_table_free",
+    /// Cached file pages dropped by reclaim.
+    PgSteal = "pgsteal_file",
+    /// Processes killed for want of memory.
+    OomKill = "oom_kill",
+    /// Allocations that failed.
+    AllocFail = "alloc_fail",
+}
+
+crate::cells! {
+    /// One CPU's counts.
+    #[repr(align(64))]
+    pub struct Block {
+        /// (own CPU) Indexed by [`Counter`].
+        pub counts: [Field<u64>; COUNTERS.len()],
+    }
+}

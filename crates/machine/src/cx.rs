@@ -1,0 +1,177 @@
+//! The context: who runs, and what may still be locked.
+
+use crate::{Core, Counter, CpuId, Machine, Memory, NodeId, TaskId, Word};
+use core::marker::PhantomData;
+use core::sync::atomic::Ordering;
+
+/// Levels of locks. A lock may be taken only while every lock held has a lower level; the context carries the highest
+/// level held as a type parameter, so a wrong order does not compile. `docs/locking.md` tells what each protects.
+pub mod level {
+    /// No lock is held.
+    pub const NONE: u8 = 0;
+    /// A process of floor 8 (sleeps).
+    pub const PROCESS: u8 = 1;
+    /// The layout of an address space: its VMA tree (sleeps). Linux: `mmap_lock`.
+    pub const LAYOUT: u8 = 2;
+    /// One page's lock bit: contents are being read, written back or truncated (sleeps). Linux: `folio_lock`.
+    pub const PAGE: u8 = 3;
+    /// The attachments of one object: who maps it (sleeps). Linux: `i_mmap_rwsem`, `anon_vma`.
+    pub const RMAP: u8 = 4;
+    /// The highest level at which a task may sleep.
+    pub const SLEEP_MAX: u8 = RMAP;
+    /// Inside an epoch: a lockless reader. No sleep from here on.
+    pub const EPOCH: u8 = 5;
+    /// A page table of level 4 (root).
+    pub const TABLE4: u8 = 6;
+    /// A page table of level 3.
+    pub const TABLE3: u8 = 7;
+    /// A page table of level 2.
+    pub const TABLE2: u8 = 8;
+    /// A page table of level 1 (leaf).
+    pub const TABLE1: u8 = 9;
+    /// The index of one file's cached pages. Linux: `xa_lock`.
+    pub const CACHE: u8 = 10;
+    /// Registries: lists of spaces, of files, of free numbers.
+    pub const REGISTRY: u8 = 11;
+    /// The highest level at which interrupts are on and another CPU may be waited for (flush rounds).
+    pub const FLUSH_MAX: u8 = REGISTRY;
+    /// A slab's list of free objects.
+    pub const SLAB: u8 = 12;
+    /// A CPU's lists of free frames.
+    pub const PCP: u8 = 13;
+    /// A zone's free lists (interrupts off).
+    pub const ZONE: u8 = 14;
+    /// A bucket of the parking lot.
+    pub const PARK: u8 = 15;
+}
+
+/// Who is running: the machine, the CPU, the task, and (as `L`) the highest lock level held.
+///
+/// Every operation takes `&mut Cx`; the level in its signature says what its callers may hold. A caller with fewer
+/// locks passes `cx.at()`. Not `Send`: it belongs to the CPU it runs on.
+#[repr(C)]
+pub struct Cx<'m, M: Machine, const L: u8 = { level::NONE }> {
+    machine: &'m M,
+    core: Core<'m>,
+    cpu: CpuId,
+    task: TaskId,
+    interrupt: bool,
+    not_send: PhantomData<*mut ()>,
+}
+
+impl<'m, M: Machine> Cx<'m, M> {
+    /// The context of a task that runs on `cpu` and holds nothing.
+    pub fn new(machine: &'m M, core: Core<'m>, cpu: CpuId, task: TaskId) -> Self {
+        Cx { machine, core, cpu, task, interrupt: false, not_send: PhantomData }
+    }
+
+    /// The context of an interrupt handler on `cpu`, above whatever `task` was doing: it never sleeps and takes
+    /// per-CPU lists only by trying.
+    pub fn interrupt(machine: &'m M, core: Core<'m>, cpu: CpuId, task: TaskId) -> Self {
+        Cx { machine, core, cpu, task, interrupt: true, not_send: PhantomData }
+    }
+}
+
+impl<'m, M: Machine, const L: u8> Cx<'m, M, L> {
+    /// The same context where as much as level `N` may be held.
+    #[inline]
+    pub fn at<const N: u8>(&mut self) -> &mut Cx<'m, M, N> {
+        const { assert!(L <= N, "lock order: a context never forgets a lock it holds") };
+        // SAFETY: `Cx` is repr(C) and `L` occurs in no field: both types have one layout. The reference is reborrowed
+        // from `self`, which stays unusable while it lives.
+        unsafe { &mut *core::ptr::from_mut(self).cast::<Cx<'m, M, N>>() }
+    }
+
+    /// The machine.
+    #[inline]
+    pub fn machine(&self) -> &'m M {
+        self.machine
+    }
+
+    /// What all CPUs share on this floor.
+    #[inline]
+    pub fn core(&self) -> Core<'m> {
+        self.core
+    }
+
+    /// The CPU this runs on.
+    #[inline]
+    pub fn cpu(&self) -> CpuId {
+        self.cpu
+    }
+
+    /// The node of this CPU.
+    pub fn node(&self) -> NodeId {
+        self.machine.node_of(self.cpu)
+    }
+
+    /// The task this runs for.
+    #[inline]
+    pub fn task(&self) -> TaskId {
+        self.task
+    }
+
+    /// Whether this is an interrupt handler.
+    pub fn in_interrupt(&self) -> bool {
+        self.interrupt
+    }
+
+    /// Counts an event on this CPU.
+    #[inline]
+    pub fn count(&self, counter: Counter) {
+        self.core.count(self.cpu, counter, 1);
+    }
+
+    /// Counts `n` events on this CPU.
+    #[inline]
+    pub fn count_n(&self, counter: Counter, n: u64) {
+        self.core.count(self.cpu, counter, n);
+    }
+
+    /// Sleeps until woken (or earlier).
+    pub(crate) fn sleep(&mut self) {
+        const { assert!(L <= level::SLEEP_MAX, "lock order: no sleep under a spin lock or inside an epoch") };
+        self.cpu = self.machine.park(self.cpu, self.task);
+    }
+}
+
+impl<M: Machine, const L: u8> Memory for Cx<'_, M, L> {
+    type Word = Word;
+
+    #[inline]
+    fn load(&self, word: &Word, order: Ordering) -> u64 {
+        self.machine.load(self.cpu, word, order)
+    }
+    #[inline]
+    fn store(&self, word: &Word, value: u64, order: Ordering) {
+        self.machine.store(self.cpu, word, value, order);
+    }
+    #[inline]
+    fn swap(&self, word: &Word, value: u64, order: Ordering) -> u64 {
+        self.machine.swap(self.cpu, word, value, order)
+    }
+    #[inline]
+    fn compare_exchange(&self, word: &Word, current: u64, new: u64, order: Ordering) -> Result<u64, u64> {
+        self.machine.compare_exchange(self.cpu, word, current, new, order)
+    }
+    #[inline]
+    fn fetch_add(&self, word: &Word, value: u64, order: Ordering) -> u64 {
+        self.machine.fetch_add(self.cpu, word, value, order)
+    }
+    #[inline]
+    fn fetch_or(&self, word: &Word, bits: u64, order: Ordering) -> u64 {
+        self.machine.fetch_or(self.cpu, word, bits, order)
+    }
+    #[inline]
+    fn fetch_and(&self, word: &Word, bits: u64, order: Ordering) -> u64 {
+        self.machine.fetch_and(self.cpu, word, bits, order)
+    }
+    #[inline]
+    fn fence(&self, order: Ordering) {
+        self.machine.fence(self.cpu, order);
+    }
+    #[inline]
+    fn relax(&self, word: &Word) {
+        self.machine.relax(self.cpu, word);
+    }
+}
