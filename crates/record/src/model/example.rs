@@ -19,34 +19,17 @@ pub fn example() -> Recording {
             ..Provenance::default()
         },
         linux: LinuxCounts { minor_faults: Some(3), ..LinuxCounts::default() },
-        files: vec![FileInfo {
-            name: "four-pages".into(),
-            size: 16384,
-            kind: FileKind::Regular,
-        }],
+        files: vec![FileInfo { name: "four-pages".into(), size: 16384, kind: FileKind::Regular }],
         processes: vec![Process { pid: 100, parent: None, name: "four-pages".into() }],
-        tasks: vec![
-            Task { tid: 100, process: ProcessId(0) },
-            Task { tid: 101, process: ProcessId(0) },
-        ],
+        tasks: vec![Task { tid: 100, process: ProcessId(0) }, Task { tid: 101, process: ProcessId(0) }],
         events: events(),
     }
 }
 
 fn events() -> Vec<Event> {
-    let thread = EventKind::Fork {
-        child_process: ProcessId(0),
-        child_task: TaskId(1),
-        memory: ForkMemory::Thread,
-    };
-    let map = Call::Mmap {
-        addr: 0,
-        len: 0x4000,
-        prot: 3,
-        flags: 0x22,
-        file: None,
-        offset: 0,
-    };
+    let thread =
+        EventKind::Fork { child_process: ProcessId(0), child_task: TaskId(1), memory: ForkMemory::Thread };
+    let map = Call::Mmap { addr: 0, len: 0x4000, prot: 3, flags: 0x22, file: None, offset: 0 };
     let unmap = Call::Munmap { addr: MAPPED, len: 0x4000 };
     let touch = EventKind::Touch {
         epoch: 0,

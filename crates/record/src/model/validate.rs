@@ -6,9 +6,7 @@
 
 use thiserror::Error;
 
-use crate::{
-    Event, EventKind, FileId, ForkMemory, Mapping, PageRun, ProcessId, Recording, TaskId,
-};
+use crate::{Event, EventKind, FileId, ForkMemory, Mapping, PageRun, ProcessId, Recording, TaskId};
 
 /// The first address above user space on x86-64 with four-level tables.
 pub const USER_TOP: u64 = 1 << 47;
@@ -66,8 +64,8 @@ pub enum Broken {
     /// A task acts after it ended.
     #[error("{0} acts after its exit")]
     Dead(TaskId),
-    /// A task is forked a second time.
-    #[error("{0} is forked twice")]
+    /// A task, or the process it should start, is forked a second time.
+    #[error("{0} or its process is forked twice")]
     BornTwice(TaskId),
     /// A fork and the tables disagree about who belongs to whom.
     #[error("the fork of {0} contradicts the tables of tasks and processes")]
@@ -123,10 +121,39 @@ enum Life {
     Dead,
 }
 
+/// Who has been born and who still lives.
+struct Lives {
+    tasks: Vec<Life>,
+    processes_born: Vec<bool>,
+}
+
+impl Lives {
+    /// Only the root lives. The tables must have been checked.
+    fn new(recording: &Recording) -> Self {
+        let mut lives = Self {
+            tasks: vec![Life::Unborn; recording.tasks.len()],
+            processes_born: vec![false; recording.processes.len()],
+        };
+        lives.tasks[0] = Life::Alive;
+        lives.processes_born[0] = true;
+        lives
+    }
+
+    fn bear(&mut self, process: ProcessId, task: TaskId, memory: ForkMemory) -> Result<(), Broken> {
+        let life = &mut self.tasks[task.0 as usize];
+        let born = &mut self.processes_born[process.0 as usize];
+        if *life != Life::Unborn || (memory != ForkMemory::Thread && *born) {
+            return Err(Broken::BornTwice(task));
+        }
+        *life = Life::Alive;
+        *born = true;
+        Ok(())
+    }
+}
+
 pub(crate) fn validate(recording: &Recording) -> Result<(), Invalid> {
     check_tables(recording).map_err(Invalid::Tables)?;
-    let mut lives = vec![Life::Unborn; recording.tasks.len()];
-    lives[0] = Life::Alive;
+    let mut lives = Lives::new(recording);
     for (number, event) in recording.events.iter().enumerate() {
         check_event(recording, &mut lives, number, event)
             .map_err(|broken| Invalid::Event { number: number as u64, broken })?;
@@ -162,13 +189,8 @@ fn check_tables(recording: &Recording) -> Result<(), Broken> {
     Ok(())
 }
 
-fn check_event(
-    recording: &Recording,
-    lives: &mut [Life],
-    number: usize,
-    event: &Event,
-) -> Result<(), Broken> {
-    match lives.get(event.task.0 as usize) {
+fn check_event(recording: &Recording, lives: &mut Lives, number: usize, event: &Event) -> Result<(), Broken> {
+    match lives.tasks.get(event.task.0 as usize) {
         None => return Err(Broken::UnknownTask(event.task)),
         Some(Life::Unborn) => return Err(Broken::NotBorn(event.task)),
         Some(Life::Dead) => return Err(Broken::Dead(event.task)),
@@ -183,11 +205,11 @@ fn check_event(
     match &event.kind {
         EventKind::Fork { child_process, child_task, memory } => {
             check_fork(recording, event.task, *child_process, *child_task, *memory)?;
-            bear(lives, *child_task)
+            lives.bear(*child_process, *child_task, *memory)
         }
         EventKind::Exec { mappings, brk_start } => check_exec(recording, mappings, *brk_start),
         EventKind::Exit => {
-            lives[event.task.0 as usize] = Life::Dead;
+            lives.tasks[event.task.0 as usize] = Life::Dead;
             Ok(())
         }
         EventKind::Call { call, .. } => match call.file() {
@@ -198,9 +220,7 @@ fn check_event(
             check_runs(read)?;
             check_runs(written)
         }
-        EventKind::Content { page, .. } => {
-            check_runs(&[PageRun { first_page: *page, count: 1 }])
-        }
+        EventKind::Content { page, .. } => check_runs(&[PageRun { first_page: *page, count: 1 }]),
         EventKind::Fault { .. } => Ok(()),
     }
 }
@@ -229,20 +249,7 @@ fn check_fork(
     Ok(())
 }
 
-fn bear(lives: &mut [Life], task: TaskId) -> Result<(), Broken> {
-    let life = &mut lives[task.0 as usize];
-    if *life != Life::Unborn {
-        return Err(Broken::BornTwice(task));
-    }
-    *life = Life::Alive;
-    Ok(())
-}
-
-fn check_exec(
-    recording: &Recording,
-    mappings: &[Mapping],
-    brk_start: u64,
-) -> Result<(), Broken> {
+fn check_exec(recording: &Recording, mappings: &[Mapping], brk_start: u64) -> Result<(), Broken> {
     if brk_start >= USER_TOP {
         return Err(Broken::BadBrk(brk_start));
     }
@@ -269,11 +276,7 @@ fn check_exec(
 }
 
 fn check_file(recording: &Recording, file: FileId) -> Result<(), Broken> {
-    if (file.0 as usize) < recording.files.len() {
-        Ok(())
-    } else {
-        Err(Broken::UnknownFile(file))
-    }
+    if (file.0 as usize) < recording.files.len() { Ok(()) } else { Err(Broken::UnknownFile(file)) }
 }
 
 fn check_runs(runs: &[PageRun]) -> Result<(), Broken> {
