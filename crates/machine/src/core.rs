@@ -1,8 +1,8 @@
 //! What all CPUs share on this floor: epochs, wait queues, counters.
 
 use crate::counters::{Block, COUNTERS};
-use crate::epoch::Epochs;
-use crate::park::Parking;
+use crate::marks::Epochs;
+use crate::queues::Parking;
 use crate::{Boot, Counter, CpuId, Machine, Shortage};
 
 /// The shared part of this floor; every context carries it. A handle: copying it copies references.

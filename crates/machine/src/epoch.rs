@@ -3,31 +3,12 @@
 //! A reader writes only its CPU's own line. A writer that unlinked something waits until every reader that may have seen
 //! it has left; readers that came later are not waited for, so a stream of readers cannot hold a writer up (LR14, LR15).
 
-use crate::{Boot, Cx, Field, Machine, Memory, Shortage, Word, level};
+pub use crate::marks::Epochs;
+
+use crate::marks::{OUTSIDE, Slot};
+use crate::{Cx, Machine, Memory, level};
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-
-/// A CPU that is in no epoch.
-const OUTSIDE: u64 = 0;
-
-crate::cells! {
-    /// One CPU's mark, on a line of its own.
-    #[repr(align(64))]
-    pub struct Slot {
-        /// `OUTSIDE`, or the global epoch when the outermost reader of this CPU entered.
-        entered: Word,
-        /// (own CPU) How many readers are nested on this CPU.
-        depth: Field<u64>,
-    }
-}
-
-crate::cells! {
-    /// The global epoch, from 1; stored minus 1 so that zeroed memory is a valid start.
-    #[repr(align(64))]
-    pub struct Global {
-        epoch: Word,
-    }
-}
 
 /// Marks a reader as inside. Pairs with [`wait`].
 pub fn enter<A: Memory>(memory: &A, global: &A::Word, slot: &A::Word) {
@@ -64,20 +45,7 @@ pub fn wait<A: Memory>(memory: &A, slot: &A::Word, epoch: u64) {
     }
 }
 
-/// The lockless readers of one machine.
-#[derive(Clone, Copy)]
-pub struct Epochs<'m> {
-    global: &'m Global,
-    slots: &'m [Slot],
-}
-
 impl<'m> Epochs<'m> {
-    /// Marks for every CPU of the machine.
-    pub fn new<M: Machine>(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
-        let global = &boot.array::<Global>(1)?[0];
-        Ok(Epochs { global, slots: boot.array(boot.machine().cpus() as usize)? })
-    }
-
     /// Waits for every reader that may have seen what the caller unlinked before the call (a grace period).
     pub fn wait_for_readers<M: Machine, const L: u8>(&self, cx: &mut Cx<'m, M, L>) {
         const { assert!(L <= level::SLEEP_MAX, "lock order: a reader waited for may wait for a lock held here") };
@@ -86,11 +54,6 @@ impl<'m> Epochs<'m> {
             wait(cx, &slot.entered, epoch);
         }
         cx.count(crate::Counter::GracePeriods);
-    }
-
-    /// Whether no CPU is inside an epoch: for checkers of a quiet machine.
-    pub fn all_outside(&self) -> bool {
-        self.slots.iter().all(|slot| slot.entered.raw().load(Relaxed) == OUTSIDE && slot.depth.get() == 0)
     }
 }
 

@@ -1,0 +1,126 @@
+//! The sleeping reader-writer lock.
+
+use crate::{Cells, Cx, Machine, Memory, Word, level};
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+const WRITER: u64 = 1 << 63;
+const WAITERS: u64 = 1 << 62;
+const READERS: u64 = WAITERS - 1;
+
+/// A sleeping reader-writer lock of level `L`: a writer bit, a waiters bit and a count of readers in one word.
+/// Waiters park on the word's address.
+#[derive(Default)]
+#[repr(transparent)]
+pub struct Sleep<const L: u8>(Word);
+
+// SAFETY: transparent over a `Word`.
+unsafe impl<const L: u8> Cells for Sleep<L> {}
+
+impl<const L: u8> Sleep<L> {
+    /// A free lock.
+    pub const fn new() -> Self {
+        Sleep(Word::new(0))
+    }
+
+    /// Waits until nobody else holds the lock.
+    pub fn write<'a, 'm, M: Machine, const H: u8>(
+        &'a self,
+        cx: &'a mut Cx<'m, M, H>,
+    ) -> SleepHeld<'a, 'm, M, L> {
+        const { assert!(H < L && L <= level::SLEEP_MAX, "lock order: a sleeping lock is taken too late") };
+        self.take(cx, WRITER | READERS, WRITER);
+        SleepHeld { cx: cx.at(), word: &self.0, held: WRITER }
+    }
+
+    /// Waits until no writer holds the lock.
+    pub fn read<'a, 'm, M: Machine, const H: u8>(
+        &'a self,
+        cx: &'a mut Cx<'m, M, H>,
+    ) -> SleepHeld<'a, 'm, M, L> {
+        const { assert!(H < L && L <= level::SLEEP_MAX, "lock order: a sleeping lock is taken too late") };
+        // A reader also stays behind waiters, so that a stream of readers cannot starve a writer.
+        self.take(cx, WRITER | WAITERS, 1);
+        SleepHeld { cx: cx.at(), word: &self.0, held: 1 }
+    }
+
+    /// Adds `grant` to the word once none of `blockers` is set.
+    fn take<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>, blockers: u64, grant: u64) {
+        const { assert!(H <= level::SLEEP_MAX, "lock order: a sleeping lock is taken too late") };
+        loop {
+            // RELAXED: the compare-exchange decides.
+            let seen = cx.load(&self.0, Relaxed);
+            if seen & blockers == 0 {
+                // ORDERING: Acquire pairs with the Release in `SleepHeld::drop`.
+                if cx.compare_exchange(&self.0, seen, seen + grant, Acquire).is_ok() {
+                    return;
+                }
+                continue;
+            }
+            self.wait(cx);
+        }
+    }
+
+    /// Parks until the holder lets go, unless it just did.
+    fn wait<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>) {
+        let parking = cx.core().parking;
+        parking.park_unless(cx, key(&self.0), |cx| {
+            // ORDERING: AcqRel: the waiters bit is set before the holder's last look (its fetch in `drop`), in one
+            // modification order; if the holder was first, this sees the lock free.
+            let seen = cx.fetch_or(&self.0, WAITERS, AcqRel);
+            let free = seen & (WRITER | READERS) == 0;
+            if free && seen & WAITERS == 0 {
+                // Nobody holds it, so nobody would clear the mark set just now. (If it was set before, the holder
+                // who left is between its two steps in `drop`, and clears it.)
+                cx.fetch_and(&self.0, !WAITERS, AcqRel);
+            }
+            free
+        });
+    }
+
+    /// Whether somebody holds it: for checkers of a quiet machine.
+    pub fn is_held(&self) -> bool {
+        self.0.raw().load(Relaxed) & (WRITER | READERS) != 0
+    }
+}
+
+/// The parking key of a word: its address, which no other word has.
+pub fn key(word: &Word) -> u64 {
+    core::ptr::from_ref(word) as u64
+}
+
+/// A held sleeping lock, and the context under it.
+#[must_use = "the lock is released at once"]
+pub struct SleepHeld<'a, 'm, M: Machine, const L: u8> {
+    cx: &'a mut Cx<'m, M, L>,
+    word: &'a Word,
+    held: u64,
+}
+
+impl<'m, M: Machine, const L: u8> Deref for SleepHeld<'_, 'm, M, L> {
+    type Target = Cx<'m, M, L>;
+    fn deref(&self) -> &Cx<'m, M, L> {
+        self.cx
+    }
+}
+
+impl<'m, M: Machine, const L: u8> DerefMut for SleepHeld<'_, 'm, M, L> {
+    fn deref_mut(&mut self) -> &mut Cx<'m, M, L> {
+        self.cx
+    }
+}
+
+impl<M: Machine, const L: u8> Drop for SleepHeld<'_, '_, M, L> {
+    fn drop(&mut self) {
+        // ORDERING: Release pairs with the Acquire in `Sleep::take`.
+        let before = self.cx.fetch_add(self.word, self.held.wrapping_neg(), Release);
+        let after = before - self.held;
+        if after == WAITERS {
+            // The last holder left and somebody waits: clear the mark, wake them, they compete again.
+            if self.cx.compare_exchange(self.word, WAITERS, 0, AcqRel).is_ok() {
+                let parking = self.cx.core().parking;
+                parking.wake_all(self.cx, key(self.word));
+            }
+        }
+    }
+}
