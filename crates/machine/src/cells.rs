@@ -137,18 +137,36 @@ newtype_fields!(
     FileKey(u64)
 );
 
-/// `Option` of a newtype, stored as value + 1 so that zeroed memory reads `None`.
-macro_rules! option_fields {
+/// A number below 2^63, so that its `Option` fits a field: stored as number + 1, and zeroed memory reads `None`.
+pub trait Number: Copy {
+    /// The number.
+    fn to_number(self) -> u64;
+    /// What has this number.
+    fn from_number(number: u64) -> Self;
+}
+
+impl<T: Number> FieldValue for Option<T> {
+    #[inline]
+    fn to_bits(self) -> u64 {
+        self.map_or(0, |value| value.to_number() + 1)
+    }
+    #[inline]
+    fn from_bits(bits: u64) -> Self {
+        bits.checked_sub(1).map(T::from_number)
+    }
+}
+
+macro_rules! numbers {
     ($($t:ident($inner:ty)),*) => {$(
-        impl FieldValue for Option<crate::$t> {
+        impl Number for crate::$t {
             #[inline]
-            fn to_bits(self) -> u64 { self.map_or(0, |v| v.0 as u64 + 1) }
+            fn to_number(self) -> u64 { u64::from(self.0) }
             #[inline]
-            fn from_bits(bits: u64) -> Self { bits.checked_sub(1).map(|b| crate::$t(b as $inner)) }
+            fn from_number(number: u64) -> Self { crate::$t(number as $inner) }
         }
     )*};
 }
-option_fields!(Pfn(u32), TaskId(u32), CpuId(u32));
+numbers!(Pfn(u32), TaskId(u32), CpuId(u32));
 
 /// Declares a structure of [`Word`]s, [`Field`]s and other cells that can live in kernel frames, and proves it.
 ///

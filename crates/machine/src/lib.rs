@@ -39,7 +39,7 @@ pub use crate::addr::{
     VpnRange,
 };
 pub use crate::boot::Boot;
-pub use crate::cells::{Cells, Field, FieldValue};
+pub use crate::cells::{Cells, Field, FieldValue, Number};
 pub use crate::core::Core;
 pub use crate::counters::Counter;
 pub use crate::cx::Cx;
