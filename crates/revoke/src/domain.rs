@@ -1,0 +1,138 @@
+//! The translations of one address space: who may hold some, and telling those that they are void.
+
+use crate::{CpuTlbs, protocol};
+use machine::{
+    Asid, Counter, CpuSet, Cx, Field, FlushScope, KernelFrame, Machine, SharedCpuSet, VpnRange, Word, level,
+};
+
+/// Ranges of more pages are flushed by dropping the whole space (Linux's `tlb_single_page_flush_ceiling`).
+pub const SINGLE_PAGES_MAX: u64 = 33;
+
+machine::cells! {
+    /// The translation side of one address space.
+    pub struct Domain {
+        /// (constant) Its name in TLBs, unique among live spaces.
+        asid: Field<Asid>,
+        /// (constant) Its number among all spaces ever: never reused, so what a CPU remembers of a dead space with
+        /// the same `asid` counts for nothing.
+        life: Field<u64>,
+        /// How many flushes were begun: the generation.
+        begun: Word,
+        /// How many flushes are over.
+        done: Word,
+        /// How many batches changed entries and have not flushed yet (LR10).
+        owing: Word,
+        /// CPUs that translate through the space's tables now, and perhaps some that just stopped (LR17).
+        active: SharedCpuSet,
+    }
+}
+
+impl Domain {
+    /// Names a zeroed domain. Nobody uses it yet.
+    pub fn init<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, tlbs: &CpuTlbs<'_>, asid: Asid) {
+        debug_assert_ne!(asid, Asid::default(), "number 0 names no space");
+        self.asid.set(asid);
+        self.life.set(tlbs.new_life(cx));
+    }
+
+    /// The name in TLBs.
+    pub fn asid(&self) -> Asid {
+        self.asid.get()
+    }
+
+    /// The CPUs that are active in the space now.
+    pub fn active<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> CpuSet {
+        self.active.snapshot(cx)
+    }
+
+    /// Makes this CPU, which translates through no space, translate through this one.
+    pub fn activate<'m, M: Machine>(
+        &self,
+        cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
+        tlbs: &CpuTlbs<'_>,
+        root: KernelFrame,
+    ) {
+        let cpu = cx.cpu();
+        // `done == begun` is never asked here: what was claimed before joining is what counts.
+        let seen = tlbs.seen(cpu, self.life.get());
+        self.active.insert(cx, cpu);
+        let generation = protocol::join(cx, &self.begun);
+        let stale = seen != Some(generation);
+        tlbs.remember(cpu, self.life.get(), generation);
+        cx.machine().load_space(cpu, Some((root, self.asid())), stale);
+    }
+
+    /// Makes this CPU translate through no space. What it holds of this one stays, unreachable.
+    pub fn deactivate<'m, M: Machine>(&self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, tlbs: &CpuTlbs<'_>) {
+        // Before this CPU leaves the set: once it has left, the tables may be freed without asking it.
+        cx.machine().load_space(cx.cpu(), None, false);
+        self.leave(cx, tlbs);
+    }
+
+    /// Moves this CPU from this space to another: one change of the root instead of two.
+    pub fn switch<'m, M: Machine>(
+        &self,
+        cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
+        tlbs: &CpuTlbs<'_>,
+        (to, root): (&Domain, KernelFrame),
+    ) {
+        if self.life.get() != to.life.get() {
+            to.activate(cx, tlbs, root);
+            self.leave(cx, tlbs);
+        }
+    }
+
+    fn leave<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, tlbs: &CpuTlbs<'_>) {
+        let cpu = cx.cpu();
+        if let Some(generation) = protocol::confirm(cx, &self.begun, &self.done) {
+            tlbs.remember(cpu, self.life.get(), generation);
+        }
+        self.active.remove(cx, cpu);
+    }
+
+    /// Drops the translations of `pages` (and cached upper levels with `Upper::Too`) on every CPU that may use them.
+    pub(crate) fn flush<'m, M: Machine>(
+        &self,
+        cx: &mut Cx<'m, M, { level::TABLE1 }>,
+        pages: VpnRange,
+        upper: Upper,
+    ) {
+        protocol::begin(cx, &self.begun);
+        let targets = self.active.snapshot(cx);
+        if !targets.is_empty() {
+            let pages = (pages.pages() <= SINGLE_PAGES_MAX).then_some(pages);
+            let scope = FlushScope { asid: self.asid(), pages, tables: upper == Upper::Too };
+            let remote = targets.len() - u32::from(targets.contains(cx.cpu()));
+            if remote == 0 {
+                cx.count(Counter::TlbLocal);
+            } else {
+                cx.count(Counter::TlbFlushRounds);
+                cx.count_n(Counter::TlbIpis, u64::from(remote));
+            }
+            cx.machine().flush(cx.cpu(), &targets, &scope);
+        }
+        protocol::finish(cx, &self.done);
+    }
+
+    pub(crate) fn owe<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        protocol::owe(cx, &self.owing);
+    }
+
+    pub(crate) fn paid<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        protocol::paid(cx, &self.owing);
+    }
+
+    /// How many batches changed entries of this space and have not flushed.
+    pub fn owed<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u64 {
+        protocol::owed(cx, &self.owing)
+    }
+}
+
+/// Whether cached upper levels are flushed with the leaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upper {
+    /// Only translations of pages.
+    Kept,
+    /// Everything that leads to the pages: tables were unlinked (L-13).
+    Too,
+}
