@@ -1,0 +1,582 @@
+//! The page descriptor: what is known of one frame, in 32 bytes.
+//!
+//! A block of frames (free, in a per-CPU list, or handed out as a folio) is described by its first descriptor, its head,
+//! which alone bears [`Meta::is_head`]. The other descriptors of the block, its tails, are never written: their node and
+//! zone are right, the rest of them is whatever it was. So freeing a 2 MiB folio writes one descriptor, not 512.
+
+use crate::counts::{self, AtCap, Counts, Exclusive, Freed, Pinned};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use machine::cells::cast_words;
+use machine::{Cx, Field, FieldValue, Machine, Memory, NodeId, Order, Pfn, Word};
+
+/// What a block is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[repr(u8)]
+pub enum State {
+    /// No memory is there, or its section was not used yet.
+    Absent = 0,
+    /// In a free list of its zone.
+    Free,
+    /// In a list of free frames of a CPU, or on its way there.
+    PerCpu,
+    /// Taken before the allocator started, for good.
+    Reserved,
+    /// Handed out; its owner has not said yet what for.
+    Fresh,
+    /// Objects of a slab, or its directory.
+    Slab,
+    /// A page table.
+    Table,
+    /// Any other kernel use.
+    Kernel,
+    /// An anonymous page.
+    Anon,
+    /// A page of a file.
+    File,
+    /// The page of zeros.
+    Zero,
+    /// Present, but withdrawn from use (HR6).
+    Offline,
+}
+
+impl State {
+    const ALL: [State; 12] = [
+        State::Absent,
+        State::Free,
+        State::PerCpu,
+        State::Reserved,
+        State::Fresh,
+        State::Slab,
+        State::Table,
+        State::Kernel,
+        State::Anon,
+        State::File,
+        State::Zero,
+        State::Offline,
+    ];
+
+    /// Whether somebody the allocator handed the block to has it.
+    pub const fn is_handed_out(self) -> bool {
+        !matches!(self, State::Absent | State::Free | State::PerCpu | State::Reserved | State::Offline)
+    }
+
+    /// Whether its bytes belong to user space or a file, so that the kernel does not look at them.
+    pub const fn is_user(self) -> bool {
+        matches!(self, State::Fresh | State::Anon | State::File | State::Zero)
+    }
+}
+
+/// Flag bits of a folio.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Flags(pub u16);
+
+impl Flags {
+    /// The page lock.
+    pub const LOCKED: Flags = Flags(1 << 0);
+    /// Somebody waits for `LOCKED` or `WRITEBACK` to go.
+    pub const WAITERS: Flags = Flags(1 << 1);
+    /// Its bytes are those of its file.
+    pub const UPTODATE: Flags = Flags(1 << 2);
+    /// Its bytes are newer than those stored.
+    pub const DIRTY: Flags = Flags(1 << 3);
+    /// Its bytes are being stored.
+    pub const WRITEBACK: Flags = Flags(1 << 4);
+    /// Reading or storing its bytes failed.
+    pub const ERROR: Flags = Flags(1 << 5);
+    /// Used lately.
+    pub const REFERENCED: Flags = Flags(1 << 6);
+    /// Used often.
+    pub const ACTIVE: Flags = Flags(1 << 7);
+    /// The kernel's own translation of it is gone (XPFO). Stays with the frame while it is free (XR7, XR16).
+    pub const UNMAPPED: Flags = Flags(1 << 8);
+    /// Locked in memory by a program.
+    pub const MLOCKED: Flags = Flags(1 << 9);
+
+    /// Both sets.
+    pub const fn and(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Whether one of `other` is in it.
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// What a request asked about moving: the kinds of free lists, and of pageblocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[repr(u8)]
+pub enum MigrateType {
+    /// Cannot be moved or dropped.
+    Unmovable = 0,
+    /// Can be moved.
+    Movable,
+    /// Can be dropped on demand.
+    Reclaimable,
+    /// Kept for requests that cannot wait.
+    HighAtomic,
+    /// On its way offline, or being emptied for a large block: nothing is handed out from it (HR11).
+    Isolate,
+}
+
+/// How many [`MigrateType`]s there are.
+pub const MIGRATE_TYPES: usize = 5;
+
+impl MigrateType {
+    /// All of them, in order.
+    pub const ALL: [MigrateType; MIGRATE_TYPES] = [
+        MigrateType::Unmovable,
+        MigrateType::Movable,
+        MigrateType::Reclaimable,
+        MigrateType::HighAtomic,
+        MigrateType::Isolate,
+    ];
+
+    pub(crate) const fn from_bits(bits: u64) -> MigrateType {
+        let bits = bits as usize;
+        Self::ALL[if bits < MIGRATE_TYPES { bits } else { 0 }]
+    }
+}
+
+/// Parts of a node's memory that differ in what may be put there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[repr(u8)]
+pub enum ZoneKind {
+    /// Below 4 GiB.
+    Dma32 = 0,
+    /// The rest of what anybody may use.
+    Normal,
+    /// Only for what can be moved.
+    Movable,
+}
+
+/// How many [`ZoneKind`]s there are.
+pub const ZONE_KINDS: usize = 3;
+
+impl ZoneKind {
+    /// All of them, lowest first.
+    pub const ALL: [ZoneKind; ZONE_KINDS] = [ZoneKind::Dma32, ZoneKind::Normal, ZoneKind::Movable];
+
+    pub(crate) const fn from_bits(bits: u64) -> ZoneKind {
+        match bits {
+            0 => ZoneKind::Dma32,
+            1 => ZoneKind::Normal,
+            _ => ZoneKind::Movable,
+        }
+    }
+}
+
+const FLAGS: u64 = 0xffff;
+const STATE: (u32, u64) = (16, 0xf);
+const ORDER: (u32, u64) = (20, 0xf);
+const HEAD: u64 = 1 << 24;
+const LIST: (u32, u64) = (25, 0x7);
+const ZONE: (u32, u64) = (28, 0x3);
+const NODE: (u32, u64) = (30, 0xff);
+const GENERATION: (u32, u64) = (38, 0xffff);
+
+/// The second word of a descriptor, at one moment.
+///
+/// ```text
+///  53..38     37..30 29..28 27..25 24   23..20 19..16 15..0
+///  generation node   zone   list   head order  state  flags
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Meta(pub u64);
+
+impl Meta {
+    const fn part(self, (shift, mask): (u32, u64)) -> u64 {
+        self.0 >> shift & mask
+    }
+
+    const fn with(self, (shift, mask): (u32, u64), value: u64) -> Meta {
+        Meta(self.0 & !(mask << shift) | (value & mask) << shift)
+    }
+
+    /// The flags.
+    pub const fn flags(self) -> Flags {
+        Flags((self.0 & FLAGS) as u16)
+    }
+
+    /// What the block is used for.
+    pub fn state(self) -> State {
+        State::ALL.get(self.part(STATE) as usize).copied().unwrap_or(State::Absent)
+    }
+
+    /// Order of the block.
+    pub const fn order(self) -> Order {
+        Order(self.part(ORDER) as u8)
+    }
+
+    /// Whether the frame is the first of a block.
+    pub const fn is_head(self) -> bool {
+        self.0 & HEAD != 0
+    }
+
+    /// Which of the free lists of its order a free block is in.
+    pub const fn list(self) -> MigrateType {
+        MigrateType::from_bits(self.part(LIST))
+    }
+
+    /// The frame's zone.
+    pub const fn zone(self) -> ZoneKind {
+        ZoneKind::from_bits(self.part(ZONE))
+    }
+
+    /// The frame's node.
+    pub const fn node(self) -> NodeId {
+        NodeId(self.part(NODE) as u8)
+    }
+
+    /// Grows each time the block is freed: a reader without a lock can tell one life of a frame from the next.
+    pub const fn generation(self) -> u16 {
+        self.part(GENERATION) as u16
+    }
+
+    /// A tail of a block in that zone, never used yet.
+    pub(crate) const fn unused(zone: ZoneKind, node: NodeId) -> Meta {
+        Meta(0).with(ZONE, zone as u64).with(NODE, node.0 as u64)
+    }
+
+    pub(crate) const fn with_state(self, state: State) -> Meta {
+        self.with(STATE, state as u64)
+    }
+
+    pub(crate) const fn as_head(self, order: Order) -> Meta {
+        Meta(self.with(ORDER, order.0 as u64).0 | HEAD)
+    }
+
+    pub(crate) const fn as_tail(self) -> Meta {
+        Meta(self.0 & !HEAD)
+    }
+
+    pub(crate) const fn with_list(self, list: MigrateType) -> Meta {
+        self.with(LIST, list as u64)
+    }
+
+    /// Without the flags that describe what a frame holds rather than the frame.
+    pub(crate) const fn without_contents(self) -> Meta {
+        Meta(self.0 & !(FLAGS & !(Flags::UNMAPPED.0 as u64)))
+    }
+
+    pub(crate) const fn next_generation(self) -> Meta {
+        self.with(GENERATION, self.part(GENERATION) + 1)
+    }
+}
+
+impl FieldValue for Meta {
+    fn to_bits(self) -> u64 {
+        self.0
+    }
+    fn from_bits(bits: u64) -> Self {
+        Meta(bits)
+    }
+}
+
+/// Two frames a block is linked to. [`Links::NONE`] in a half means nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Links {
+    pub(crate) previous: Option<Pfn>,
+    pub(crate) next: Option<Pfn>,
+}
+
+impl Links {
+    const NONE: u32 = u32::MAX;
+}
+
+impl FieldValue for Links {
+    fn to_bits(self) -> u64 {
+        let half = |link: Option<Pfn>| u64::from(link.map_or(Links::NONE, |pfn| pfn.0));
+        half(self.previous) << 32 | half(self.next)
+    }
+    fn from_bits(bits: u64) -> Self {
+        let half = |bits: u32| (bits != Links::NONE).then_some(Pfn(bits));
+        Links { previous: half((bits >> 32) as u32), next: half(bits as u32) }
+    }
+}
+
+/// How many bits of the third word name the owner.
+pub const OWNER_BITS: u32 = 28;
+/// How many bits of the third word are an index.
+pub const INDEX_BITS: u32 = 36;
+
+machine::cells! {
+    /// What is known of one frame.
+    pub struct Descriptor {
+        /// See [`crate::counts`].
+        counts: Word,
+        /// See [`Meta`].
+        meta: Word,
+        /// Whose it is (28 bits, high) and where in it (36 bits, low). Meaning: the state's.
+        owner: Word,
+        /// Free blocks: the list's neighbours. Folios: the owner's to use.
+        links: Word,
+    }
+}
+
+const _: () = assert!(size_of::<Descriptor>() == 32, "a descriptor costs 32 bytes a frame");
+
+impl Descriptor {
+    /// The counts now.
+    pub fn counts<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Counts {
+        counts::read(cx, &self.counts)
+    }
+
+    /// The references now.
+    pub fn refs<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u64 {
+        self.counts(cx).refs()
+    }
+
+    /// The number of mappings now.
+    pub fn maps<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u64 {
+        self.counts(cx).maps()
+    }
+
+    /// The pins now.
+    pub fn pins<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u64 {
+        self.counts(cx).pins()
+    }
+
+    /// Whether the exclusive bit is set now.
+    pub fn is_exclusive<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        self.counts(cx).is_exclusive()
+    }
+
+    /// See [`counts::try_get`].
+    #[must_use]
+    pub fn try_get<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        counts::try_get(cx, &self.counts)
+    }
+
+    /// See [`counts::get`].
+    pub fn get<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Result<(), AtCap> {
+        counts::get(cx, &self.counts)
+    }
+
+    /// See [`counts::put`]; most callers want [`crate::Frames::put`], which also frees.
+    pub fn put<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Freed {
+        counts::put(cx, &self.counts)
+    }
+
+    /// See [`counts::freeze`].
+    #[must_use]
+    pub fn freeze<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        counts::freeze(cx, &self.counts)
+    }
+
+    /// Undoes [`Descriptor::freeze`]: one reference again. The mappings, pins and exclusive bit are as they were.
+    pub fn unfreeze<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        // ORDERING: Release pairs with the Acquire in `counts::try_get`.
+        let before = Counts(cx.fetch_add(&self.counts, 1, Release));
+        debug_assert!(before.refs() == 0, "a folio that was not frozen");
+    }
+
+    /// See [`counts::add_map`].
+    pub fn add_map<M: Machine, const L: u8>(
+        &self,
+        cx: &Cx<'_, M, L>,
+        exclusive: Exclusive,
+    ) -> Result<(), AtCap> {
+        counts::add_map(cx, &self.counts, exclusive)
+    }
+
+    /// See [`counts::remove_map`].
+    pub fn remove_map<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Counts {
+        counts::remove_map(cx, &self.counts)
+    }
+
+    /// See [`counts::pin`].
+    pub fn pin<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Result<(), AtCap> {
+        counts::pin(cx, &self.counts)
+    }
+
+    /// See [`counts::try_pin`].
+    #[must_use]
+    pub fn try_pin<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        counts::try_pin(cx, &self.counts)
+    }
+
+    /// See [`counts::unpin`]; most callers want [`crate::Frames::unpin`], which also frees.
+    pub fn unpin<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Freed {
+        counts::unpin(cx, &self.counts)
+    }
+
+    /// See [`counts::share`].
+    pub fn share<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Result<(), Pinned> {
+        counts::share(cx, &self.counts)
+    }
+
+    /// See [`counts::make_exclusive`].
+    pub fn make_exclusive<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        counts::make_exclusive(cx, &self.counts);
+    }
+
+    // ---- the second word ----
+
+    /// The second word now.
+    pub fn meta<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Meta {
+        // ORDERING: Acquire pairs with the Release in `set_state` and the AcqRel of the flags.
+        Meta(cx.load(&self.meta, Acquire))
+    }
+
+    /// What the block is used for. Only a head's answer means something.
+    pub fn state<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> State {
+        self.meta(cx).state()
+    }
+
+    /// Says what the block is used for. Only its owner does.
+    pub fn set_state<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, state: State) {
+        // RELAXED: the compare-exchange decides.
+        let mut seen = cx.load(&self.meta, Relaxed);
+        debug_assert!(Meta(seen).is_head(), "a tail has no state of its own");
+        // ORDERING: AcqRel: who sees the state sees what its owner did before, owner and index among it.
+        while let Err(now) = cx.compare_exchange(&self.meta, seen, Meta(seen).with_state(state).0, AcqRel) {
+            seen = now;
+        }
+    }
+
+    /// Order of the block. Only a head's answer means something.
+    pub fn order<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Order {
+        self.meta(cx).order()
+    }
+
+    /// The frame's zone.
+    pub fn zone<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> ZoneKind {
+        self.meta(cx).zone()
+    }
+
+    /// The frame's node.
+    pub fn node<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> NodeId {
+        self.meta(cx).node()
+    }
+
+    /// All flags now.
+    pub fn flags<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Flags {
+        self.meta(cx).flags()
+    }
+
+    /// Whether one of the flags is set.
+    pub fn test<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, flags: Flags) -> bool {
+        self.flags(cx).has(flags)
+    }
+
+    /// Sets flags.
+    pub fn set<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, flags: Flags) {
+        // ORDERING: AcqRel: a flag orders what it tells of (bytes that are up to date, say) before itself.
+        cx.fetch_or(&self.meta, u64::from(flags.0), AcqRel);
+    }
+
+    /// Clears flags.
+    pub fn clear<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, flags: Flags) {
+        // ORDERING: AcqRel, as in `set`.
+        cx.fetch_and(&self.meta, !u64::from(flags.0), AcqRel);
+    }
+
+    /// Sets flags; answers whether one of them was set before.
+    pub fn test_and_set<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, flags: Flags) -> bool {
+        // ORDERING: AcqRel, as in `set`.
+        Meta(cx.fetch_or(&self.meta, u64::from(flags.0), AcqRel)).flags().has(flags)
+    }
+
+    /// Clears flags; answers whether one of them was set before.
+    pub fn test_and_clear<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, flags: Flags) -> bool {
+        // ORDERING: AcqRel, as in `set`.
+        Meta(cx.fetch_and(&self.meta, !u64::from(flags.0), AcqRel)).flags().has(flags)
+    }
+
+    /// Takes the page lock if it is free.
+    #[must_use]
+    pub fn try_lock<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        !self.test_and_set(cx, Flags::LOCKED)
+    }
+
+    /// Gives the page lock back, and takes the mark of waiters away; answers whether it was there. The caller then
+    /// wakes all who wait at [`Descriptor::wait_key`]; who still has something to wait for marks it again.
+    #[must_use = "waiters are woken by the caller"]
+    pub fn unlock<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        let gone = Flags::LOCKED.and(Flags::WAITERS);
+        // ORDERING: AcqRel: pairs with `try_lock`; what was done under the lock is seen by the next holder.
+        let before = Meta(cx.fetch_and(&self.meta, !u64::from(gone.0), AcqRel)).flags();
+        debug_assert!(before.has(Flags::LOCKED), "the page was not locked");
+        before.has(Flags::WAITERS)
+    }
+
+    /// Where to park for this page: its own queue, never one shared with other pages.
+    pub fn wait_key(&self) -> u64 {
+        machine::lock::key(&self.meta)
+    }
+
+    // ---- owner, index, links ----
+
+    /// Whose it is: 28 bits, the state says of what.
+    pub fn owner<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u32 {
+        self.owner_and_index(cx).0
+    }
+
+    /// Where in its owner it is: 36 bits.
+    pub fn index<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u64 {
+        self.owner_and_index(cx).1
+    }
+
+    /// Owner and index, read in one step.
+    pub fn owner_and_index<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> (u32, u64) {
+        // ORDERING: Acquire pairs with the Release in `set_owner`.
+        let bits = cx.load(&self.owner, Acquire);
+        ((bits >> INDEX_BITS) as u32, bits & ((1 << INDEX_BITS) - 1))
+    }
+
+    /// Writes owner and index in one step.
+    pub fn set_owner<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, owner: u32, index: u64) {
+        debug_assert!(owner >> OWNER_BITS == 0 && index >> INDEX_BITS == 0, "owner or index is too large");
+        // ORDERING: Release pairs with the Acquire in `owner_and_index`.
+        cx.store(&self.owner, u64::from(owner) << INDEX_BITS | index, Release);
+    }
+
+    /// The third word, for owners that want all 64 bits of it.
+    pub fn owner_word(&self) -> &Word {
+        &self.owner
+    }
+
+    /// The fourth word: the owner's to use while the folio is handed out.
+    pub fn link_word(&self) -> &Word {
+        &self.links
+    }
+
+    // ---- views for the allocator, and for checkers of a quiet machine ----
+
+    /// The counts, on a quiet machine.
+    pub fn quiet_counts(&self) -> Counts {
+        Counts(self.counts.raw().load(Relaxed))
+    }
+
+    /// The second word, on a quiet machine.
+    pub fn quiet_meta(&self) -> Meta {
+        Meta(self.meta.raw().load(Relaxed))
+    }
+
+    /// Owner and index, on a quiet machine.
+    pub fn quiet_owner(&self) -> (u32, u64) {
+        let bits = self.owner.raw().load(Relaxed);
+        ((bits >> INDEX_BITS) as u32, bits & ((1 << INDEX_BITS) - 1))
+    }
+
+    pub(crate) fn counts_word(&self) -> &Word {
+        &self.counts
+    }
+
+    /// The second word of a block the allocator has: covered by the zone's or the list's lock, or by being on its way.
+    /// Looking at a neighbour that is handed out is allowed too: only under the zone lock does a block become free.
+    pub(crate) fn meta_field(&self) -> &Field<Meta> {
+        &cast_words::<Field<Meta>>(core::slice::from_ref(&self.meta))[0]
+    }
+
+    /// The links of a block the allocator has (same locks).
+    pub(crate) fn links_field(&self) -> &Field<Links> {
+        &cast_words::<Field<Links>>(core::slice::from_ref(&self.links))[0]
+    }
+
+    /// The third word of a block the allocator has (same locks).
+    pub(crate) fn owner_field(&self) -> &Field<u64> {
+        &cast_words::<Field<u64>>(core::slice::from_ref(&self.owner))[0]
+    }
+}
