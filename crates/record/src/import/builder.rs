@@ -76,6 +76,17 @@ impl Builder {
         self.living.get(&tid).map(|living| living.process)
     }
 
+    /// The Linux pid of the process a living task belongs to.
+    pub(crate) fn pid_of(&self, tid: u32) -> Option<u32> {
+        let process = self.process_of(tid)?;
+        Some(self.recording.processes[process.0 as usize].pid)
+    }
+
+    /// The number of a file that was mapped before.
+    pub(crate) fn known_file(&self, key: &FileKey) -> Option<FileId> {
+        self.files.get(key).copied()
+    }
+
     /// A task of the process `pid` that is known only by another tid: when a thread that is not
     /// the first calls exec, Linux gives it the first one's tid.
     pub(crate) fn rename_for_exec(&mut self, pid: u32) {

@@ -10,11 +10,15 @@
 
 mod builder;
 mod error;
+mod lackey;
+mod numbers;
 pub mod perf;
 pub mod strace;
 
 pub(crate) use builder::{Builder, FileKey};
 pub use error::ImportError;
+pub(crate) use lackey::{Follower, Logs};
+pub(crate) use numbers::decode_call;
 
 /// How a foreign record is read.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,10 +6,10 @@ use linux_perf_data::linux_perf_event_reader::{ForkOrExitRecord, Mmap2FileId, Mm
 
 use super::layout::Point;
 use super::space::FreshSpace;
-use crate::import::{Builder, FileKey, ImportError, Options};
+use crate::import::{Builder, FileKey, ImportError, Options, decode_call};
 use crate::{
-    Access, Backing, Call, EventKind, FileId, ForkMemory, Mapping, MappingKind, Origin, Prot, Recording,
-    Sharing, USER_TOP,
+    Access, Backing, EventKind, FileId, ForkMemory, Mapping, MappingKind, Origin, Prot, Recording, Sharing,
+    USER_TOP,
 };
 
 /// Who did something, and when.
@@ -283,24 +283,4 @@ fn mapped_file(builder: &mut Builder, call: &PendingCall, ret: i64) -> Option<Fi
         _ => FileKey { path: "unknown".to_owned(), inode: 0 },
     };
     Some(builder.file(key, extent))
-}
-
-fn decode_call(number: u64, args: &[u64; 6], file: Option<FileId>) -> Option<Call> {
-    let [addr, len, third, fourth, fifth, sixth] = *args;
-    Some(match number {
-        MMAP => Call::Mmap { addr, len, prot: third, flags: fourth, file, offset: sixth },
-        10 => Call::Mprotect { addr, len, prot: third },
-        11 => Call::Munmap { addr, len },
-        BRK => Call::Brk { addr },
-        25 => Call::Mremap { addr, old_len: len, new_len: third, flags: fourth, new_addr: fifth },
-        26 => Call::Msync { addr, len, flags: third },
-        27 => Call::Mincore { addr, len },
-        28 => Call::Madvise { addr, len, advice: third },
-        149 => Call::Mlock { addr, len },
-        150 => Call::Munlock { addr, len },
-        151 => Call::Mlockall { flags: addr },
-        152 => Call::Munlockall,
-        325 => Call::Mlock2 { addr, len, flags: third },
-        _ => return None,
-    })
 }

@@ -1,0 +1,63 @@
+//! How every verb ends: 0 good, 1 a rule was broken or a difference was found, 2 bad input.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What a verb comes to when nothing stood in its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// All is well.
+    Good,
+    /// A program was run for the user, and this is what it returned.
+    Program(u8),
+}
+
+/// Why a verb could not do its work; the text is one line.
+#[derive(Debug)]
+pub(crate) struct Error(String);
+
+impl Error {
+    /// An error about a file the user named.
+    pub(crate) fn of_file(path: &Path, why: &impl Display) -> Self {
+        Self(format!("{}: {why}", path.display()))
+    }
+
+    /// Any other error.
+    pub(crate) fn new(why: &impl Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self(format!("standard output: {error}"))
+    }
+}
+
+/// The exit status of a verb, its error printed as one line.
+pub(crate) fn finish(result: Result<Verdict, Error>) -> ExitCode {
+    match result {
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::Program(status)) => ExitCode::from(status),
+        Err(Error(text)) => {
+            complain(&text);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The exit status of a wrong command line. Asking for help is not wrong.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    // A reader that closed its end of the pipe has seen enough.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// Prints one line to standard error, whatever the text holds.
+fn complain(text: &str) {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(io::stderr(), "freehold: {line}");
+}

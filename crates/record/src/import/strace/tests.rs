@@ -1,0 +1,89 @@
+use super::*;
+use crate::{EventKind, ProcessId, TaskId};
+
+const TEXT: &str = r#"100 1700000000.000100 execve("/usr/bin/demo", ["demo", "a, b)"], 0x7ffd /* 3 vars */) = 0 <0.000200>
+100 1700000000.000400 brk(NULL)         = 0x555555560000 <0.000005>
+100 1700000000.000500 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000 <0.000007>
+100 1700000000.000600 mmap(NULL, 5000, PROT_READ, MAP_PRIVATE, 3</usr/lib/lib,a (1).so>, 0) = 0x7f0000010000 <0.000007>
+100 1700000000.000700 clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD, child_tidptr=0x7f01) = 101 <0.000100>
+101 1700000000.000750 munmap(0x7f0000000000, 8192 <unfinished ...>
+100 1700000000.000900 clone3({flags=CLONE_VM|CLONE_FS|CLONE_THREAD, child_tid=0x1, exit_signal=0} => {parent_tid=[102]}, 88) = 102 <0.000010>
+101 1700000000.000950 <... munmap resumed>) = 0 <0.000200>
+102 1700000000.001000 mprotect(0x1, 1, PROT_NONE) = -1 EINVAL (Invalid argument) <0.000003>
+102 1700000000.001050 prlimit64(0, RLIMIT_STACK, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}, NULL) = 0 <0.000003>
+101 1700000000.001100 --- SIGTERM {si_signo=SIGTERM} ---
+101 1700000000.001200 +++ killed by SIGTERM +++
+102 1700000000.001300 exit(0) = ?
+102 1700000000.001310 +++ exited with 0 +++
+100 1700000000.001400 exit_group(0) = ?
+100 1700000000.001500 +++ exited with 0 +++
+"#;
+
+fn imported() -> Recording {
+    import(TEXT.as_bytes(), Options::default()).unwrap()
+}
+
+#[test]
+fn processes_threads_and_names() {
+    let recording = imported();
+    let pids: Vec<_> = recording.processes.iter().map(|p| (p.pid, p.parent)).collect();
+    assert_eq!(pids, [(100, None), (101, Some(ProcessId(0)))]);
+    let tids: Vec<_> = recording.tasks.iter().map(|task| (task.tid, task.process.0)).collect();
+    assert_eq!(tids, [(100, 0), (101, 1), (102, 0)]);
+    assert_eq!(recording.processes[1].name, "demo");
+    assert_eq!((recording.files[0].name.as_str(), recording.files[0].size), ("lib,a (1).so", 5000));
+    let exits = recording.events.iter().filter(|event| event.kind == EventKind::Exit);
+    assert_eq!(exits.map(|event| event.task).collect::<Vec<_>>(), [1, 2, 0].map(TaskId));
+}
+
+#[test]
+fn calls_keep_their_arguments_and_results() {
+    let recording = imported();
+    let calls: Vec<_> = recording
+        .events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::Call { call, ret } => Some((*call, *ret)),
+            _ => None,
+        })
+        .collect();
+    let file = Some(FileId(0));
+    let anonymous = Call::Mmap { addr: 0, len: 8192, prot: 3, flags: 0x22, file: None, offset: 0 };
+    let expected = [
+        (Call::Brk { addr: 0 }, 0x5555_5556_0000),
+        (anonymous, 0x7f00_0000_0000),
+        (Call::Mmap { addr: 0, len: 5000, prot: 1, flags: 2, file, offset: 0 }, 0x7f00_0001_0000),
+        (Call::Munmap { addr: 0x7f00_0000_0000, len: 8192 }, 0),
+        (Call::Mprotect { addr: 1, len: 1, prot: 0 }, -22),
+        (Call::Setrlimit { resource: 3, soft: 8 << 20, hard: u64::MAX }, 0),
+    ];
+    assert_eq!(calls, expected);
+}
+
+#[test]
+fn interrupted_calls_are_joined() {
+    let recording = imported();
+    let munmap = recording
+        .events
+        .iter()
+        .find(|event| matches!(event.kind, EventKind::Call { call: Call::Munmap { .. }, .. }))
+        .unwrap();
+    assert_eq!(munmap.end_ns - munmap.time_ns, 200_000);
+}
+
+#[test]
+fn a_line_that_makes_no_sense_is_named() {
+    for (text, line) in [
+        ("hello", 1),
+        ("100 1.5 execve(\"/a\", [], 0x1) = 0\n\n100 1.6 munmap(0x1", 3),
+        ("100 1.5 execve(\"/a\", [], 0x1) = 0\n100 1.6 munmap(zero, 1) = 0", 2),
+        ("100 1.5 <... munmap resumed>) = 0", 1),
+        ("99999999999 1.5 munmap(0, 1) = 0", 1),
+    ] {
+        match import(text.as_bytes(), Options::default()) {
+            Err(ImportError::Line { line: found, .. }) => assert_eq!(found, line, "{text}"),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    assert!(matches!(import(b"", Options::default()), Err(ImportError::NoExec)));
+}
