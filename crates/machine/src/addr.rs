@@ -167,5 +167,6 @@ impl VpnRange {
     }
 }
 
-/// A page-aligned, non-wrapping range of user addresses: what a hostile `(address, length)` becomes once parsed.
+/// A page-aligned, non-wrapping range of user addresses: what a hostile `(address, length)` becomes once
+/// parsed.
 pub type VirtRange = VpnRange;

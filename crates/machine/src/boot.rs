@@ -1,4 +1,5 @@
-//! Memory for structures whose number is known at start: taken off the front of the first boot range, never given back.
+//! Memory for structures whose number is known at start: taken off the front of the first boot range, never
+//! given back.
 
 use crate::cells::cast_words;
 use crate::{Cells, CpuId, Frames, KernelFrame, Machine, NodeId, Order, PAGE_SIZE, Pfn, Shortage};

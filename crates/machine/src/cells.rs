@@ -1,15 +1,15 @@
 //! Plain memory seen as typed shared structures.
 //!
-//! The manager's metadata lives in kernel frames: zeroed words. A type made only of [`Word`]s and [`Field`]s can be
-//! laid over such words, because every bit pattern of them is a valid value and every access is atomic. The
-//! [`crate::cells!`] macro declares such a type and proves the claim field by field.
+//! The manager's metadata lives in kernel frames: zeroed words. A type made only of [`Word`]s and [`Field`]s
+//! can be laid over such words, because every bit pattern of them is a valid value and every access is
+//! atomic. The [`crate::cells!`] macro declares such a type and proves the claim field by field.
 
 use crate::Word;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// A type every bit pattern of which is valid, all of whose memory is accessed atomically, and whose alignment is at
-/// most 64.
+/// A type every bit pattern of which is valid, all of whose memory is accessed atomically, and whose
+/// alignment is at most 64.
 ///
 /// # Safety
 /// Implementors are `repr(C)`, made of `Cells` only, and have no `Drop`.
@@ -137,7 +137,8 @@ newtype_fields!(
     FileKey(u64)
 );
 
-/// A number below 2^63, so that its `Option` fits a field: stored as number + 1, and zeroed memory reads `None`.
+/// A number below 2^63, so that its `Option` fits a field: stored as number + 1, and zeroed memory reads
+/// `None`.
 pub trait Number: Copy {
     /// The number.
     fn to_number(self) -> u64;
@@ -168,7 +169,8 @@ macro_rules! numbers {
 }
 numbers!(Pfn(u32), TaskId(u32), CpuId(u32));
 
-/// Declares a structure of [`Word`]s, [`Field`]s and other cells that can live in kernel frames, and proves it.
+/// Declares a structure of [`Word`]s, [`Field`]s and other cells that can live in kernel frames, and proves
+/// it.
 ///
 /// ```
 /// machine::cells! {
@@ -183,7 +185,11 @@ numbers!(Pfn(u32), TaskId(u32), CpuId(u32));
 /// ```
 #[macro_export]
 macro_rules! cells {
-    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$fmeta:meta])* $fvis:vis $field:ident : $ty:ty),* $(,)? }) => {
+    (
+        $(#[$meta:meta])* $vis:vis struct $name:ident {
+            $($(#[$fmeta:meta])* $fvis:vis $field:ident : $ty:ty),* $(,)?
+        }
+    ) => {
         $(#[$meta])*
         #[repr(C)]
         $vis struct $name { $($(#[$fmeta])* $fvis $field: $ty),* }
@@ -205,7 +211,7 @@ pub fn cast_words<T: Cells>(words: &[Word]) -> &[T] {
     let align = align_of::<T>();
     assert!(align <= 64 && (words.as_ptr() as usize).is_multiple_of(align));
     let n = size_of_val(words) / size_of::<T>();
-    // SAFETY: 1. aligned (asserted) and within the words; 2. every bit pattern is a valid `T` and all of `T` is
-    // accessed atomically (`Cells`), as is `Word`, so both views may coexist.
+    // SAFETY: 1. aligned (asserted) and within the words; 2. every bit pattern is a valid `T` and all of `T`
+    // is accessed atomically (`Cells`), as is `Word`, so both views may coexist.
     unsafe { core::slice::from_raw_parts(words.as_ptr().cast::<T>(), n) }
 }

@@ -6,8 +6,8 @@ use core::sync::atomic::Ordering;
 
 /// Who is running: the machine, the CPU, the task, and (as `L`) the highest lock level held.
 ///
-/// Every operation takes `&mut Cx`; the level in its signature says what its callers may hold. A caller with fewer
-/// locks passes `cx.at()`. Not `Send`: it belongs to the CPU it runs on.
+/// Every operation takes `&mut Cx`; the level in its signature says what its callers may hold. A caller with
+/// fewer locks passes `cx.at()`. Not `Send`: it belongs to the CPU it runs on.
 #[repr(C)]
 pub struct Cx<'m, M: Machine, const L: u8 = { level::NONE }> {
     machine: &'m M,
@@ -24,8 +24,8 @@ impl<'m, M: Machine> Cx<'m, M> {
         Cx { machine, core, cpu, task, interrupt: false, not_send: PhantomData }
     }
 
-    /// The context of an interrupt handler on `cpu`, above whatever `task` was doing: it never sleeps and takes
-    /// per-CPU lists only by trying.
+    /// The context of an interrupt handler on `cpu`, above whatever `task` was doing: it never sleeps and
+    /// takes per-CPU lists only by trying.
     pub fn interrupt(machine: &'m M, core: Core<'m>, cpu: CpuId, task: TaskId) -> Self {
         Cx { machine, core, cpu, task, interrupt: true, not_send: PhantomData }
     }
@@ -36,8 +36,8 @@ impl<'m, M: Machine, const L: u8> Cx<'m, M, L> {
     #[inline]
     pub fn at<const N: u8>(&mut self) -> &mut Cx<'m, M, N> {
         const { assert!(L <= N, "lock order: a context never forgets a lock it holds") };
-        // SAFETY: `Cx` is repr(C) and `L` occurs in no field: both types have one layout. The reference is reborrowed
-        // from `self`, which stays unusable while it lives.
+        // SAFETY: `Cx` is repr(C) and `L` occurs in no field: both types have one layout. The reference is
+        // reborrowed from `self`, which stays unusable while it lives.
         unsafe { &mut *core::ptr::from_mut(self).cast::<Cx<'m, M, N>>() }
     }
 

@@ -77,8 +77,8 @@ pub enum Kind {
     Empty,
     /// The table of the next level.
     Table(KernelFrame),
-    /// A mapped frame (of 4 KiB at level 1, the first of 2 MiB at level 2). Hardware uses it unless the permissions
-    /// are [`Perms::NONE`].
+    /// A mapped frame (of 4 KiB at level 1, the first of 2 MiB at level 2). Hardware uses it unless the
+    /// permissions are [`Perms::NONE`].
     Leaf(Pfn),
     /// Software's own: hardware faults on it (swap and migration entries).
     Absent(u64),

@@ -1,7 +1,8 @@
 //! Lockless readers, and waiting for those that could have seen something.
 //!
-//! A reader writes only its CPU's own line. A writer that unlinked something waits until every reader that may have seen
-//! it has left; readers that came later are not waited for, so a stream of readers cannot hold a writer up (LR14, LR15).
+//! A reader writes only its CPU's own line. A writer that unlinked something waits until every reader that
+//! may have seen it has left; readers that came later are not waited for, so a stream of readers cannot hold
+//! a writer up (LR14, LR15).
 
 pub use crate::marks::Epochs;
 
@@ -15,8 +16,8 @@ pub fn enter<A: Memory>(memory: &A, global: &A::Word, slot: &A::Word) {
     // RELAXED: an old epoch only makes writers wait for a reader they need not wait for.
     let epoch = memory.load(global, Relaxed) + 1;
     memory.store(slot, epoch, Relaxed);
-    // ORDERING: SeqCst pairs with the SeqCst fence in `wait` (a Dekker pair): either the writer sees the mark, or this
-    // reader sees what the writer did before it waited.
+    // ORDERING: SeqCst pairs with the SeqCst fence in `wait` (a Dekker pair): either the writer sees the
+    // mark, or this reader sees what the writer did before it waited.
     memory.fence(SeqCst);
 }
 
@@ -48,7 +49,7 @@ pub fn wait<A: Memory>(memory: &A, slot: &A::Word, epoch: u64) {
 impl<'m> Epochs<'m> {
     /// Waits for every reader that may have seen what the caller unlinked before the call (a grace period).
     pub fn wait_for_readers<M: Machine, const L: u8>(&self, cx: &mut Cx<'m, M, L>) {
-        const { assert!(L <= level::SLEEP_MAX, "lock order: a reader waited for may wait for a lock held here") };
+        const { assert!(L <= level::SLEEP_MAX, "lock order: a reader may wait for a lock held here") };
         let epoch = start(cx, &self.global.epoch);
         for slot in self.slots {
             wait(cx, &slot.entered, epoch);
@@ -58,7 +59,8 @@ impl<'m> Epochs<'m> {
 }
 
 impl<'m, M: Machine, const L: u8> Cx<'m, M, L> {
-    /// Enters an epoch: what other CPUs unlink from now on stays readable until the guard is dropped. No sleep inside.
+    /// Enters an epoch: what other CPUs unlink from now on stays readable until the guard is dropped. No
+    /// sleep inside.
     pub fn enter_epoch(&mut self) -> Guard<'_, 'm, M> {
         let Epochs { global, slots } = self.core().epochs;
         let slot = &slots[self.cpu().0 as usize];

@@ -1,5 +1,6 @@
-//! Levels of locks. A lock may be taken only while every lock held has a lower level; the context carries the highest
-//! level held as a type parameter, so a wrong order does not compile. `docs/locking.md` tells what each protects.
+//! Levels of locks. A lock may be taken only while every lock held has a lower level; the context carries the
+//! highest level held as a type parameter, so a wrong order does not compile. `docs/locking.md` tells what
+//! each protects.
 
 /// No lock is held.
 pub const NONE: u8 = 0;

@@ -1,8 +1,8 @@
 //! Exact wait queues, keyed by address: sleeping locks, page locks and everything else that waits.
 //!
-//! Linux keeps 256 hashed queues for all pages, so that waking one page walks the waiters of others (thread 002; 3,700
-//! waiters, 0.8 s). Here a bucket holds one queue a key: waking a key touches that key's waiters only. A queue needs no
-//! memory of its own: the task that waits first heads it.
+//! Linux keeps 256 hashed queues for all pages, so that waking one page walks the waiters of others (thread
+//! 002; 3,700 waiters, 0.8 s). Here a bucket holds one queue a key: waking a key touches that key's waiters
+//! only. A queue needs no memory of its own: the task that waits first heads it.
 
 pub use crate::queues::Parking;
 
@@ -13,9 +13,11 @@ const AWAKE: u64 = 0;
 const WAITING: u64 = 1;
 
 impl<'m> Parking<'m> {
-    /// Sleeps until [`Parking::wake_all`] or [`Parking::wake_one`] names `key`, unless `skip` says there is no need.
+    /// Sleeps until [`Parking::wake_all`] or [`Parking::wake_one`] names `key`, unless `skip` says there is
+    /// no need.
     ///
-    /// `skip` runs with the queue locked: whoever makes its answer true and then wakes `key` is not missed (WR20).
+    /// `skip` runs with the queue locked: whoever makes its answer true and then wakes `key` is not missed
+    /// (WR20).
     pub fn park_unless<M: Machine, const L: u8>(
         &self,
         cx: &mut Cx<'m, M, L>,
@@ -57,7 +59,8 @@ impl<'m> Parking<'m> {
         while woken < most {
             let held = bucket.lock.lock(cx);
             let Some(task) = self.dequeue(bucket, key) else { break };
-            // ORDERING: Release pairs with the Acquire in `park_unless`; the waiter may be gone right after it.
+            // ORDERING: Release pairs with the Acquire in `park_unless`; the waiter may be gone right after
+            // it.
             held.store(&self.waiters[task.0 as usize].state, AWAKE, Release);
             drop(held);
             cx.machine().unpark(cx.cpu(), task);

@@ -14,8 +14,8 @@ crate::cells! {
 impl SharedCpuSet {
     /// Puts a CPU in. A full fence follows: what other CPUs published before is seen by what comes next.
     pub fn insert<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, cpu: CpuId) {
-        // ORDERING: SeqCst pairs with the fence before `snapshot` in a flush (L-16): either the flusher sees this CPU,
-        // or this CPU sees the entries and generation the flusher wrote.
+        // ORDERING: SeqCst pairs with the fence before `snapshot` in a flush (L-16): either the flusher sees
+        // this CPU, or this CPU sees the entries and generation the flusher wrote.
         cx.fetch_or(&self.words[cpu.0 as usize / 64], 1 << (cpu.0 % 64), Ordering::SeqCst);
     }
 

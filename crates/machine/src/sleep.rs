@@ -8,8 +8,8 @@ const WRITER: u64 = 1 << 63;
 const WAITERS: u64 = 1 << 62;
 const READERS: u64 = WAITERS - 1;
 
-/// A sleeping reader-writer lock of level `L`: a writer bit, a waiters bit and a count of readers in one word.
-/// Waiters park on the word's address.
+/// A sleeping reader-writer lock of level `L`: a writer bit, a waiters bit and a count of readers in one
+/// word. Waiters park on the word's address.
 #[derive(Default)]
 #[repr(transparent)]
 pub struct Sleep<const L: u8>(Word);
@@ -65,13 +65,13 @@ impl<const L: u8> Sleep<L> {
     fn wait<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>) {
         let parking = cx.core().parking;
         parking.park_unless(cx, key(&self.0), |cx| {
-            // ORDERING: AcqRel: the waiters bit is set before the holder's last look (its fetch in `drop`), in one
-            // modification order; if the holder was first, this sees the lock free.
+            // ORDERING: AcqRel: the waiters bit is set before the holder's last look (its fetch in `drop`),
+            // in one modification order; if the holder was first, this sees the lock free.
             let seen = cx.fetch_or(&self.0, WAITERS, AcqRel);
             let free = seen & (WRITER | READERS) == 0;
             if free && seen & WAITERS == 0 {
-                // Nobody holds it, so nobody would clear the mark set just now. (If it was set before, the holder
-                // who left is between its two steps in `drop`, and clears it.)
+                // Nobody holds it, so nobody would clear the mark set just now. (If it was set before, the
+                // holder who left is between its two steps in `drop`, and clears it.)
                 cx.fetch_and(&self.0, !WAITERS, AcqRel);
             }
             free

@@ -32,8 +32,8 @@ impl<const L: u8> Spin<L> {
         Held { cx: cx.at(), word: &self.0, irq }
     }
 
-    /// Takes two locks of one level, lower address first (the order that makes pairs safe against each other).
-    /// The same lock twice is taken once.
+    /// Takes two locks of one level, lower address first (the order that makes pairs safe against each
+    /// other). The same lock twice is taken once.
     pub fn lock_two<'a, 'm, M: Machine, const H: u8>(
         &'a self,
         other: &'a Self,

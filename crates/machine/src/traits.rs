@@ -51,8 +51,8 @@ pub enum PageOp {
         /// How many, as an order.
         order: Order,
     },
-    /// The bytes of `2^order` frames are of no more use to anybody: their owner freed them. A machine that checks
-    /// poisons them; hardware ignores it.
+    /// The bytes of `2^order` frames are of no more use to anybody: their owner freed them. A machine that
+    /// checks poisons them; hardware ignores it.
     Discard {
         /// First frame.
         frame: Pfn,
@@ -72,7 +72,8 @@ pub trait Backing {
 /// What Freehold needs of a machine. Implemented by the simulator, by this process, by bare metal, and by the
 /// documented minimal example.
 ///
-/// Methods with a body are right for ordinary hardware; the simulator overrides them to decide the order of events.
+/// Methods with a body are right for ordinary hardware; the simulator overrides them to decide the order of
+/// events.
 pub trait Machine: Sized {
     /// Format of page-table entries.
     type Entry: EntryFormat;
@@ -197,17 +198,17 @@ pub trait Machine: Sized {
 
     /// Drops translations on every CPU of `targets` (this one included if it is named).
     ///
-    /// Post-condition: when it returns, no CPU of `targets` holds a translation in `scope` that was read from the
-    /// tables before the call. Interrupts are on: a target may be asked by interrupt and waited for.
+    /// Post-condition: when it returns, no CPU of `targets` holds a translation in `scope` that was read from
+    /// the tables before the call. Interrupts are on: a target may be asked by interrupt and waited for.
     fn flush(&self, cpu: CpuId, targets: &CpuSet, scope: &FlushScope);
-    /// Makes this CPU translate through `root` (`None`: the kernel's tables only, user translations unreachable).
-    /// With `stale`, translations kept of `asid` from earlier are dropped first.
+    /// Makes this CPU translate through `root` (`None`: the kernel's tables only, user translations
+    /// unreachable). With `stale`, translations kept of `asid` from earlier are dropped first.
     fn load_space(&self, cpu: CpuId, root: Option<(KernelFrame, Asid)>, stale: bool);
 
     // ---- tasks and time ----
 
-    /// Sleeps until somebody calls [`Machine::unpark`] for this task, or at once if that happened since the last
-    /// `park`. May return early. Answers the CPU the task then runs on.
+    /// Sleeps until somebody calls [`Machine::unpark`] for this task, or at once if that happened since the
+    /// last `park`. May return early. Answers the CPU the task then runs on.
     fn park(&self, cpu: CpuId, task: TaskId) -> CpuId;
     /// Wakes a task.
     fn unpark(&self, cpu: CpuId, task: TaskId);

@@ -11,7 +11,8 @@ const DIRTY: u64 = 1 << 6;
 const HUGE: u64 = 1 << 7;
 /// Ignored by hardware: the frame is not counted (the zero page).
 const SPECIAL: u64 = 1 << 9;
-/// Only where hardware sees "not present": a leaf without any permission (`PROT_NONE`) rather than software's own.
+/// Only where hardware sees "not present": a leaf without any permission (`PROT_NONE`) rather than software's
+/// own.
 const NO_ACCESS: u64 = 1 << 8;
 const NO_EXECUTE: u64 = 1 << 63;
 const FRAME: u64 = 0x000f_ffff_ffff_f000;
@@ -72,7 +73,8 @@ impl EntryFormat for X86_64 {
     }
 
     fn absent(payload: u64) -> Entry {
-        // Bits 0 and 8 stay clear: not present, and not a leaf without permissions. Bit 5 marks it as not empty.
+        // Bits 0 and 8 stay clear: not present, and not a leaf without permissions. Bit 5 marks it as not
+        // empty.
         Entry(payload >> 4 << 9 & !NO_EXECUTE | (payload & 0xf) << 1 | ACCESSED)
     }
 
