@@ -102,7 +102,8 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         self.capacity() - self.payloads < HEADROOM
     }
 
-    /// Whether there is nothing to settle.
+    /// Whether nothing was pushed since it was settled. It may have to be settled all the same: see
+    /// [`Batch::answer_for`].
     pub fn is_empty(&self) -> bool {
         self.payloads == 0 && self.unflushed == Unflushed::Nothing && self.grace == Grace::NotNeeded
     }
@@ -202,7 +203,8 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
 
 impl<M: Machine, P: FieldValue> Drop for Batch<'_, '_, M, P> {
     fn drop(&mut self) {
-        debug_assert!(self.is_empty(), "a batch is settled before it is dropped");
+        let answered = self.answers_for.is_empty();
+        debug_assert!(self.is_empty() && answered, "a batch is settled before it is dropped");
     }
 }
 

@@ -1,0 +1,268 @@
+//! A locked table whose entries map pages: the only way to change entries.
+
+use crate::node::{self, Node, note_empty, note_used};
+use crate::{PageTable, Payload, Rss};
+use core::ops::{Deref, DerefMut};
+use frame::Descriptor;
+use machine::entry::Kind;
+use machine::{Access, Cx, Entry, EntryFormat, Level, Machine, Perms, Vpn, VpnRange, level};
+use revoke::{Batch, Revoked, What};
+
+/// The entries a [`Leaf`] covers.
+#[derive(Clone, Copy)]
+pub(crate) struct Slots<'m> {
+    pub(crate) table: &'m PageTable,
+    pub(crate) node: Node<'m>,
+    pub(crate) descriptor: &'m Descriptor,
+    /// 2 MiB: all entries of a table of level 1, or one entry of a table of level 2.
+    pub(crate) span: VpnRange,
+}
+
+/// Whether dropping a leaf gives its lock back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unlock {
+    AtDrop,
+    ByOwner,
+}
+
+/// The entries over one aligned 2 MiB of pages, locked: 512 of level 1, or (see [`Leaf::level`]) the one entry of level 2
+/// that stands in their place. Derefs to the context at the leaf tables' level.
+///
+/// While a leaf lives, only hardware changes these entries, and of them only the accessed and dirty bits.
+#[must_use = "the lock is released at once"]
+pub struct Leaf<'a, 'm, M: Machine> {
+    cx: &'a mut Cx<'m, M, { level::TABLE1 }>,
+    slots: Slots<'m>,
+    unlock: Unlock,
+}
+
+impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
+    /// A leaf whose lock was just taken.
+    pub(crate) fn new(cx: &'a mut Cx<'m, M, { level::TABLE1 }>, slots: Slots<'m>, unlock: Unlock) -> Self {
+        Leaf { cx, slots, unlock }
+    }
+
+    /// The address space's translations.
+    pub fn table(&self) -> &'m PageTable {
+        self.slots.table
+    }
+
+    /// The 2 MiB of pages.
+    pub fn span(&self) -> VpnRange {
+        self.slots.span
+    }
+
+    /// Level of the entries: [`Level::LEAF`], or [`Level::HUGE`] for the single entry of a 2 MiB leaf, which every
+    /// operation then acts on whichever page of the span it names.
+    pub fn level(&self) -> Level {
+        self.slots.node.level
+    }
+
+    /// How many entries of the locked table are not empty.
+    pub fn used(&self) -> u64 {
+        u64::from(node::header(self.slots.descriptor).get().used)
+    }
+
+    /// The entry of a page. Hardware may set its accessed and dirty bits the next moment.
+    pub fn entry(&self, page: Vpn) -> Entry {
+        self.check(page);
+        self.slots.node.read(self.cx, page)
+    }
+
+    /// The first entry that is not empty, for a page in `from..end`, and the first page it maps.
+    pub fn next_used(&self, from: Vpn, end: Vpn) -> Option<(Vpn, Entry)> {
+        let mut page = from.max(self.slots.span.start);
+        let end = end.min(self.slots.span.end);
+        while page < end {
+            let pages = self.pages(page);
+            let entry = self.slots.node.read(self.cx, page);
+            if entry != Entry::EMPTY {
+                return Some((pages.start, entry));
+            }
+            page = pages.end;
+        }
+        None
+    }
+
+    /// Fills an empty entry. `rss` says how the page counts; `None` for frames that are not counted and for software's
+    /// own entries. Needs no flush: hardware does not remember that there was nothing.
+    pub fn install(&mut self, page: Vpn, entry: Entry, rss: Option<Rss>) {
+        self.check(page);
+        debug_assert!(entry != Entry::EMPTY, "an empty entry is made by `take`");
+        debug_assert!(self.entry(page) == Entry::EMPTY, "the entry is in use");
+        self.slots.node.write(self.cx, page, entry);
+        note_used(self.slots.descriptor);
+        self.table().add_rss(rss, self.weight());
+    }
+
+    /// Changes an entry that stays in use and keeps its frame. `f` may run again if hardware set a bit in between, so
+    /// no accessed or dirty bit is lost. Answers the entry before.
+    pub fn change(&mut self, page: Vpn, f: impl FnMut(Entry) -> Entry) -> (Entry, Revoked<Payload>) {
+        let (old, _) = self.update(page, f);
+        let pages = self.pages(page);
+        let domain = self.table().domain();
+        let token = match self.reachable(old) {
+            true => Revoked::change(domain, pages),
+            false => Revoked::unseen(domain, pages, None),
+        };
+        (old, token)
+    }
+
+    /// As [`Leaf::change`] where old translations may stay: rights are only added (a CPU that still holds the old
+    /// translation faults and finds the entry good), the accessed bit may be cleared (a hint; as Linux on x86), and
+    /// nothing else. No flush.
+    pub fn relax(&mut self, page: Vpn, f: impl FnMut(Entry) -> Entry) -> Entry {
+        let (old, new) = self.update(page, f);
+        debug_assert!(self.widens(old, new), "a change that takes rights away must be settled");
+        old
+    }
+
+    /// Empties an entry; the payload is what it held. `rss` is how it was counted.
+    ///
+    /// After a 2 MiB leaf was taken the batch is flushed before the lock is dropped ([`Batch::flush_now`]): small pages
+    /// may take its place as soon as it is (LR8).
+    pub fn take(&mut self, page: Vpn, rss: Option<Rss>) -> (Entry, Revoked<Payload>) {
+        let old = self.empty(page, rss);
+        note_empty(self.slots.descriptor);
+        (old, self.token(page, old, Keep::Payload(rss)))
+    }
+
+    /// Empties an entry whose frame goes on being used by the caller (who installs it elsewhere, say): the token has no
+    /// payload.
+    pub fn lift(&mut self, page: Vpn, rss: Option<Rss>) -> (Entry, Revoked<Payload>) {
+        let old = self.empty(page, rss);
+        note_empty(self.slots.descriptor);
+        (old, self.token(page, old, Keep::Nothing))
+    }
+
+    /// Puts another entry in the place of one in use (copy-on-write): the old one is cleared and flushed before the new
+    /// one is set, so that no moment lets one CPU write the old frame while another reads the new one. The old entry's
+    /// payload goes into the batch, which was asked [`Batch::is_full`]. Answers the entry before.
+    // LINUX: mm/memory.c wp_page_copy(): ptep_clear_flush(), then set_pte_at().
+    pub fn replace(
+        &mut self,
+        batch: &mut Batch<'_, 'm, M, Payload>,
+        page: Vpn,
+        (old_rss, new_rss): (Option<Rss>, Option<Rss>),
+        new: Entry,
+    ) -> Entry {
+        debug_assert!(new != Entry::EMPTY, "an empty entry is made by `take`");
+        let old = self.empty(page, old_rss);
+        let token = self.token(page, old, Keep::Payload(old_rss));
+        let cached = token.what() != What::Unseen;
+        batch.push(self.cx, token);
+        if cached {
+            batch.flush_now(self.cx);
+        }
+        self.slots.node.write(self.cx, page, new);
+        self.table().add_rss(new_rss, self.weight());
+        old
+    }
+
+    /// The pages the entry of a page maps.
+    pub fn pages(&self, page: Vpn) -> VpnRange {
+        node::span(page, self.level())
+    }
+
+    fn update(&mut self, page: Vpn, mut f: impl FnMut(Entry) -> Entry) -> (Entry, Entry) {
+        self.check(page);
+        let level = self.level();
+        self.slots.node.update(self.cx, page, |old| {
+            let new = f(old);
+            debug_assert!(old != Entry::EMPTY && new != Entry::EMPTY, "`install` and `take` do that");
+            debug_assert!(
+                match (M::Entry::kind(old, level), M::Entry::kind(new, level)) {
+                    (Kind::Leaf(old), Kind::Leaf(new)) => old == new,
+                    (Kind::Absent(_), Kind::Absent(_)) => true,
+                    _ => false,
+                },
+                "the entry keeps its frame"
+            );
+            new
+        })
+    }
+
+    fn empty(&mut self, page: Vpn, rss: Option<Rss>) -> Entry {
+        self.check(page);
+        let old = self.slots.node.clear(self.cx, page);
+        debug_assert!(old != Entry::EMPTY, "nothing is there to take");
+        self.table().remove_rss(rss, self.weight());
+        old
+    }
+
+    fn token(&self, page: Vpn, old: Entry, keep: Keep) -> Revoked<Payload> {
+        let (domain, pages) = (self.table().domain(), self.pages(page));
+        let payload = match keep {
+            Keep::Payload(rss) => self.payload(old, rss),
+            Keep::Nothing => None,
+        };
+        match (self.reachable(old), payload) {
+            (false, payload) => Revoked::unseen(domain, pages, payload),
+            (true, Some(payload)) => Revoked::page(domain, pages, payload),
+            (true, None) => Revoked::change(domain, pages),
+        }
+    }
+
+    fn payload(&self, old: Entry, rss: Option<Rss>) -> Option<Payload> {
+        let level = self.level();
+        match (M::Entry::kind(old, level), rss) {
+            (Kind::Leaf(frame), Some(rss)) => Some(Payload::Page { frame, level, rss }),
+            (Kind::Leaf(frame), None) => {
+                debug_assert!(M::Entry::attrs(old).special, "a counted page is taken as not counted");
+                Some(Payload::Special(frame))
+            }
+            (Kind::Absent(value), _) => Some(Payload::Absent(value)),
+            _ => None,
+        }
+    }
+
+    /// Whether hardware could use the entry, and so may have cached it.
+    fn reachable(&self, entry: Entry) -> bool {
+        let reads = [Access::Read, Access::Write, Access::Execute];
+        reads.into_iter().any(|access| M::Entry::permits(entry, self.level(), access))
+    }
+
+    fn widens(&self, old: Entry, new: Entry) -> bool {
+        let (old, new) = (M::Entry::attrs(old), M::Entry::attrs(new));
+        let keeps = |old: Perms, new: Perms| {
+            (!old.read || new.read) && (!old.write || new.write) && (!old.execute || new.execute)
+        };
+        keeps(old.perms, new.perms) && (!old.dirty || new.dirty)
+    }
+
+    /// Base pages an entry maps.
+    fn weight(&self) -> u64 {
+        1 << self.level().span_shift()
+    }
+
+    fn check(&self, page: Vpn) {
+        debug_assert!(self.slots.span.contains(page), "the page belongs to another leaf");
+    }
+}
+
+/// What a token gives back once settled.
+enum Keep {
+    Payload(Option<Rss>),
+    Nothing,
+}
+
+impl<'m, M: Machine> Deref for Leaf<'_, 'm, M> {
+    type Target = Cx<'m, M, { level::TABLE1 }>;
+    fn deref(&self) -> &Self::Target {
+        self.cx
+    }
+}
+
+impl<M: Machine> DerefMut for Leaf<'_, '_, M> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.cx
+    }
+}
+
+impl<M: Machine> Drop for Leaf<'_, '_, M> {
+    fn drop(&mut self) {
+        if self.unlock == Unlock::AtDrop {
+            node::unlock(self.cx, self.slots.descriptor);
+        }
+    }
+}

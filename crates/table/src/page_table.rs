@@ -1,0 +1,71 @@
+//! One address space's tree of tables.
+
+use crate::payload::{RSS_KINDS, Rss};
+use machine::{Field, KernelFrame, Pfn};
+use revoke::Domain;
+
+machine::cells! {
+    /// The translations of one address space. Lives in the slab of [`crate::Tables`].
+    pub struct PageTable {
+        /// (constant) The table of the highest level.
+        pub(crate) root: Field<Pfn>,
+        /// (constant) Its number in the slab: the owner in the descriptors of its tables.
+        pub(crate) number: Field<u32>,
+        /// Who may hold translations.
+        pub(crate) domain: Domain,
+        /// (atomic) Resident pages, by [`Rss`].
+        rss: [Field<u64>; RSS_KINDS],
+        /// (atomic) Tables linked in the tree, the root among them.
+        tables: Field<u64>,
+    }
+}
+
+impl PageTable {
+    /// Who may hold translations of it.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// The table of the highest level.
+    pub fn root(&self) -> KernelFrame {
+        KernelFrame(self.root.get())
+    }
+
+    /// Its number: the owner in the descriptors of its tables.
+    pub fn number(&self) -> u32 {
+        self.number.get()
+    }
+
+    /// Resident base pages of one kind.
+    pub fn rss(&self, kind: Rss) -> u64 {
+        self.rss[kind as usize].get()
+    }
+
+    /// Resident base pages of all kinds.
+    pub fn resident(&self) -> u64 {
+        Rss::ALL.into_iter().map(|kind| self.rss(kind)).sum()
+    }
+
+    /// Tables linked in the tree, the root among them.
+    pub fn tables(&self) -> u64 {
+        self.tables.get()
+    }
+
+    pub(crate) fn add_rss(&self, kind: Option<Rss>, pages: u64) {
+        if let Some(kind) = kind {
+            self.rss[kind as usize].add_shared(pages);
+        }
+    }
+
+    pub(crate) fn remove_rss(&self, kind: Option<Rss>, pages: u64) {
+        self.add_rss(kind, pages.wrapping_neg());
+    }
+
+    pub(crate) fn add_table(&self) {
+        self.tables.add_shared(1);
+    }
+
+    pub(crate) fn remove_table(&self) {
+        self.tables.add_shared(1u64.wrapping_neg());
+    }
+}

@@ -1,0 +1,100 @@
+//! The page tables of all address spaces.
+
+use crate::node::{Header, Life, header};
+use crate::{PageTable, Payload, TableBatch, Walker, grow};
+use frame::{Frames, Id, Slab};
+use machine::{Asid, Boot, Cx, Level, Machine, Shortage, level};
+use revoke::{CpuTlbs, Revoked};
+
+/// All page tables of a machine.
+pub struct Tables<'m, M: Machine> {
+    slab: Slab<'m, M, PageTable>,
+    tlbs: CpuTlbs<'m>,
+}
+
+impl<'m, M: Machine> Tables<'m, M> {
+    /// None so far.
+    pub fn new(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
+        Ok(Tables { slab: Slab::new(boot)?, tlbs: CpuTlbs::new(boot)? })
+    }
+
+    /// A page table without entries.
+    pub fn create(
+        &self,
+        cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
+        frames: &Frames<'m, M>,
+    ) -> Result<Id<PageTable>, Shortage> {
+        let id = self.slab.alloc(cx.at(), frames)?;
+        let root = match grow::make(cx.at(), frames, id.raw(), Level::ROOT) {
+            Ok(root) => root,
+            Err(shortage) => {
+                self.slab.free(cx.at(), id);
+                return Err(shortage);
+            }
+        };
+        let table = self.slab.get(id);
+        table.root.set(root.0);
+        table.number.set(id.raw());
+        table.domain.init(cx, &self.tlbs, Asid(id.raw() + 1));
+        table.add_table();
+        Ok(id)
+    }
+
+    /// Frees a page table that has no entries left and is active on no CPU; what waits in the batch ([`Walker::clear`]
+    /// filled it) is settled in the same round.
+    pub fn destroy(
+        &self,
+        cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
+        frames: &Frames<'m, M>,
+        id: Id<PageTable>,
+        mut batch: TableBatch<'_, 'm, M>,
+        mut finish: impl FnMut(&mut Cx<'m, M, { level::SLEEP_MAX }>, Payload),
+    ) {
+        let walker = self.walker(frames, id);
+        let table = walker.table;
+        debug_assert!(table.domain.active(cx).is_empty(), "a page table in use is freed");
+        debug_assert!(table.tables() == 1 && table.resident() == 0, "a page table with entries is freed");
+        if batch.is_full() {
+            walker.settle(cx, &mut batch, &mut finish);
+        }
+        let root = header(frames.descriptor(table.root().0));
+        root.set(Header { life: Life::Dead, ..root.get() });
+        let token = Revoked::table(&table.domain, Walker::<M>::whole(), Payload::Table(table.root()));
+        batch.push(cx.at(), token);
+        table.remove_table();
+        walker.settle(cx, &mut batch, finish);
+        self.slab.free(cx.at(), id);
+    }
+
+    /// The page table itself.
+    pub fn get(&self, id: Id<PageTable>) -> &'m PageTable {
+        self.slab.get(id)
+    }
+
+    /// The way to its entries.
+    pub fn walker<'a>(&self, frames: &'a Frames<'m, M>, id: Id<PageTable>) -> Walker<'a, 'm, M> {
+        Walker { table: self.get(id), frames }
+    }
+
+    /// The page tables there are: for checkers of a quiet machine.
+    pub fn ids(&self) -> impl Iterator<Item = Id<PageTable>> + '_ {
+        self.slab.ids()
+    }
+
+    /// Makes this CPU, which translates through no page table, translate through this one.
+    pub fn activate(&self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, id: Id<PageTable>) {
+        let table = self.get(id);
+        table.domain.activate(cx, &self.tlbs, table.root());
+    }
+
+    /// Makes this CPU, which translates through this page table, translate through none.
+    pub fn deactivate(&self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, id: Id<PageTable>) {
+        self.get(id).domain.deactivate(cx, &self.tlbs);
+    }
+
+    /// Moves this CPU from one page table to another.
+    pub fn switch(&self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, from: Id<PageTable>, to: Id<PageTable>) {
+        let to = self.get(to);
+        self.get(from).domain.switch(cx, &self.tlbs, (&to.domain, to.root()));
+    }
+}

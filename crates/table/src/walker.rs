@@ -1,0 +1,141 @@
+//! Walks from the root, and reading without a lock.
+
+use crate::PageTable;
+use crate::node::{Life, Node, header, span};
+use frame::{Descriptor, Frames};
+use machine::entry::Kind;
+use machine::{Cx, Entry, EntryFormat, KernelFrame, Level, Machine, Vpn, VpnRange, level};
+
+/// The way to one address space's tables: all operations on entries start here. A handle, made by
+/// [`crate::Tables::walker`].
+pub struct Walker<'a, 'm, M: Machine> {
+    pub(crate) table: &'m PageTable,
+    pub(crate) frames: &'a Frames<'m, M>,
+}
+
+impl<M: Machine> Clone for Walker<'_, '_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: Machine> Copy for Walker<'_, '_, M> {}
+
+/// What a walk without a lock saw: true at one moment of the walk. Acting on it needs the leaf's lock and a second look
+/// (LR3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// The last entry on the way.
+    pub entry: Entry,
+    /// The level it was found at: above [`Level::LEAF`] it is a 2 MiB leaf, or empty for want of a table.
+    pub level: Level,
+}
+
+/// Where a walk towards a level ended.
+pub(crate) enum Place<'m> {
+    /// At a table of the level.
+    Reached(Node<'m>),
+    /// Above it, at an entry that leads to no table.
+    Stopped(Node<'m>, Entry),
+}
+
+impl<'m, M: Machine> Walker<'_, 'm, M> {
+    /// The address space's translations.
+    pub fn table(&self) -> &'m PageTable {
+        self.table
+    }
+
+    /// All pages a root spans.
+    pub(crate) fn whole() -> VpnRange {
+        VpnRange::sized(Vpn(0), 1 << M::Entry::ROOT_SPAN_SHIFT)
+    }
+
+    /// What is mapped at a page, without a lock. A value, never a pointer into a table (LR2).
+    ///
+    /// Whoever follows the value to something that can be freed is inside an epoch of their own around both steps.
+    pub fn peek(&self, cx: &mut Cx<'m, M, { level::EPOCH }>, page: Vpn) -> Seen {
+        let cx = cx.enter_epoch();
+        match self.descend(&cx, page, Level::LEAF) {
+            Place::Reached(node) => Seen { entry: node.read(&cx, page), level: node.level },
+            Place::Stopped(node, entry) => Seen { entry, level: node.level },
+        }
+    }
+
+    /// Walks towards the table of level `to` that a page belongs to. Each level is read once (LR1). Inside an epoch.
+    pub(crate) fn descend(&self, cx: &Cx<'m, M, { level::EPOCH }>, page: Vpn, to: Level) -> Place<'m> {
+        debug_assert!(page.0 >> M::Entry::ROOT_SPAN_SHIFT == 0, "not a page of user space");
+        let mut node = self.node(cx, self.table.root(), Level::ROOT);
+        while node.level > to {
+            let entry = node.read(cx, page);
+            match M::Entry::kind(entry, node.level) {
+                Kind::Table(frame) => node = self.node(cx, frame, Level(node.level.0 - 1)),
+                _ => return Place::Stopped(node, entry),
+            }
+        }
+        Place::Reached(node)
+    }
+
+    /// The first page at or after `page` whose table of level `of` is wanted, or where a leaf stands in the table's
+    /// place and leaves are wanted. Absent upper entries are skipped in one step each. Inside an epoch.
+    pub(crate) fn scan(
+        &self,
+        cx: &Cx<'m, M, { level::EPOCH }>,
+        mut page: Vpn,
+        end: Vpn,
+        of: Level,
+        want: Want,
+    ) -> Option<Vpn> {
+        let above = Level(of.0 + 1);
+        while page < end {
+            let parent = match self.descend(cx, page, above) {
+                Place::Reached(parent) => parent,
+                Place::Stopped(node, entry) => {
+                    debug_assert!(entry == Entry::EMPTY, "no leaf is larger than 2 MiB");
+                    page = span(page, node.level).end;
+                    continue;
+                }
+            };
+            let stop = end.min(parent.span(page).end);
+            while page < stop {
+                let wanted = match M::Entry::kind(parent.read(cx, page), above) {
+                    Kind::Empty => false,
+                    Kind::Table(frame) => want.table(header(self.descriptor(frame)).get().used),
+                    Kind::Leaf(_) | Kind::Absent(_) => want == Want::Used,
+                };
+                if wanted {
+                    return Some(page);
+                }
+                page = span(page, above).end;
+            }
+        }
+        None
+    }
+
+    pub(crate) fn node<const L: u8>(&self, cx: &Cx<'m, M, L>, frame: KernelFrame, level: Level) -> Node<'m> {
+        Node::new(cx.machine(), frame, level)
+    }
+
+    pub(crate) fn descriptor(&self, frame: KernelFrame) -> &'m Descriptor {
+        self.frames.descriptor(frame.0)
+    }
+
+    /// Whether a locked table is still part of the tree.
+    pub(crate) fn is_linked(descriptor: &Descriptor) -> bool {
+        header(descriptor).get().life == Life::Linked
+    }
+}
+
+/// Which tables a scan looks for. Counts are read without the lock: a hint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Those with entries, and leaves in the place of a table.
+    Used,
+    /// Those without.
+    Empty,
+}
+
+impl Want {
+    fn table(self, used: u16) -> bool {
+        (self == Want::Used) == (used > 0)
+    }
+}
