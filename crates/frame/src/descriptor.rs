@@ -264,6 +264,14 @@ impl Meta {
     }
 }
 
+impl core::fmt::Debug for Meta {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let part = if self.is_head() { "head" } else { "tail" };
+        let (state, order, flags) = (self.state(), self.order().0, self.flags().0);
+        write!(f, "{part} {state:?} order {order} {:?} node {} flags {flags:#x}", self.zone(), self.node().0)
+    }
+}
+
 impl FieldValue for Meta {
     fn to_bits(self) -> u64 {
         self.0
@@ -575,8 +583,10 @@ impl Descriptor {
         &cast_words::<Field<Links>>(core::slice::from_ref(&self.links))[0]
     }
 
-    /// The third word of a block the allocator has (same locks).
-    pub(crate) fn owner_field(&self) -> &Field<u64> {
-        &cast_words::<Field<u64>>(core::slice::from_ref(&self.owner))[0]
+    /// Wipes what an owner wrote into the third and fourth word: for a block the allocator has, in no list.
+    pub(crate) fn wipe_owner(&self) {
+        for word in [&self.owner, &self.links] {
+            cast_words::<Field<u64>>(core::slice::from_ref(word))[0].set(0);
+        }
     }
 }
