@@ -8,7 +8,14 @@ use machine::Word;
 static ARENA: [Word; demo::ARENA_WORDS] = [const { Word::new(0) }; demo::ARENA_WORDS];
 
 // The stack pointer is whatever the loader left; a kernel would set one up here.
-core::arch::global_asm!(".globl _start", "_start:", "xor ebp, ebp", "and rsp, -16", "call {start}", start = sym start,);
+core::arch::global_asm!(
+    ".globl _start",
+    "_start:",
+    "xor ebp, ebp",
+    "and rsp, -16",
+    "call {start}",
+    start = sym start,
+);
 
 extern "C" fn start() -> ! {
     // The result is looked at, so that nothing of the run can be left out.

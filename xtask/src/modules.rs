@@ -117,6 +117,8 @@ impl Tree {
         }
         match find_file(package, file, inner, dir) {
             Some((found, inner_dir)) => self.add_file(package, found, inner_path, &inner_dir),
+            // A file of another package, which is looked at there.
+            None if path_attribute(inner).is_some() => {}
             None => {
                 let message = format!("no file for `mod {name};` was found under {dir}");
                 self.problems.push(Problem::new(&file.path, 0, message));

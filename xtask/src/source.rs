@@ -111,14 +111,20 @@ impl Package {
         self.files.iter().find(|file| file.path == path)
     }
 
-    /// The files targets start from: library, program, further programs.
+    /// The files targets start from: library, program, further programs, examples.
     pub fn roots(&self) -> impl Iterator<Item = &SourceFile> {
-        let bin = format!("{}/src/bin/", self.dir);
-        let named = ["src/lib.rs", "src/main.rs"].into_iter().filter_map(|name| self.file(name));
-        let single = move |file: &&SourceFile| {
-            file.path.strip_prefix(&bin).is_some_and(|rest| !rest.contains('/') || rest.ends_with("/main.rs"))
-        };
-        named.chain(self.files.iter().filter(single))
+        self.files.iter().filter(|file| {
+            let relative = &file.path[self.dir.len() + 1..];
+            let parts: Vec<&str> = relative.split('/').collect();
+            matches!(
+                parts[..],
+                ["src", "lib.rs" | "main.rs"]
+                    | ["src", "bin", _]
+                    | ["src", "bin", _, "main.rs"]
+                    | ["examples", _]
+                    | ["examples", _, "main.rs"]
+            )
+        })
     }
 
     /// The path of its manifest.
@@ -381,6 +387,7 @@ mod tests {
             package.files.iter().filter(|file| file.role == Role::Test).map(|file| &file.path[9..]).collect();
         assert_eq!(tests, ["src/part/model.rs", "src/part/model/deep.rs", "tests/t.rs"]);
         assert_eq!(package.files[0].role, Role::Example);
-        assert_eq!(package.roots().count(), 2);
+        let roots: Vec<&str> = package.roots().map(|file| &file.path[9..]).collect();
+        assert_eq!(roots, ["examples/e.rs", "src/bin/tool.rs", "src/lib.rs"]);
     }
 }

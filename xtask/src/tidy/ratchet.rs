@@ -130,8 +130,8 @@ fn count(package: &Package) -> Counts {
 
 fn add(counts: &mut Counts, three: &[Token]) {
     match [three[0].text.as_str(), three[1].text.as_str(), three[2].text.as_str()] {
-        ["." | "::", "unwrap", _] => counts.unwrap += 1,
-        ["." | "::", "expect", _] => counts.expect += 1,
+        [".", "unwrap", "("] | ["::", "unwrap", _] => counts.unwrap += 1,
+        [".", "expect", "("] | ["::", "expect", _] => counts.expect += 1,
         [_, "panic" | "unreachable", "!"] => counts.panic += 1,
         _ => {}
     }
@@ -141,7 +141,7 @@ fn add(counts: &mut Counts, three: &[Token]) {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "fn f() { a.unwrap(); b.expect(\"b\"); c.map(Option::unwrap); unreachable!() }\n\
+    const TEXT: &str = "fn f() { a.unwrap(); a.unwrap += 1; b.expect(\"b\"); c.map(Option::unwrap); unreachable!() }\n\
                         #[cfg(test)] mod tests { fn g() { a.unwrap(); panic!() } }";
 
     fn workspace() -> Workspace {
