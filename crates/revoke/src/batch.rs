@@ -17,8 +17,9 @@ pub const HEADROOM: usize = 4;
 
 /// Changes to one address space that were made and not yet settled.
 ///
-/// [`Batch::push`] takes the token of each change while the changed table is still locked. Whoever pushes payloads asks
-/// [`Batch::is_full`] before each change, and settles (with no spin lock held) when it says yes.
+/// [`Batch::push`] takes the token of each change while the changed table is still locked. Whoever pushes
+/// payloads asks [`Batch::is_full`] before each change, and settles (with no spin lock held) when it says
+/// yes.
 pub struct Batch<'b, 'm, M: Machine, P: FieldValue> {
     domain: &'b Domain,
     room: &'b dyn Room<'m, M>,
@@ -90,14 +91,14 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         }
     }
 
-    /// Answers for `pages`: entries found empty there may have been emptied by a batch that has not flushed yet, so
-    /// settling flushes these pages too as long as there is such a batch (LR10, L-10).
+    /// Answers for `pages`: entries found empty there may have been emptied by a batch that has not flushed
+    /// yet, so settling flushes these pages too as long as there is such a batch (LR10, L-10).
     pub fn answer_for(&mut self, pages: VpnRange) {
         self.answers_for = union(self.answers_for, pages);
     }
 
-    /// Whether the batch must be settled before the next change. While it says no, at least [`HEADROOM`] more payloads
-    /// are taken.
+    /// Whether the batch must be settled before the next change. While it says no, at least [`HEADROOM`]
+    /// more payloads are taken.
     pub fn is_full(&self) -> bool {
         self.capacity() - self.payloads < HEADROOM
     }
@@ -113,9 +114,9 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         self.payloads
     }
 
-    /// Flushes what was changed so far, and nothing else: payloads wait for [`Batch::settle`]. For changes that must be
-    /// void before a table lock is dropped (L-12, LR11) or before a new frame takes the place of an old one (row 9 of
-    /// the copy-on-write table). Interrupts are on.
+    /// Flushes what was changed so far, and nothing else: payloads wait for [`Batch::settle`]. For changes
+    /// that must be void before a table lock is dropped (L-12, LR11) or before a new frame takes the place
+    /// of an old one (row 9 of the copy-on-write table). Interrupts are on.
     pub fn flush_now(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>) {
         let (pages, upper) = match self.unflushed {
             Unflushed::Nothing => return,
@@ -127,8 +128,9 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         self.domain.paid(cx);
     }
 
-    /// Settles everything: one flush round, one grace period if tables were unlinked; then `finish` gets each payload,
-    /// in the order of pushing, and may free it. The batch is empty afterwards and can be used again.
+    /// Settles everything: one flush round, one grace period if tables were unlinked; then `finish` gets
+    /// each payload, in the order of pushing, and may free it. The batch is empty afterwards and can be
+    /// used again.
     pub fn settle(
         &mut self,
         cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,

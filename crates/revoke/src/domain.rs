@@ -13,8 +13,8 @@ machine::cells! {
     pub struct Domain {
         /// (constant) Its name in TLBs, unique among live spaces.
         asid: Field<Asid>,
-        /// (constant) Its number among all spaces ever: never reused, so what a CPU remembers of a dead space with
-        /// the same `asid` counts for nothing.
+        /// (constant) Its number among all spaces ever: never reused, so what a CPU remembers of a dead
+        /// space with the same `asid` counts for nothing.
         life: Field<u64>,
         /// How many flushes were begun: the generation.
         begun: Word,
@@ -90,7 +90,8 @@ impl Domain {
         self.active.remove(cx, cpu);
     }
 
-    /// Drops the translations of `pages` (and cached upper levels with `Upper::Too`) on every CPU that may use them.
+    /// Drops the translations of `pages` (and cached upper levels with `Upper::Too`) on every CPU that may
+    /// use them.
     pub(crate) fn flush<'m, M: Machine>(
         &self,
         cx: &mut Cx<'m, M, { level::TABLE1 }>,

@@ -1,7 +1,7 @@
 //! The lock-free steps between CPUs that flush a space and CPUs that enter or leave it.
 //!
-//! Three shared words of a space matter: the set of CPUs that are active in it, `begun` (its generation: how many
-//! flushes were begun) and `done` (how many of them are over).
+//! Three shared words of a space matter: the set of CPUs that are active in it, `begun` (its generation:
+//! how many flushes were begun) and `done` (how many of them are over).
 //!
 //! ```text
 //! flusher                                CPU that joins            CPU that leaves
@@ -12,22 +12,26 @@
 //!   5 done += 1               [finish]       saw when it left
 //! ```
 //!
-//! * **A CPU joins between the change and the reading of the set** (L-16). Flusher 2, 3 and joiner 1, 2 are a Dekker pair:
-//!   either the flusher finds the CPU in the set, or the CPU reads the new generation and drops its old translations.
-//! * **What a CPU may claim to have seen.** A CPU that stays in the set is flushed by everybody, but two flushers overtake
-//!   each other: the later generation may reach a CPU while the earlier one has not yet read the set, and misses the CPU
-//!   if it leaves now. So a CPU that leaves claims the generation only if every flush begun so far is over (`done ==
-//!   begun`, read in this order while it is still in the set: all of them found it there); otherwise it keeps the claim
-//!   it made when it joined, and drops its translations once more when it comes back. Linux lets the interrupted CPU note
-//!   what it flushed (`flush_tlb_func`); here nobody writes another CPU's line.
-//! * **A lazy CPU** (one that left, LR17) keeps translations that nobody flushes. They are unreachable until it joins.
+//! * **A CPU joins between the change and the reading of the set** (L-16). Flusher 2, 3 and joiner 1, 2 are
+//!   a Dekker pair: either the flusher finds the CPU in the set, or the CPU reads the new generation and
+//!   drops its old translations.
+//! * **What a CPU may claim to have seen.** A CPU that stays in the set is flushed by everybody, but two
+//!   flushers overtake each other: the later generation may reach a CPU while the earlier one has not yet
+//!   read the set, and misses the CPU if it leaves now. So a CPU that leaves claims the generation only if
+//!   every flush begun so far is over (`done == begun`, read in this order while it is still in the set:
+//!   all of them found it there); otherwise it keeps the claim it made when it joined, and drops its
+//!   translations once more when it comes back. Linux lets the interrupted CPU note what it flushed
+//!   (`flush_tlb_func`); here nobody writes another CPU's line.
+//! * **A lazy CPU** (one that left, LR17) keeps translations that nobody flushes. They are unreachable
+//!   until it joins.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use machine::Memory;
 
 /// Begins a flush, after the entries were changed and before the set of active CPUs is read.
 pub fn begin<A: Memory>(memory: &A, begun: &A::Word) {
-    // ORDERING: SeqCst pairs with the SeqCst load in `join`; the fence keeps the reading of the set behind it.
+    // ORDERING: SeqCst pairs with the SeqCst load in `join`; the fence keeps the reading of the set behind
+    // it.
     memory.fetch_add(begun, 1, SeqCst);
     memory.fence(SeqCst);
 }
@@ -40,7 +44,8 @@ pub fn finish<A: Memory>(memory: &A, done: &A::Word) {
 
 /// The generation a CPU joins at. The CPU is in the set already.
 pub fn join<A: Memory>(memory: &A, begun: &A::Word) -> u64 {
-    // ORDERING: SeqCst pairs with `begin`: the CPU's own entry in the set was made by a SeqCst operation before.
+    // ORDERING: SeqCst pairs with `begin`: the CPU's own entry in the set was made by a SeqCst operation
+    // before.
     memory.load(begun, SeqCst)
 }
 

@@ -43,7 +43,8 @@ impl<P> Revoked<P> {
         Revoked { payload: Some(payload), pages, what: What::Table, asid: domain.asid() }
     }
 
-    /// An entry that hardware could not use was cleared or changed; `payload` is what it held, if that must be freed.
+    /// An entry that hardware could not use was cleared or changed; `payload` is what it held, if that must
+    /// be freed.
     pub fn unseen(domain: &Domain, pages: VpnRange, payload: Option<P>) -> Self {
         Revoked { payload, pages, what: What::Unseen, asid: domain.asid() }
     }

@@ -4,8 +4,8 @@ use crate::leaf::{Leaf, Unlock};
 use crate::walker::{Walker, Want};
 use machine::{Cx, Level, Machine, Vpn, VpnRange, level};
 
-/// A place in a range of pages. Holds no lock and no context: between two leaves the caller may sleep, settle, or start
-/// again.
+/// A place in a range of pages. Holds no lock and no context: between two leaves the caller may sleep,
+/// settle, or start again.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor {
     next: Vpn,
@@ -28,11 +28,11 @@ impl Cursor {
         self.next = page;
     }
 
-    /// Locks the next leaf that has entries, with the pages of the range that lie in it. Empty tables are skipped, and
-    /// what no table leads to in one step for each absent upper entry.
+    /// Locks the next leaf that has entries, with the pages of the range that lie in it. Empty tables are
+    /// skipped, and what no table leads to in one step for each absent upper entry.
     ///
-    /// Entries installed while the cursor is on its way may be missed; whoever must see all of them keeps others from
-    /// installing (by the lock of the layout, say).
+    /// Entries installed while the cursor is on its way may be missed; whoever must see all of them keeps
+    /// others from installing (by the lock of the layout, say).
     pub fn next<'c, 'm, M: Machine>(
         &mut self,
         walker: &Walker<'_, 'm, M>,

@@ -7,11 +7,11 @@ use frame::{Frames, Freed, State};
 use machine::{Counter, Cx, Entry, EntryFormat, KernelFrame, Level, Machine, Memory, Shortage, Vpn, level};
 
 impl<'m, M: Machine> Walker<'_, 'm, M> {
-    /// Makes sure that a table of level `to` leads to the page, or a larger leaf stands in its place. Another CPU may
-    /// have unlinked it again by the time the caller looks.
+    /// Makes sure that a table of level `to` leads to the page, or a larger leaf stands in its place.
+    /// Another CPU may have unlinked it again by the time the caller looks.
     ///
-    /// The frame is had and zeroed before any lock is taken. A shortage may leave empty upper tables behind; they are
-    /// used by whoever comes next, or go with [`Walker::prune`].
+    /// The frame is had and zeroed before any lock is taken. A shortage may leave empty upper tables
+    /// behind; they are used by whoever comes next, or go with [`Walker::prune`].
     pub(crate) fn grow(
         &self,
         cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,

@@ -25,8 +25,8 @@ pub(crate) enum Unlock {
     ByOwner,
 }
 
-/// The entries over one aligned 2 MiB of pages, locked: 512 of level 1, or (see [`Leaf::level`]) the one entry of level 2
-/// that stands in their place. Derefs to the context at the leaf tables' level.
+/// The entries over one aligned 2 MiB of pages, locked: 512 of level 1, or (see [`Leaf::level`]) the one
+/// entry of level 2 that stands in their place. Derefs to the context at the leaf tables' level.
 ///
 /// While a leaf lives, only hardware changes these entries, and of them only the accessed and dirty bits.
 #[must_use = "the lock is released at once"]
@@ -52,8 +52,8 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.slots.span
     }
 
-    /// Level of the entries: [`Level::LEAF`], or [`Level::HUGE`] for the single entry of a 2 MiB leaf, which every
-    /// operation then acts on whichever page of the span it names.
+    /// Level of the entries: [`Level::LEAF`], or [`Level::HUGE`] for the single entry of a 2 MiB leaf,
+    /// which every operation then acts on whichever page of the span it names.
     pub fn level(&self) -> Level {
         self.slots.node.level
     }
@@ -84,8 +84,8 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         None
     }
 
-    /// Fills an empty entry. `rss` says how the page counts; `None` for frames that are not counted and for software's
-    /// own entries. Needs no flush: hardware does not remember that there was nothing.
+    /// Fills an empty entry. `rss` says how the page counts; `None` for frames that are not counted and for
+    /// software's own entries. Needs no flush: hardware does not remember that there was nothing.
     pub fn install(&mut self, page: Vpn, entry: Entry, rss: Option<Rss>) {
         self.check(page);
         debug_assert!(entry != Entry::EMPTY, "an empty entry is made by `take`");
@@ -95,8 +95,8 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.table().add_rss(rss, self.weight());
     }
 
-    /// Changes an entry that stays in use and keeps its frame. `f` may run again if hardware set a bit in between, so
-    /// no accessed or dirty bit is lost. Answers the entry before.
+    /// Changes an entry that stays in use and keeps its frame. `f` may run again if hardware set a bit in
+    /// between, so no accessed or dirty bit is lost. Answers the entry before.
     pub fn change(&mut self, page: Vpn, f: impl FnMut(Entry) -> Entry) -> (Entry, Revoked<Payload>) {
         let (old, _) = self.update(page, f);
         let pages = self.pages(page);
@@ -108,9 +108,9 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         (old, token)
     }
 
-    /// As [`Leaf::change`] where old translations may stay: rights are only added (a CPU that still holds the old
-    /// translation faults and finds the entry good), the accessed bit may be cleared (a hint; as Linux on x86), and
-    /// nothing else. No flush.
+    /// As [`Leaf::change`] where old translations may stay: rights are only added (a CPU that still holds
+    /// the old translation faults and finds the entry good), the accessed bit may be cleared (a hint; as
+    /// Linux on x86), and nothing else. No flush.
     pub fn relax(&mut self, page: Vpn, f: impl FnMut(Entry) -> Entry) -> Entry {
         let (old, new) = self.update(page, f);
         debug_assert!(self.widens(old, new), "a change that takes rights away must be settled");
@@ -119,25 +119,26 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
 
     /// Empties an entry; the payload is what it held. `rss` is how it was counted.
     ///
-    /// After a 2 MiB leaf was taken the batch is flushed before the lock is dropped ([`Batch::flush_now`]): small pages
-    /// may take its place as soon as it is (LR8).
+    /// After a 2 MiB leaf was taken the batch is flushed before the lock is dropped ([`Batch::flush_now`]):
+    /// small pages may take its place as soon as it is (LR8).
     pub fn take(&mut self, page: Vpn, rss: Option<Rss>) -> (Entry, Revoked<Payload>) {
         let old = self.empty(page, rss);
         note_empty(self.slots.descriptor);
         (old, self.token(page, old, Keep::Payload(rss)))
     }
 
-    /// Empties an entry whose frame goes on being used by the caller (who installs it elsewhere, say): the token has no
-    /// payload.
+    /// Empties an entry whose frame goes on being used by the caller (who installs it elsewhere, say): the
+    /// token has no payload.
     pub fn lift(&mut self, page: Vpn, rss: Option<Rss>) -> (Entry, Revoked<Payload>) {
         let old = self.empty(page, rss);
         note_empty(self.slots.descriptor);
         (old, self.token(page, old, Keep::Nothing))
     }
 
-    /// Puts another entry in the place of one in use (copy-on-write): the old one is cleared and flushed before the new
-    /// one is set, so that no moment lets one CPU write the old frame while another reads the new one. The old entry's
-    /// payload goes into the batch, which was asked [`Batch::is_full`]. Answers the entry before.
+    /// Puts another entry in the place of one in use (copy-on-write): the old one is cleared and flushed
+    /// before the new one is set, so that no moment lets one CPU write the old frame while another reads
+    /// the new one. The old entry's payload goes into the batch, which was asked [`Batch::is_full`].
+    /// Answers the entry before.
     // LINUX: mm/memory.c wp_page_copy(): ptep_clear_flush(), then set_pte_at().
     pub fn replace(
         &mut self,

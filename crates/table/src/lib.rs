@@ -1,18 +1,21 @@
 //! Floor 3 of Freehold: page tables: cursors, walks, entry changes that must be settled.
 //!
 //! # Who may do what
-//! * **Entries that map pages** are changed under the lock of their leaf only: [`Walker::lock_leaf`] and its kin give a
-//!   [`Leaf`], and every change of an entry that hardware may have cached gives a token for the [`revoke::Batch`].
-//! * **Links to tables** are made and emptied under the lock of the table they are in; a table is unlinked under its
-//!   parent's lock and its own, once it has no entries.
-//! * **Hardware** sets accessed and dirty bits at any time, by atomic operations on the same words: nothing here writes an
-//!   entry in use except by exchange or compare-and-exchange.
-//! * **Lockless readers** ([`Walker::peek`]) see the old or the new value of an entry, each level read once (LR1, LR2).
+//! * **Entries that map pages** are changed under the lock of their leaf only: [`Walker::lock_leaf`] and
+//!   its kin give a [`Leaf`], and every change of an entry that hardware may have cached gives a token for
+//!   the [`revoke::Batch`].
+//! * **Links to tables** are made and emptied under the lock of the table they are in; a table is unlinked
+//!   under its parent's lock and its own, once it has no entries.
+//! * **Hardware** sets accessed and dirty bits at any time, by atomic operations on the same words: nothing
+//!   here writes an entry in use except by exchange or compare-and-exchange.
+//! * **Lockless readers** ([`Walker::peek`]) see the old or the new value of an entry, each level read once
+//!   (LR1, LR2).
 //!
 //! # Locks
-//! One lock a table, in its frame's descriptor. A walk takes none: it runs inside an epoch, locks only the leaf it was
-//! looking for, and starts again if that was unlinked on the way. Two leaves are locked by frame number
-//! ([`Walker::lock_pair`]), a table and its parent top-down. Nobody who holds one waits for a grace period.
+//! One lock a table, in its frame's descriptor. A walk takes none: it runs inside an epoch, locks only the
+//! leaf it was looking for, and starts again if that was unlinked on the way. Two leaves are locked by
+//! frame number ([`Walker::lock_pair`]), a table and its parent top-down. Nobody who holds one waits for a
+//! grace period.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,9 @@
 //! Locking the leaf of a page.
 //!
-//! Only the leaf's own lock is taken: the walk to it is lockless, inside an epoch, so that the table cannot be freed
-//! before it is locked. It may have been unlinked in the meantime; then it is marked dead, and the walk starts again. Once a
-//! leaf is locked and found alive it stays in the tree (unlinking it needs its lock), and the epoch is left.
+//! Only the leaf's own lock is taken: the walk to it is lockless, inside an epoch, so that the table cannot
+//! be freed before it is locked. It may have been unlinked in the meantime; then it is marked dead, and the
+//! walk starts again. Once a leaf is locked and found alive it stays in the tree (unlinking it needs its
+//! lock), and the epoch is left.
 
 use crate::leaf::{Leaf, Slots, Unlock};
 use crate::node::{self, Node};
@@ -35,8 +36,8 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         Some(Leaf::new(cx.at(), slots, Unlock::AtDrop))
     }
 
-    /// Locks the entry of level 2 that a page belongs to, empty or not, and makes the tables above it if they are
-    /// missing. `None` if a table of small pages stands there: it must be collapsed first (LR6).
+    /// Locks the entry of level 2 that a page belongs to, empty or not, and makes the tables above it if
+    /// they are missing. `None` if a table of small pages stands there: it must be collapsed first (LR6).
     pub fn lock_huge<'c>(
         &self,
         cx: &'c mut Cx<'m, M, { level::SLEEP_MAX }>,

@@ -1,7 +1,8 @@
 //! One table: a frame of 512 entries, and what its descriptor says of it.
 //!
-//! Of a table's descriptor the fourth word is the table's lock, and the third says whose table it is (owner), its level,
-//! how many entries are not empty, and whether it is dead (unlinked from its parent for good).
+//! Of a table's descriptor the fourth word is the table's lock, and the third says whose table it is
+//! (owner), its level, how many entries are not empty, and whether it is dead (unlinked from its parent for
+//! good).
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use frame::Descriptor;
@@ -58,7 +59,8 @@ impl FieldValue for Header {
     }
 }
 
-/// A table as a walk sees it. Valid inside the epoch it was found in, or while its lock is held and it is not dead.
+/// A table as a walk sees it. Valid inside the epoch it was found in, or while its lock is held and it is
+/// not dead.
 #[derive(Clone, Copy)]
 pub(crate) struct Node<'m> {
     pub(crate) frame: KernelFrame,
@@ -77,7 +79,8 @@ impl<'m> Node<'m> {
 
     /// The entry for a page, read once.
     pub(crate) fn read<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, page: Vpn) -> Entry {
-        // ORDERING: Acquire pairs with the Release in `write`: the table a link leads to is zeroed and described.
+        // ORDERING: Acquire pairs with the Release in `write`: the table a link leads to is zeroed and
+        // described.
         Entry(cx.load(self.word(page), Acquire))
     }
 
@@ -89,7 +92,8 @@ impl<'m> Node<'m> {
 
     /// Empties an entry and answers what it held, with all that hardware noted in it. The lock is held.
     pub(crate) fn clear<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, page: Vpn) -> Entry {
-        // ORDERING: AcqRel: hardware's bits up to here are in the answer; the flush that follows begins with a fence.
+        // ORDERING: AcqRel: hardware's bits up to here are in the answer; the flush that follows begins
+        // with a fence.
         Entry(cx.swap(self.word(page), Entry::EMPTY.0, AcqRel))
     }
 
@@ -152,8 +156,8 @@ pub(crate) fn note_empty(descriptor: &Descriptor) {
     header.set(Header { used: before.used - 1, ..before });
 }
 
-/// Waits for a table's lock. Inside an epoch: holders never wait for a grace period (they may not sleep), so a reader
-/// that waits here holds nobody up for ever.
+/// Waits for a table's lock. Inside an epoch: holders never wait for a grace period (they may not sleep),
+/// so a reader that waits here holds nobody up for ever.
 pub(crate) fn lock<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, descriptor: &Descriptor) {
     acquire(cx, descriptor.link_word(), u64::from(cx.cpu().0) + 1);
 }

@@ -41,8 +41,8 @@ impl<M: Machine> Drop for Pair<'_, '_, M> {
 }
 
 impl<'m, M: Machine> Walker<'_, 'm, M> {
-    /// Locks the leaf of `page` here, and that of `other_page` there, whose missing tables are made first. `None` if there
-    /// is no leaf here.
+    /// Locks the leaf of `page` here, and that of `other_page` there, whose missing tables are made first.
+    /// `None` if there is no leaf here.
     pub fn lock_pair<'c>(
         &self,
         cx: &'c mut Cx<'m, M, { level::SLEEP_MAX }>,

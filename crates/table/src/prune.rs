@@ -21,9 +21,9 @@ use revoke::{Batch, Revoked};
 pub type TableBatch<'b, 'm, M> = Batch<'b, 'm, M, Payload>;
 
 impl<'m, M: Machine> Walker<'_, 'm, M> {
-    /// Unlinks every empty table that spans a page of the range, the leaf tables first; never the root. Tables that
-    /// others fill or unlink at the same time are left to them. Settles the batch when it is full; what is unlinked last
-    /// waits in the batch.
+    /// Unlinks every empty table that spans a page of the range, the leaf tables first; never the root.
+    /// Tables that others fill or unlink at the same time are left to them. Settles the batch when it is
+    /// full; what is unlinked last waits in the batch.
     pub fn prune(
         &self,
         cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,

@@ -17,8 +17,8 @@ pub enum Verdict {
 pub enum Urgency {
     /// When the batch is settled.
     Settle,
-    /// Before the leaf's lock is dropped: a writable page of a shared file, whose last stores must not be missed by
-    /// whoever cleans the page (LR11).
+    /// Before the leaf's lock is dropped: a writable page of a shared file, whose last stores must not be
+    /// missed by whoever cleans the page (LR11).
     Unlock,
 }
 
@@ -33,10 +33,11 @@ pub trait Reaper<'m, M: Machine> {
 }
 
 impl<'m, M: Machine> Walker<'_, 'm, M> {
-    /// Takes the entries of a range that the reaper gives up. Settles the batch when it is full; the caller settles the
-    /// rest. A 2 MiB leaf that lies in the range only partly is split before (LR6).
+    /// Takes the entries of a range that the reaper gives up. Settles the batch when it is full; the caller
+    /// settles the rest. A 2 MiB leaf that lies in the range only partly is split before (LR6).
     ///
-    /// Entries that others emptied without having flushed are answered for ([`revoke::Batch::answer_for`], LR10).
+    /// Entries that others emptied without having flushed are answered for ([`revoke::Batch::answer_for`],
+    /// LR10).
     pub fn sweep(
         &self,
         cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
@@ -54,8 +55,8 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         }
     }
 
-    /// Empties a whole address space: every entry and every table but the root. The batch is left to be settled, by
-    /// [`crate::Tables::destroy`] for one.
+    /// Empties a whole address space: every entry and every table but the root. The batch is left to be
+    /// settled, by [`crate::Tables::destroy`] for one.
     pub fn clear(
         &self,
         cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
@@ -66,8 +67,8 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         self.prune(cx, Self::whole(), batch, |cx, payload| reaper.finish(cx, payload));
     }
 
-    /// Takes what the reaper gives up in the next leaf, or in as much of it as fits the batch. Answers whether there was
-    /// one.
+    /// Takes what the reaper gives up in the next leaf, or in as much of it as fits the batch. Answers
+    /// whether there was one.
     fn sweep_leaf(
         &self,
         cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,

@@ -40,8 +40,8 @@ impl<'m, M: Machine> Tables<'m, M> {
         Ok(id)
     }
 
-    /// Frees a page table that has no entries left and is active on no CPU; what waits in the batch ([`Walker::clear`]
-    /// filled it) is settled in the same round.
+    /// Frees a page table that has no entries left and is active on no CPU; what waits in the batch
+    /// ([`Walker::clear`] filled it) is settled in the same round.
     pub fn destroy(
         &self,
         cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,

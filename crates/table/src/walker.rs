@@ -21,8 +21,8 @@ impl<M: Machine> Clone for Walker<'_, '_, M> {
 
 impl<M: Machine> Copy for Walker<'_, '_, M> {}
 
-/// What a walk without a lock saw: true at one moment of the walk. Acting on it needs the leaf's lock and a second look
-/// (LR3).
+/// What a walk without a lock saw: true at one moment of the walk. Acting on it needs the leaf's lock and a
+/// second look (LR3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seen {
     /// The last entry on the way.
@@ -52,7 +52,8 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
 
     /// What is mapped at a page, without a lock. A value, never a pointer into a table (LR2).
     ///
-    /// Whoever follows the value to something that can be freed is inside an epoch of their own around both steps.
+    /// Whoever follows the value to something that can be freed is inside an epoch of their own around both
+    /// steps.
     pub fn peek(&self, cx: &mut Cx<'m, M, { level::EPOCH }>, page: Vpn) -> Seen {
         let cx = cx.enter_epoch();
         match self.descend(&cx, page, Level::LEAF) {
@@ -61,7 +62,8 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         }
     }
 
-    /// Walks towards the table of level `to` that a page belongs to. Each level is read once (LR1). Inside an epoch.
+    /// Walks towards the table of level `to` that a page belongs to. Each level is read once (LR1). Inside
+    /// an epoch.
     pub(crate) fn descend(&self, cx: &Cx<'m, M, { level::EPOCH }>, page: Vpn, to: Level) -> Place<'m> {
         debug_assert!(page.0 >> M::Entry::ROOT_SPAN_SHIFT == 0, "not a page of user space");
         let mut node = self.node(cx, self.table.root(), Level::ROOT);
@@ -75,8 +77,9 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         Place::Reached(node)
     }
 
-    /// The first page at or after `page` whose table of level `of` is wanted, or where a leaf stands in the table's
-    /// place and leaves are wanted. Absent upper entries are skipped in one step each. Inside an epoch.
+    /// The first page at or after `page` whose table of level `of` is wanted, or where a leaf stands in the
+    /// table's place and leaves are wanted. Absent upper entries are skipped in one step each. Inside an
+    /// epoch.
     pub(crate) fn scan(
         &self,
         cx: &Cx<'m, M, { level::EPOCH }>,

@@ -1,4 +1,5 @@
-//! A small machine for tests: threads are CPUs, each with a translation cache that stays stale until it is flushed.
+//! A small machine for tests: threads are CPUs, each with a translation cache that stays stale until it is
+//! flushed.
 #![allow(dead_code)]
 
 use machine::entry::Kind;
@@ -68,8 +69,8 @@ impl Fake {
         self.mmus[cpu.0 as usize].lock().expect("no CPU died")
     }
 
-    /// What a CPU's hardware does for an access: cached translation or walk, then `with` runs on the frame before any
-    /// flush of this CPU can end. `None` is a page fault.
+    /// What a CPU's hardware does for an access: cached translation or walk, then `with` runs on the frame
+    /// before any flush of this CPU can end. `None` is a page fault.
     pub(crate) fn access<T>(
         &self,
         cpu: CpuId,
