@@ -1,1 +1,55 @@
 //! A simulated machine for Freehold: CPUs with TLBs that go stale, IPIs, nodes, a clock with a cost model.
+//!
+//! * [`SimMachine`] implements [`machine::Machine`]. One host thread runs all CPUs; tasks are coroutines ([`Scope`]).
+//! * User mode: [`TaskCtx::load`] and [`TaskCtx::store`] go through the CPU's TLB and the page tables, and fault into a
+//!   [`Kernel`].
+//! * Time: every event costs what the [`Profile`] says, booked by [`Cause`].
+//! * [`shadow`]: the dumb model of processes and bytes that every load is compared with.
+//!
+//! Equal configurations and inputs give equal results to the bit: no host time, no addresses, no hash order decides.
+//!
+//! ```
+//! use sim::{SimConfig, SimMachine};
+//! use machine::CpuId;
+//!
+//! let machine = SimMachine::new(&SimConfig { cpus: 2, ..SimConfig::default() })?;
+//! let report = machine.scope(|scope| {
+//!     scope.spawn(CpuId(0), |cx| cx.spend(sim::Cause::User, 500))?;
+//!     scope.run()
+//! })?;
+//! assert_eq!(report.sim_ns, 500);
+//! # Ok::<(), sim::SimError>(())
+//! ```
+
+#![deny(unsafe_code)]
+
+mod config;
+mod contents;
+mod cpu;
+#[allow(unsafe_code)]
+mod fiber;
+mod files;
+mod lines;
+mod machine_impl;
+#[allow(unsafe_code)]
+mod memory;
+mod profile;
+mod report;
+mod sched;
+pub mod shadow;
+mod sim;
+pub mod synthetic;
+mod task;
+mod tlb;
+mod user;
+mod violation;
+
+pub use crate::config::{Checks, SimConfig, SimError, TlbSize};
+pub use crate::contents::Base;
+pub use crate::files::{Direction, SimFiles};
+pub use crate::profile::{Constant, Costs, Profile, ProfileError};
+pub use crate::report::{CAUSES, CAUSES_LEN, Cause, Events, RunReport};
+pub use crate::sim::SimMachine;
+pub use crate::task::{Kernel, Outcome, Scope, Signal, TaskCtx};
+pub use crate::user::{PageFault, TlbEntry, Translation, UpperEntry};
+pub use crate::violation::{Rule, Violation};

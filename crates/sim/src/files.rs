@@ -1,0 +1,157 @@
+//! The files of the simulated machine: contents that nobody wrote are synthetic, what was written is stored.
+
+use crate::contents::{Base, Content, WORDS};
+use crate::synthetic;
+use machine::{FileKey, IoError, PAGE_SIZE};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A file.
+#[derive(Clone)]
+struct Stored {
+    size: u64,
+    /// Bytes from here on that nobody wrote are zero; before it they are synthetic.
+    synthetic_end: u64,
+    version: u32,
+    pages: BTreeMap<u64, Content>,
+}
+
+impl Stored {
+    fn unknown() -> Stored {
+        Stored { size: u64::MAX, synthetic_end: u64::MAX, version: 0, pages: BTreeMap::new() }
+    }
+}
+
+/// What goes wrong on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Direction {
+    /// Reads fail.
+    Read,
+    /// Writes fail.
+    Write,
+}
+
+/// The files. A file nobody declared is endless and synthetic.
+#[derive(Default)]
+pub struct SimFiles {
+    files: RefCell<BTreeMap<u64, Stored>>,
+    errors: RefCell<BTreeSet<(u64, Option<u64>, Direction)>>,
+}
+
+impl SimFiles {
+    /// Declares a file of `size` bytes, synthetic all over.
+    pub fn create(&self, file: FileKey, size: u64) {
+        let stored = Stored { size, synthetic_end: size, ..Stored::unknown() };
+        self.files.borrow_mut().insert(file.0, stored);
+    }
+
+    /// Declares a file of `size` zero bytes.
+    pub fn create_zeroed(&self, file: FileKey, size: u64) {
+        let stored = Stored { size, synthetic_end: 0, ..Stored::unknown() };
+        self.files.borrow_mut().insert(file.0, stored);
+    }
+
+    /// The size of a file; `None` if nobody declared it.
+    pub fn size(&self, file: FileKey) -> Option<u64> {
+        self.files.borrow().get(&file.0).map(|stored| stored.size)
+    }
+
+    /// Cuts or extends a file. What comes to it reads as zero.
+    pub fn truncate(&self, file: FileKey, size: u64) {
+        let mut files = self.files.borrow_mut();
+        let stored = files.entry(file.0).or_insert_with(Stored::unknown);
+        if size < stored.size {
+            let first = size.div_ceil(PAGE_SIZE);
+            drop(stored.pages.split_off(&first));
+            if let Some(last) = stored.pages.get_mut(&(size / PAGE_SIZE)).filter(|_| size % PAGE_SIZE != 0) {
+                let tail = (size % PAGE_SIZE) as usize;
+                last.write(tail, &vec![0; PAGE_SIZE as usize - tail]);
+            }
+            stored.synthetic_end = stored.synthetic_end.min(size);
+        }
+        stored.size = size;
+    }
+
+    /// Replaces the file's contents by other synthetic ones, as another machine would through a network file system.
+    pub fn rewrite(&self, file: FileKey) {
+        let mut files = self.files.borrow_mut();
+        let stored = files.entry(file.0).or_insert_with(Stored::unknown);
+        stored.version += 1;
+        stored.synthetic_end = stored.size;
+        stored.pages.clear();
+    }
+
+    /// Makes reads or writes of a page (`None`: of every page) of a file fail.
+    pub fn fail(&self, file: FileKey, page: Option<u64>, direction: Direction) {
+        self.errors.borrow_mut().insert((file.0, page, direction));
+    }
+
+    /// Undoes [`SimFiles::fail`].
+    pub fn heal(&self, file: FileKey, page: Option<u64>, direction: Direction) {
+        self.errors.borrow_mut().remove(&(file.0, page, direction));
+    }
+
+    /// How many pages of a file were written and are stored.
+    pub fn stored_pages(&self, file: FileKey) -> usize {
+        self.files.borrow().get(&file.0).map_or(0, |stored| stored.pages.len())
+    }
+
+    /// A word of the file as it is stored now.
+    pub fn word(&self, file: FileKey, page: u64, index: usize) -> u64 {
+        self.page(file.0, page).word(index).0
+    }
+
+    fn check(&self, file: u64, page: u64, direction: Direction) -> Result<(), IoError> {
+        let errors = self.errors.borrow();
+        let fails = |page| errors.contains(&(file, page, direction));
+        if !errors.is_empty() && (fails(None) || fails(Some(page))) { Err(IoError) } else { Ok(()) }
+    }
+
+    /// The bytes of a page.
+    pub(crate) fn read_page(&self, file: FileKey, page: u64) -> Result<Content, IoError> {
+        self.check(file.0, page, Direction::Read)?;
+        Ok(self.page(file.0, page))
+    }
+
+    fn page(&self, file: u64, page: u64) -> Content {
+        let files = self.files.borrow();
+        let Some(stored) = files.get(&file) else {
+            return Content::of(Base::File { file, page, version: 0 });
+        };
+        if let Some(content) = stored.pages.get(&page) {
+            return content.clone();
+        }
+        let version = stored.version;
+        let start = page.saturating_mul(PAGE_SIZE);
+        match stored.synthetic_end.saturating_sub(start) {
+            0 => Content::of(Base::Zero),
+            n if n >= PAGE_SIZE => Content::of(Base::File { file, page, version }),
+            n => Content::from_words(|i| {
+                let whole = synthetic::file_word(file, page, version, i as u64);
+                match (n as usize).saturating_sub(i * 8) {
+                    0 => 0,
+                    bytes if bytes >= 8 => whole,
+                    bytes => whole & ((1 << (bytes * 8)) - 1),
+                }
+            }),
+        }
+    }
+
+    /// Stores the bytes of a page. What lies past the end of the file is not stored.
+    pub(crate) fn write_page(&self, file: FileKey, page: u64, content: &Content) -> Result<(), IoError> {
+        self.check(file.0, page, Direction::Write)?;
+        let mut files = self.files.borrow_mut();
+        let stored = files.entry(file.0).or_insert_with(Stored::unknown);
+        let inside = stored.size.saturating_sub(page.saturating_mul(PAGE_SIZE));
+        if inside == 0 {
+            return Ok(());
+        }
+        let mut content = content.clone();
+        if inside < PAGE_SIZE {
+            let cut = inside as usize;
+            content.write(cut, &vec![0; WORDS * 8 - cut]);
+        }
+        stored.pages.insert(page, content);
+        Ok(())
+    }
+}

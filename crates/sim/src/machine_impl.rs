@@ -1,0 +1,454 @@
+//! The simulated machine as a [`Machine`].
+
+use crate::SimMachine;
+use crate::config::Checks;
+use crate::contents::{Base, Content};
+use crate::cpu::{Cpu, Interrupt, TaskState};
+use crate::report::{Cause, Counts};
+use crate::violation::Rule;
+use machine::word::failure_order;
+use machine::{
+    Asid, Backing, CpuId, CpuSet, FileKey, FlushScope, HUGE_ORDER, IoError, KernelFrame, Machine,
+    MemoryRange, NodeId, Order, PAGE_SIZE, PageOp, Pfn, TaskId, UserFrame, Word, x86_64::X86_64,
+};
+use std::sync::atomic::Ordering;
+
+/// Distance of a node to itself, and to another socket's, as firmware tells them.
+const DISTANCE: (u32, u32) = (10, 21);
+
+impl Machine for SimMachine {
+    type Entry = X86_64;
+    type Files = SimMachine;
+
+    fn cpus(&self) -> u32 {
+        self.cpus.len() as u32
+    }
+    fn nodes(&self) -> u32 {
+        self.nodes
+    }
+    fn node_of(&self, cpu: CpuId) -> NodeId {
+        NodeId(self.node_of[cpu.0 as usize])
+    }
+    fn distance(&self, from: NodeId, to: NodeId) -> u32 {
+        if from == to { DISTANCE.0 } else { DISTANCE.1 }
+    }
+    fn memory(&self, index: usize) -> Option<MemoryRange> {
+        self.ranges.get(index).copied()
+    }
+    fn tasks_max(&self) -> u32 {
+        self.tasks_max
+    }
+    fn files(&self) -> &SimMachine {
+        self
+    }
+
+    fn memmap(&self) -> &[Word] {
+        self.memory().memmap()
+    }
+    fn kernel_area(&self, first: KernelFrame, frames: u64) -> &[Word] {
+        self.memory().area(u64::from(first.0.0), frames)
+    }
+    fn zero_kernel(&self, _cpu: CpuId, first: KernelFrame, frames: u64) {
+        let cost =
+            if frames == 1 { self.costs.table_alloc } else { self.costs.zero_hot.saturating_mul(frames) };
+        self.tick(Cause::TableAlloc, cost);
+        Counts::add(&self.counts.kernel_frames_zeroed, frames);
+        for word in self.kernel_area(first, frames) {
+            // RELAXED: one host thread.
+            word.raw().store(0, Ordering::Relaxed);
+        }
+    }
+    fn page_op(&self, _cpu: CpuId, op: PageOp) {
+        match op {
+            PageOp::Zero { to, order } => self.zero_frames(to.0, order),
+            PageOp::Copy { to, from, order } => self.copy_frames(to.0, from.0, order),
+            PageOp::Discard { frame, order } => self.discard_frames(frame, order),
+        }
+    }
+    fn read_frame(&self, _cpu: CpuId, frame: UserFrame, offset: u64, into: &mut [u8]) {
+        self.charge_bytes(into.len());
+        let known = self.contents.borrow().get(frame.0.0).map(|f| f.content.read(offset as usize, into));
+        match known {
+            Some(true) => {}
+            Some(false) => self.poison_read("the kernel read", frame.0),
+            None => {
+                Content::default().read(offset as usize, into);
+                self.poison_read("the kernel read", frame.0);
+            }
+        }
+    }
+    fn write_frame(&self, _cpu: CpuId, frame: UserFrame, offset: u64, bytes: &[u8]) {
+        self.charge_bytes(bytes.len());
+        match self.contents.borrow_mut().get_mut(frame.0.0) {
+            Some(state) => state.content.write(offset as usize, bytes),
+            None => self.wild("a write", frame.0),
+        }
+    }
+    fn same_bytes(&self, _cpu: CpuId, a: UserFrame, b: UserFrame) -> bool {
+        self.charge_bytes(2 * PAGE_SIZE as usize);
+        self.with_content(a.0, |a| self.with_content(b.0, |b| a.same(b)))
+    }
+    fn hash_bytes(&self, _cpu: CpuId, frame: UserFrame) -> u64 {
+        self.charge_bytes(PAGE_SIZE as usize);
+        self.with_content(frame.0, Content::hash)
+    }
+
+    #[inline]
+    fn load(&self, cpu: CpuId, word: &Word, order: Ordering) -> u64 {
+        self.point(cpu);
+        self.charge_read(word);
+        word.raw().load(order)
+    }
+    #[inline]
+    fn store(&self, cpu: CpuId, word: &Word, value: u64, order: Ordering) {
+        self.point(cpu);
+        self.charge_write(word);
+        word.raw().store(value, order);
+        self.after_write(word);
+    }
+    #[inline]
+    fn swap(&self, cpu: CpuId, word: &Word, value: u64, order: Ordering) -> u64 {
+        self.read_modify_write(cpu, word, |w| w.raw().swap(value, order))
+    }
+    #[inline]
+    fn compare_exchange(
+        &self,
+        cpu: CpuId,
+        word: &Word,
+        current: u64,
+        new: u64,
+        order: Ordering,
+    ) -> Result<u64, u64> {
+        self.point(cpu);
+        self.charge_rmw(word);
+        let result = word.raw().compare_exchange(current, new, order, failure_order(order));
+        if result.is_ok() {
+            self.after_write(word);
+        }
+        result
+    }
+    #[inline]
+    fn fetch_add(&self, cpu: CpuId, word: &Word, value: u64, order: Ordering) -> u64 {
+        self.read_modify_write(cpu, word, |w| w.raw().fetch_add(value, order))
+    }
+    #[inline]
+    fn fetch_or(&self, cpu: CpuId, word: &Word, bits: u64, order: Ordering) -> u64 {
+        self.read_modify_write(cpu, word, |w| w.raw().fetch_or(bits, order))
+    }
+    #[inline]
+    fn fetch_and(&self, cpu: CpuId, word: &Word, bits: u64, order: Ordering) -> u64 {
+        self.read_modify_write(cpu, word, |w| w.raw().fetch_and(bits, order))
+    }
+    fn fence(&self, cpu: CpuId, order: Ordering) {
+        self.point(cpu);
+        if order == Ordering::SeqCst {
+            self.tick(Cause::Atomics, self.costs.fence);
+        }
+    }
+    fn relax(&self, _cpu: CpuId, word: &Word) {
+        self.spin(word);
+    }
+
+    fn irq_save(&self, cpu: CpuId) -> bool {
+        self.cpus[cpu.0 as usize].irq_on.replace(false)
+    }
+    fn irq_restore(&self, cpu: CpuId, were_enabled: bool) {
+        let state = &self.cpus[cpu.0 as usize];
+        if !were_enabled || state.irq_on.replace(true) {
+            return;
+        }
+        let due = state.interrupt_at();
+        if due != u64::MAX {
+            self.limit.set(self.limit.get().min(due));
+            self.point(cpu);
+        }
+    }
+
+    fn flush(&self, cpu: CpuId, targets: &CpuSet, scope: &FlushScope) {
+        self.point(cpu);
+        Counts::add(&self.counts.flushes, 1);
+        self.flush_number.set(self.flush_number.get() + 1);
+        let started = self.flush_number.get();
+        if targets.contains(cpu) {
+            let cost = self.flush_here(&self.cpus[cpu.0 as usize], scope);
+            self.tick(Cause::FlushLocal, cost);
+        }
+        self.flush_others(cpu, targets, scope);
+        if self.checks == Checks::Heavy {
+            self.check_flushed(targets, scope, started);
+        }
+    }
+    fn load_space(&self, cpu: CpuId, root: Option<(KernelFrame, Asid)>, stale: bool) {
+        self.point(cpu);
+        Counts::add(&self.counts.space_loads, 1);
+        self.tick(Cause::LoadSpace, self.costs.load_space);
+        let state = &self.cpus[cpu.0 as usize];
+        state.root.set(root);
+        let Some((_, asid)) = root else { return };
+        if stale {
+            let cost = self.flush_here(state, &FlushScope { asid, pages: None, tables: true });
+            self.tick(Cause::FlushLocal, cost);
+        } else if self.checks == Checks::Heavy {
+            self.check_kept(state, asid);
+        }
+    }
+
+    fn park(&self, cpu: CpuId, task: TaskId) -> CpuId {
+        self.point(cpu);
+        self.tick(Cause::Park, self.costs.park);
+        if self.cannot_block() {
+            assert!(!self.in_no_run(), "Machine::park outside of a run: nobody could wake the caller");
+            return cpu;
+        }
+        if self.here().task.get() != Some(task) {
+            self.violate(Rule::WrongTask, format!("park in the name of {task:?}, which is not running"));
+            return cpu;
+        }
+        if !self.here().irq_on.get() {
+            self.violate(Rule::InterruptsOff, "a task parks with interrupts off".into());
+        }
+        let token = std::mem::take(&mut self.tasks.borrow_mut()[task.0 as usize].park_token);
+        if !token {
+            Counts::add(&self.counts.parks, 1);
+            self.block_in(task, TaskState::Parked, "parked in the kernel");
+        }
+        CpuId(self.current.get())
+    }
+    fn unpark(&self, cpu: CpuId, task: TaskId) {
+        self.point(cpu);
+        self.tick(Cause::Park, self.costs.unpark);
+        let state = self.tasks.borrow().get(task.0 as usize).map(|t| t.state);
+        match state {
+            Some(TaskState::Parked) => self.wake(task),
+            Some(TaskState::Free) | None => {}
+            Some(_) => self.tasks.borrow_mut()[task.0 as usize].park_token = true,
+        }
+    }
+    fn now(&self, cpu: CpuId) -> u64 {
+        if cpu.0 == self.current.get() { self.now.get() } else { self.cpus[cpu.0 as usize].clock.get() }
+    }
+}
+
+impl SimMachine {
+    #[inline]
+    fn read_modify_write(&self, cpu: CpuId, word: &Word, change: impl FnOnce(&Word) -> u64) -> u64 {
+        self.point(cpu);
+        self.charge_rmw(word);
+        let old = change(word);
+        self.after_write(word);
+        old
+    }
+
+    #[inline]
+    fn after_write(&self, word: &Word) {
+        if self.spinners.get() != 0 {
+            self.written(word);
+        }
+    }
+
+    fn in_no_run(&self) -> bool {
+        !self.running.get()
+    }
+
+    /// Makes a blocked task ready, now or as soon as an idle CPU can be reached.
+    pub(crate) fn wake(&self, task: TaskId) {
+        Counts::add(&self.counts.unparks, 1);
+        let home = self.tasks.borrow()[task.0 as usize].cpu;
+        let idle = self.cpus[home as usize].task.get().is_none();
+        let latency = if idle { self.costs.wake_latency } else { 0 };
+        self.make_ready(task, self.now.get() + latency, TaskState::Runnable);
+    }
+
+    // ---- frames ----
+
+    fn zero_frames(&self, first: Pfn, order: Order) {
+        let frames = order.frames();
+        self.charge_pages(Cause::Zero, order, (self.costs.zero_hot, self.costs.zero_huge));
+        Counts::add(&self.counts.frames_zeroed, frames);
+        for frame in 0..frames {
+            self.set_content(first.plus(frame), Content::of(Base::Zero));
+        }
+    }
+
+    fn copy_frames(&self, to: Pfn, from: Pfn, order: Order) {
+        let frames = order.frames();
+        self.charge_pages(Cause::Copy, order, (self.costs.copy_hot, self.costs.copy_huge));
+        Counts::add(&self.counts.frames_copied, frames);
+        for frame in 0..frames {
+            let content = self.with_content(from.plus(frame), Clone::clone);
+            self.set_content(to.plus(frame), content);
+        }
+    }
+
+    fn discard_frames(&self, first: Pfn, order: Order) {
+        Counts::add(&self.counts.frames_discarded, order.frames());
+        let mut contents = self.contents.borrow_mut();
+        for frame in 0..order.frames() {
+            if let Some(state) = contents.get_mut(first.plus(frame).0) {
+                state.content = Content::default();
+                state.generation += 1;
+            }
+        }
+    }
+
+    fn charge_pages(&self, cause: Cause, order: Order, (base, huge): (u64, u64)) {
+        let cost = match order.0.checked_sub(HUGE_ORDER.0) {
+            Some(more) => huge << more,
+            None => base << order.0,
+        };
+        self.tick(cause, cost);
+    }
+
+    fn charge_bytes(&self, bytes: usize) {
+        self.tick(Cause::Copy, (self.costs.copy_hot * bytes as u64).div_ceil(PAGE_SIZE));
+    }
+
+    pub(crate) fn set_content(&self, frame: Pfn, content: Content) {
+        match self.contents.borrow_mut().get_mut(frame.0) {
+            Some(state) => state.content = content,
+            None => self.wild("a write of a whole page", frame),
+        }
+    }
+
+    /// Looks at a frame's bytes, all of which somebody should have given a value.
+    fn with_content<R>(&self, frame: Pfn, look: impl FnOnce(&Content) -> R) -> R {
+        let contents = self.contents.borrow();
+        match contents.get(frame.0) {
+            Some(state) => {
+                if state.content.is_poison() {
+                    self.poison_read("the kernel read all of", frame);
+                }
+                look(&state.content)
+            }
+            None => {
+                self.poison_read("the kernel read all of", frame);
+                look(&Content::default())
+            }
+        }
+    }
+
+    fn poison_read(&self, who: &str, frame: Pfn) {
+        if self.checks != Checks::Off {
+            self.violate(Rule::PoisonRead, format!("{who} {frame:?}, which holds bytes nobody gave a value"));
+        }
+    }
+
+    fn wild(&self, what: &str, frame: Pfn) {
+        self.violate(Rule::WildEntry, format!("{what} to {frame:?}, which does not exist"));
+    }
+
+    // ---- flushes ----
+
+    /// Drops translations of one CPU; answers what that costs.
+    pub(crate) fn flush_here(&self, cpu: &Cpu, scope: &FlushScope) -> u64 {
+        cpu.tlb.borrow_mut().flush(scope, |_| {});
+        match scope.pages {
+            Some(pages) => {
+                Counts::add(&self.counts.pages_flushed, pages.pages());
+                self.costs
+                    .invlpg
+                    .saturating_mul(pages.pages())
+                    .min(self.costs.flush_context.max(self.costs.invlpg * 64))
+            }
+            None => {
+                Counts::add(&self.counts.full_flushes, 1);
+                self.costs.flush_context
+            }
+        }
+    }
+
+    fn flush_others(&self, cpu: CpuId, targets: &CpuSet, scope: &FlushScope) {
+        let me = &self.cpus[cpu.0 as usize];
+        let mut sent = 0;
+        let mut delay = 0;
+        me.answered_at.set(0);
+        for target in targets.iter().filter(|&target| target != cpu) {
+            let Some(other) = self.cpus.get(target.0 as usize) else { continue };
+            if sent != 0 {
+                let near = self.socket_of[target.0 as usize] == self.socket_of[cpu.0 as usize];
+                delay += if near { self.costs.ipi_same_socket } else { self.costs.ipi_other_socket };
+            }
+            sent += 1;
+            if self.cannot_block() {
+                self.flush_here(other, scope);
+                continue;
+            }
+            me.unanswered.set(sent);
+            let travel = self.costs.ipi_first.saturating_sub(self.costs.ipi_handle);
+            let arrival = self.now.get() + delay + travel;
+            let sequence = self.next_sequence();
+            self.post(target.0, Interrupt { arrival, sequence, from: cpu, scope: *scope });
+        }
+        Counts::add(&self.counts.ipis, u64::from(sent));
+        if sent == 0 {
+            return;
+        }
+        if self.cannot_block() {
+            return self.tick(Cause::IpiWait, self.costs.ipi_first + delay);
+        }
+        self.await_answers();
+    }
+
+    /// The post-condition of a flush, over the whole TLBs of its targets.
+    fn check_flushed(&self, targets: &CpuSet, scope: &FlushScope, started: u64) {
+        for target in targets.iter() {
+            let Some(cpu) = self.cpus.get(target.0 as usize) else { continue };
+            let mut left = None;
+            cpu.tlb.borrow().for_each(|entry| {
+                let in_scope = scope.pages.is_none_or(|pages| pages.overlaps(&entry.pages()));
+                if entry.asid == scope.asid && in_scope && entry.filled < started {
+                    left = Some(*entry);
+                }
+            });
+            if let Some(entry) = left {
+                let text = format!("cpu {} kept {:?} of {:?}", target.0, entry.pages(), entry.asid);
+                self.violate(Rule::FlushIncomplete, text);
+            }
+        }
+    }
+
+    /// What a CPU kept of a space that is loaded without a flush must still be true of frames.
+    fn check_kept(&self, cpu: &Cpu, asid: Asid) {
+        let contents = self.contents.borrow();
+        let mut kept = None;
+        cpu.tlb.borrow().for_each(|entry| {
+            if entry.asid == asid && contents.generation(entry.frame.0) != entry.generation {
+                kept = Some(*entry);
+            }
+        });
+        if let Some(entry) = kept {
+            let text = format!("{asid:?} loaded with {:?} still on {:?}", entry.pages(), entry.frame);
+            self.violate(Rule::KeptStale, text);
+        }
+    }
+}
+
+impl Backing for SimMachine {
+    fn read(&self, cpu: CpuId, file: FileKey, page: u64, into: UserFrame) -> Result<(), IoError> {
+        self.point(cpu);
+        Counts::add(&self.counts.file_reads, 1);
+        let content = self.files.read_page(file, page);
+        self.transfer(Cause::FileRead, self.costs.file_read, "reads a file");
+        self.set_content(into.0, content?);
+        Ok(())
+    }
+
+    fn write(&self, cpu: CpuId, file: FileKey, page: u64, from: UserFrame) -> Result<(), IoError> {
+        self.point(cpu);
+        Counts::add(&self.counts.file_writes, 1);
+        let result = self.with_content(from.0, |content| self.files.write_page(file, page, content));
+        self.transfer(Cause::FileWrite, self.costs.file_write, "writes a file");
+        result
+    }
+}
+
+impl SimMachine {
+    /// The task sleeps as long as the device needs.
+    fn transfer(&self, cause: Cause, latency: u64, what: &'static str) {
+        let started = self.now.get();
+        match self.here().task.get() {
+            Some(task) if !self.cannot_block() => self.sleep(task, started + latency, what),
+            _ => self.tick(cause, latency),
+        }
+    }
+}

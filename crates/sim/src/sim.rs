@@ -1,0 +1,265 @@
+//! The simulated machine's state, and its accounting.
+
+use crate::config::{Checks, SimConfig, SimError};
+use crate::contents::Contents;
+use crate::cpu::{Cpu, Task};
+use crate::files::SimFiles;
+use crate::lines::{self, Line};
+use crate::memory::KernelMemory;
+use crate::profile::Costs;
+use crate::report::{Cause, Counts, Ledger, RunReport};
+use crate::violation::{Rule, Violation};
+use machine::{CpuId, MemoryRange, Word};
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Violations are counted without end, and kept up to this many.
+const VIOLATIONS_KEPT: usize = 1000;
+
+/// A simulated machine. One host thread runs all of it; two machines in one process share nothing.
+pub struct SimMachine {
+    pub(crate) costs: Costs,
+    pub(crate) checks: Checks,
+    pub(crate) quantum: u64,
+    pub(crate) slice: u64,
+    pub(crate) stack_bytes: usize,
+    pub(crate) tasks_max: u32,
+    pub(crate) nodes: u32,
+    pub(crate) ranges: Vec<MemoryRange>,
+    /// Node of each CPU.
+    pub(crate) node_of: Vec<u8>,
+    /// Socket of each CPU.
+    pub(crate) socket_of: Vec<u32>,
+    /// For each socket, the CPUs' bits in a line's state.
+    near_bits: Vec<u64>,
+
+    memory: KernelMemory,
+    pub(crate) contents: RefCell<Contents>,
+    pub(crate) files: SimFiles,
+
+    /// The running CPU's clock, and the moment at which the scheduler wants to be asked again.
+    pub(crate) now: Cell<u64>,
+    pub(crate) limit: Cell<u64>,
+    /// The CPU that is being simulated.
+    pub(crate) current: Cell<u32>,
+    pub(crate) cpus: Vec<Cpu>,
+    /// When each CPU has something to do next.
+    pub(crate) next: Vec<Cell<u64>>,
+    /// How many CPUs wait in a spin loop.
+    pub(crate) spinners: Cell<u32>,
+
+    pub(crate) tasks: RefCell<Vec<Task>>,
+    /// Numbers that were used and are free again, the lowest first.
+    pub(crate) free_tasks: RefCell<BinaryHeap<Reverse<u32>>>,
+    pub(crate) live_tasks: Cell<u32>,
+    pub(crate) in_scope: Cell<bool>,
+    pub(crate) running: Cell<bool>,
+    pub(crate) stopped: RefCell<Option<SimError>>,
+    /// Orders what happens at one moment.
+    pub(crate) sequence: Cell<u64>,
+    /// Numbers flushes.
+    pub(crate) flush_number: Cell<u64>,
+    /// State of the jitter; 0 means none.
+    pub(crate) jitter: Cell<u64>,
+    /// Retries of spin loops that found nothing new (see `Scope::run`).
+    pub(crate) stale_rounds: Cell<u32>,
+
+    pub(crate) ledger: Ledger,
+    pub(crate) counts: Counts,
+    violations: RefCell<Vec<Violation>>,
+    violation_count: Cell<u64>,
+}
+
+impl SimMachine {
+    /// Builds a machine. Host memory is committed as it is touched.
+    pub fn new(config: &SimConfig) -> Result<SimMachine, SimError> {
+        let ranges = config.validate()?;
+        let frames = ranges.last().map_or(0, |range| u64::from(range.start.0) + range.frames);
+        let costs = config.profile.costs;
+        let node_of: Vec<u8> = (0..config.cpus).map(|cpu| (cpu * config.nodes / config.cpus) as u8).collect();
+        let socket = |cpu: u32| match config.nodes {
+            1 => u64::from(cpu) / costs.cpus_per_socket,
+            _ => u64::from(node_of[cpu as usize]),
+        };
+        let socket_of: Vec<u32> = (0..config.cpus).map(|cpu| socket(cpu) as u32).collect();
+        let mut near_bits = vec![0; socket_of.iter().max().map_or(0, |&last| last as usize + 1)];
+        for (cpu, &socket) in socket_of.iter().enumerate() {
+            near_bits[socket as usize] |= lines::presence_bit(cpu as u32);
+        }
+        Ok(SimMachine {
+            costs,
+            checks: config.checks,
+            quantum: config.quantum_ns,
+            slice: config.slice_ns,
+            stack_bytes: config.stack_bytes,
+            tasks_max: config.tasks_max,
+            nodes: config.nodes,
+            ranges,
+            node_of,
+            socket_of,
+            near_bits,
+            memory: KernelMemory::new(frames)?,
+            contents: RefCell::new(Contents::new(frames)),
+            files: SimFiles::default(),
+            now: Cell::new(0),
+            limit: Cell::new(u64::MAX),
+            current: Cell::new(0),
+            cpus: (0..config.cpus).map(|_| Cpu::new(config.tlb)).collect(),
+            next: vec![Cell::new(u64::MAX); config.cpus as usize],
+            spinners: Cell::new(0),
+            tasks: RefCell::default(),
+            free_tasks: RefCell::default(),
+            live_tasks: Cell::new(0),
+            in_scope: Cell::new(false),
+            running: Cell::new(false),
+            stopped: RefCell::default(),
+            sequence: Cell::new(0),
+            flush_number: Cell::new(0),
+            jitter: Cell::new(config.seed),
+            stale_rounds: Cell::new(0),
+            ledger: Ledger::default(),
+            counts: Counts::default(),
+            violations: RefCell::default(),
+            violation_count: Cell::new(0),
+        })
+    }
+
+    /// Where files' contents, sizes and errors are set up.
+    pub fn sim_files(&self) -> &SimFiles {
+        &self.files
+    }
+
+    /// What the machine itself found to be wrong (the first thousand).
+    pub fn violations(&self) -> Vec<Violation> {
+        self.violations.borrow().clone()
+    }
+
+    /// How many violations were found.
+    pub fn violation_count(&self) -> u64 {
+        self.violation_count.get()
+    }
+
+    /// Costs and counts so far.
+    pub fn report(&self) -> RunReport {
+        let clocks = self.cpus.iter().map(|cpu| cpu.clock.get());
+        RunReport {
+            sim_ns: clocks.max().unwrap_or(0).max(self.now.get()),
+            by_cause: self.ledger.snapshot(),
+            events: self.counts.snapshot(),
+            violations: self.violation_count.get(),
+        }
+    }
+
+    /// The bytes of host memory a machine of this kind commits for a frame descriptor.
+    pub fn memmap_bytes_per_frame(&self) -> u64 {
+        32
+    }
+
+    pub(crate) fn memory(&self) -> &KernelMemory {
+        &self.memory
+    }
+
+    pub(crate) fn violate(&self, rule: Rule, text: String) {
+        self.violation_count.set(self.violation_count.get() + 1);
+        let mut violations = self.violations.borrow_mut();
+        if violations.len() < VIOLATIONS_KEPT {
+            violations.push(Violation { rule, at_ns: self.now.get(), cpu: CpuId(self.current.get()), text });
+        }
+    }
+
+    pub(crate) fn here(&self) -> &Cpu {
+        &self.cpus[self.current.get() as usize]
+    }
+
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.sequence.set(self.sequence.get() + 1);
+        self.sequence.get()
+    }
+
+    // ---- time ----
+
+    /// Lets time pass on the running CPU.
+    #[inline]
+    pub(crate) fn tick(&self, cause: Cause, ns: u64) {
+        self.now.set(self.now.get() + ns);
+        self.ledger.book(cause, ns);
+    }
+
+    /// Moves the running CPU's clock on to `at`, if that is ahead of it.
+    pub(crate) fn advance(&self, cause: Cause, at: u64) {
+        let ahead = at.saturating_sub(self.now.get());
+        self.tick(cause, ahead);
+    }
+
+    // ---- shared words ----
+
+    /// A word's number in kernel memory; past the end of it for words elsewhere.
+    #[inline]
+    pub(crate) fn number(&self, word: &Word) -> u64 {
+        let base = self.memory.views().0.as_ptr() as usize;
+        ((std::ptr::from_ref(word) as usize).wrapping_sub(base) / 8) as u64
+    }
+
+    #[inline]
+    fn near(&self, cpu: u32) -> impl Fn(u32) -> bool + '_ {
+        let mine = self.socket_of[cpu as usize];
+        move |other| self.socket_of.get(other as usize).is_some_and(|&socket| socket == mine)
+    }
+
+    #[inline]
+    pub(crate) fn charge_read(&self, word: &Word) {
+        let line = self.line(word, |state, cpu| lines::read(state, cpu, self.near(cpu)));
+        self.charge(line, Cause::Words, self.costs.word_hit);
+    }
+
+    #[inline]
+    pub(crate) fn charge_write(&self, word: &Word) {
+        let line = self.line(word, |state, cpu| self.write_line(state, cpu));
+        self.charge(line, Cause::Words, self.costs.word_hit);
+    }
+
+    #[inline]
+    pub(crate) fn charge_rmw(&self, word: &Word) {
+        let line = self.line(word, |state, cpu| self.write_line(state, cpu));
+        self.charge(line, Cause::Atomics, self.costs.rmw_hit);
+    }
+
+    #[inline]
+    fn write_line(&self, state: u64, cpu: u32) -> (u64, Line) {
+        let near_bits = self.near_bits[self.socket_of[cpu as usize] as usize];
+        lines::write(state, cpu, self.near(cpu), near_bits)
+    }
+
+    #[inline]
+    fn line(&self, word: &Word, step: impl FnOnce(u64, u32) -> (u64, Line)) -> Line {
+        let number = self.number(word);
+        let Some(state) = self.memory.views().1.get((number / 8) as usize) else { return Line::Here };
+        let state = state.raw();
+        // RELAXED: one host thread; the word is atomic only because the mapping is typed so.
+        let old = state.load(std::sync::atomic::Ordering::Relaxed);
+        let (new, line) = step(old, self.current.get());
+        if new != old {
+            state.store(new, std::sync::atomic::Ordering::Relaxed);
+        }
+        line
+    }
+
+    #[inline]
+    fn charge(&self, line: Line, cause: Cause, hit: u64) {
+        Counts::add(&self.counts.word_accesses, 1);
+        self.tick(cause, hit);
+        if line != Line::Here {
+            self.charge_transfer(line);
+        }
+    }
+
+    fn charge_transfer(&self, line: Line) {
+        Counts::add(&self.counts.line_transfers, 1);
+        let near = line == Line::Near;
+        self.tick(
+            Cause::Lines,
+            if near { self.costs.line_same_socket } else { self.costs.line_other_socket },
+        );
+    }
+}

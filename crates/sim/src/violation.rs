@@ -1,0 +1,45 @@
+//! What the machine itself found to be wrong.
+
+use machine::CpuId;
+use std::fmt;
+
+/// What was broken.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
+pub enum Rule {
+    /// A user load (or the kernel) read bytes that nobody gave a value.
+    PoisonRead,
+    /// A translation was used although its frame was discarded since.
+    StaleTranslation,
+    /// A translation of a discarded frame became reachable again: a space was loaded without flushing it.
+    KeptStale,
+    /// A flush ended while a translation in its scope was left.
+    FlushIncomplete,
+    /// A page table or a leaf names a frame that does not exist.
+    WildEntry,
+    /// A flush, or sleep, with interrupts off: two CPUs doing so wait for each other (L-12).
+    InterruptsOff,
+    /// A task was parked, or is to run, under another task's name.
+    WrongTask,
+    /// An access faulted again and again although each fault was said to be resolved.
+    FaultLoop,
+}
+
+/// One finding.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// What was broken.
+    pub rule: Rule,
+    /// When, by the clock of the CPU.
+    pub at_ns: u64,
+    /// On which CPU.
+    pub cpu: CpuId,
+    /// What exactly.
+    pub text: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at {} ns on cpu {}: {}", self.rule, self.at_ns, self.cpu.0, self.text)
+    }
+}
