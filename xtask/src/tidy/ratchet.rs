@@ -141,7 +141,8 @@ fn add(counts: &mut Counts, three: &[Token]) {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "fn f() { a.unwrap(); a.unwrap += 1; b.expect(\"b\"); c.map(Option::unwrap); unreachable!() }\n\
+    const TEXT: &str = "fn f() { a.unwrap(); a.unwrap += 1; b.expect(\"b\"); c.map(Option::unwrap); }\n\
+                        fn h() { unreachable!() }\n\
                         #[cfg(test)] mod tests { fn g() { a.unwrap(); panic!() } }";
 
     fn workspace() -> Workspace {
