@@ -117,3 +117,6 @@ fn describe(perf_file: &PerfFile, recording: &mut Recording) -> Result<(), Impor
 fn broken(error: impl std::fmt::Display) -> ImportError {
     ImportError::Perf(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;
