@@ -1,0 +1,203 @@
+//! Mapping and unmapping pages: entry, reference, map count and resident pages change in one place.
+//!
+//! A mapping owns one reference and one map count of its page. The map count falls when the entry is taken (nobody can
+//! follow it any more), the reference only once the change is settled (no CPU can use it any more): so a frame is never
+//! freed, and never found to be somebody's alone, while a stale translation of it may live.
+
+use crate::Objects;
+use crate::exclusive::{AnonCtx, born};
+use crate::file::{File, FileKind};
+use crate::page::{CachedPage, PageCtx};
+use frame::counts::{AtCap, Exclusive};
+use frame::{Descriptor, Id, State};
+use machine::entry::{Attrs, Kind};
+use machine::{Cx, Entry, EntryFormat, Level, Machine, Pfn, UserFrame, Vpn, level};
+use table::{Leaf, PageTable, Payload, Reaper, Rss, TableBatch, Urgency, Verdict, Walker};
+
+/// A page could not be mapped once more; here it is back.
+#[derive(Debug)]
+#[must_use]
+pub struct TooManyMaps(pub CachedPage);
+
+impl<'m, M: Machine> Objects<'m, M> {
+    /// The way to an address space's translations.
+    pub fn walker(&self, table: Id<PageTable>) -> Walker<'_, 'm, M> {
+        self.tables().walker(self.frames(), table)
+    }
+
+    /// How a mapping of a frame counts. `file` is what is mapped there; `None` for anonymous memory.
+    fn rss(&self, cx: &Cx<'m, M, { level::TABLE1 }>, page: &Descriptor, file: Option<PageCtx>) -> Rss {
+        match (page.state(cx), file) {
+            (State::File, Some(ctx)) if self.file(ctx.file).kind() == FileKind::Memory => Rss::Shmem,
+            (State::File, _) => Rss::File,
+            _ => Rss::Anon,
+        }
+    }
+
+    /// Maps a file's page at an empty entry. The page's reference becomes the mapping's.
+    pub fn map_file(
+        &self,
+        leaf: &mut Leaf<'_, 'm, M>,
+        at: Vpn,
+        page: CachedPage,
+        attrs: Attrs,
+    ) -> Result<(), TooManyMaps> {
+        let descriptor = self.descriptor(page.pfn());
+        if descriptor.add_map(leaf, Exclusive::No).is_err() {
+            return Err(TooManyMaps(page));
+        }
+        let rss = self.rss(leaf, descriptor, Some(page.ctx()));
+        let entry = M::Entry::leaf(page.pfn(), attrs, leaf.level());
+        leaf.install(at, entry, Some(rss));
+        let _ = page.into_mapped();
+        Ok(())
+    }
+
+    /// Maps a fresh frame at an empty entry: an anonymous page is born. The frame's reference becomes the mapping's.
+    pub fn map_anon(
+        &self,
+        leaf: &mut Leaf<'_, 'm, M>,
+        at: Vpn,
+        (frame, ctx): (UserFrame, AnonCtx),
+        attrs: Attrs,
+    ) {
+        born(leaf, self.descriptor(frame.0), ctx);
+        let entry = M::Entry::leaf(frame.0, attrs, leaf.level());
+        leaf.install(at, entry, Some(Rss::Anon));
+    }
+
+    /// Maps the zero page at an empty entry; not counted (CR29), never writable.
+    pub fn map_zero(&self, leaf: &mut Leaf<'_, 'm, M>, at: Vpn, attrs: Attrs) {
+        debug_assert!(!attrs.perms.write, "the zero page is not written");
+        let entry = M::Entry::leaf(self.zero_frame(), Attrs { special: true, ..attrs }, leaf.level());
+        leaf.install(at, entry, None);
+    }
+
+    /// Puts a fresh copy in the place of what is mapped (copy-on-write): the old translation is void before the new one
+    /// exists. `file` is what is mapped there. The batch has room and is settled later.
+    pub fn replace_with_anon(
+        &self,
+        leaf: &mut Leaf<'_, 'm, M>,
+        batch: &mut TableBatch<'_, 'm, M>,
+        (at, file): (Vpn, Option<PageCtx>),
+        (frame, ctx): (UserFrame, AnonCtx),
+        attrs: Attrs,
+    ) {
+        let old = counted::<M>(leaf.entry(at)).map(|pfn| self.descriptor(pfn));
+        let old_rss = old.map(|page| self.rss(leaf, page, file));
+        born(leaf, self.descriptor(frame.0), ctx);
+        let entry = M::Entry::leaf(frame.0, attrs, leaf.level());
+        leaf.replace(batch, at, (old_rss, Some(Rss::Anon)), entry);
+        if let Some(page) = old {
+            page.remove_map(leaf);
+        }
+    }
+
+    /// Counts one more mapping of a file's page, for a child's copy of the entry, with its reference. (Anonymous pages:
+    /// [`crate::exclusive::share_for_fork`].)
+    pub fn map_again(&self, cx: &Cx<'m, M, { level::TABLE1 }>, pfn: Pfn) -> Result<(), AtCap> {
+        let page = self.descriptor(pfn);
+        page.get(cx)?;
+        page.add_map(cx, Exclusive::No).inspect_err(|_| {
+            let freed = page.put(cx);
+            debug_assert_eq!(freed, frame::Freed::No, "the copied mapping has a reference");
+        })
+    }
+
+    /// How an entry with this page counts, for who installs a copy of it.
+    pub fn rss_of(
+        &self,
+        cx: &Cx<'m, M, { level::TABLE1 }>,
+        entry: Entry,
+        file: Option<PageCtx>,
+    ) -> Option<Rss> {
+        counted::<M>(entry).map(|pfn| self.rss(cx, self.descriptor(pfn), file))
+    }
+
+    /// Unmaps what [`Walker::sweep`] meets. `file` is what the swept range maps; `None` for anonymous memory.
+    pub fn unmapper(&self, file: Option<MappedFile>) -> Unmapper<'_, 'm, M> {
+        Unmapper { objects: self, file }
+    }
+
+    /// Settles a batch of changes made through a walker: one flush round, then references go back.
+    pub fn settle(
+        &self,
+        cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
+        walker: &Walker<'_, 'm, M>,
+        batch: &mut TableBatch<'_, 'm, M>,
+    ) {
+        walker.settle(cx, batch, |cx, payload| self.finish(cx, payload));
+    }
+
+    /// Frees what a settled change held.
+    pub fn finish(&self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, payload: Payload) {
+        match payload {
+            Payload::Page { frame, .. } => {
+                self.frames().put(cx.at(), frame);
+            }
+            // The zero page is not counted; software's entries hold nothing; tables are freed by the walker.
+            Payload::Special(_) | Payload::Absent(_) | Payload::Table(_) => {}
+        }
+    }
+}
+
+/// The part of a file that a range maps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MappedFile {
+    /// The file.
+    pub file: Id<File>,
+    /// Page of the file minus page number (wrapping).
+    pub bias: u64,
+}
+
+impl MappedFile {
+    /// What is mapped at a page.
+    pub fn at(self, page: Vpn) -> PageCtx {
+        PageCtx { file: self.file, index: page.0.wrapping_add(self.bias) }
+    }
+}
+
+/// Unmaps pages: entries are taken, map counts and resident pages fall at once, references when settled.
+///
+/// A page of a file that could be written through the entry is marked dirty if hardware says it was, and the change is
+/// flushed before the leaf's lock is dropped: a writeback that finds no entry there any more misses no late store
+/// (LR11, L-19).
+pub struct Unmapper<'a, 'm, M: Machine> {
+    objects: &'a Objects<'m, M>,
+    file: Option<MappedFile>,
+}
+
+impl<'m, M: Machine> Reaper<'m, M> for Unmapper<'_, 'm, M> {
+    fn verdict(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, page: Vpn, entry: Entry) -> Verdict {
+        Verdict::Take(self.objects.rss_of(cx, entry, self.file.map(|file| file.at(page))))
+    }
+
+    fn taken(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, page: Vpn, old: Entry) -> Urgency {
+        let Some(pfn) = counted::<M>(old) else { return Urgency::Settle };
+        let descriptor = self.objects.descriptor(pfn);
+        descriptor.remove_map(cx);
+        let attrs = M::Entry::attrs(old);
+        let file = self.file.filter(|file| self.objects.file(file.file).kind() == FileKind::Regular);
+        match file {
+            Some(file) if descriptor.state(cx) == State::File && (attrs.dirty || attrs.perms.write) => {
+                if attrs.dirty {
+                    self.objects.mark_dirty(cx, file.at(page), pfn);
+                }
+                Urgency::Unlock
+            }
+            _ => Urgency::Settle,
+        }
+    }
+
+    fn finish(&mut self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, payload: Payload) {
+        self.objects.finish(cx, payload);
+    }
+}
+
+/// The frame that an entry maps and counts.
+fn counted<M: Machine>(entry: Entry) -> Option<Pfn> {
+    match M::Entry::kind(entry, Level::LEAF) {
+        Kind::Leaf(pfn) if !M::Entry::attrs(entry).special => Some(pfn),
+        _ => None,
+    }
+}

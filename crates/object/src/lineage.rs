@@ -1,0 +1,84 @@
+//! Lineages: the reverse map of anonymous pages.
+//!
+//! A lineage is a family of address spaces that may share anonymous pages: a program and what it forked; exec starts a
+//! new one. An anonymous page belongs to a lineage (its descriptor's owner) and has a linear index in it: the page number
+//! at which it was born. It can be mapped in a member's table at that page number, or, where `mremap` moved it, at the
+//! pages of an attachment that gives that index. Linux: `anon_vma`, with one tree a family instead of one a VMA.
+
+use crate::Objects;
+use crate::attach::{Attachment, Mappers, Mapping, Owner, Place, Sharing};
+use frame::Id;
+use machine::{Cx, EntryFormat, Machine, PAGE_SHIFT, Shortage, Vpn, VpnRange, level};
+use table::PageTable;
+
+machine::cells! {
+    /// A family of address spaces.
+    pub struct Lineage {
+        /// Its members (whole address spaces, index = page number) and, in between, ranges that were moved.
+        pub(crate) mappers: Mappers,
+    }
+}
+
+impl Lineage {
+    /// Its members and moved ranges.
+    pub fn mappers(&self) -> &Mappers {
+        &self.mappers
+    }
+}
+
+impl<'m, M: Machine> Objects<'m, M> {
+    /// A new lineage whose first member is the space of `table`: for a new program. Answers the membership too, which
+    /// [`Objects::leave_lineage`] ends.
+    pub fn found_lineage(
+        &self,
+        cx: &mut Cx<'m, M, { level::PAGE }>,
+        table: Id<PageTable>,
+    ) -> Result<(Id<Lineage>, Id<Attachment>), Shortage> {
+        let member = self.new_attachment(cx.at())?;
+        let lineage = match self.lineages.alloc(cx.at(), self.frames()) {
+            Ok(lineage) => lineage,
+            Err(shortage) => {
+                self.free_attachment(cx.at(), member);
+                return Err(shortage);
+            }
+        };
+        self.attach(cx, member, Owner::Lineage(lineage), &whole::<M>(table), Place::Any);
+        Ok((lineage, member))
+    }
+
+    /// Makes the space of `table` a member of its parent's lineage, before any translation is shared (fork).
+    pub fn join_lineage(
+        &self,
+        cx: &mut Cx<'m, M, { level::PAGE }>,
+        parent: Id<Attachment>,
+        table: Id<PageTable>,
+    ) -> Result<Id<Attachment>, Shortage> {
+        let member = self.new_attachment(cx.at())?;
+        let owner = self.attachment(parent).owner();
+        debug_assert!(matches!(owner, Owner::Lineage(_)), "a membership");
+        self.attach(cx, member, owner, &whole::<M>(table), Place::Behind(parent));
+        Ok(member)
+    }
+
+    /// Ends a membership; no anonymous page is mapped in the member's table any more, and its moved ranges are
+    /// detached. The last member takes the lineage along.
+    pub fn leave_lineage(&self, cx: &mut Cx<'m, M, { level::PAGE }>, member: Id<Attachment>) {
+        let owner = self.attachment(member).owner();
+        let left = self.unlist(cx, member);
+        self.attachments.free(cx.at(), member);
+        if let (0, Owner::Lineage(lineage)) = (left, owner) {
+            self.lineages.free(cx.at(), lineage);
+        }
+    }
+
+    /// A lineage.
+    pub fn lineage(&self, id: Id<Lineage>) -> &'m Lineage {
+        self.lineages.get(id)
+    }
+}
+
+/// All of a space, every page at its own number.
+fn whole<M: Machine>(table: Id<PageTable>) -> Mapping {
+    let end = Vpn(M::Entry::USER_END.div_ceil(1 << PAGE_SHIFT));
+    Mapping { table, range: VpnRange::new(Vpn(0), end), first: 0, sharing: Sharing::Private }
+}

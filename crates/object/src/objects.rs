@@ -1,0 +1,81 @@
+//! All objects of a machine.
+
+use crate::attach::Attachment;
+use crate::file::File;
+use crate::lineage::Lineage;
+use crate::open::{BUCKETS, Bucket};
+use crate::radix::Nodes;
+use frame::{Frames, Request, Slab, State};
+use machine::{Boot, Cx, Field, Machine, Order, PageOp, Pfn, Shortage, UserFrame, level};
+use table::Tables;
+
+/// What [`Objects`] needs of boot memory: made before the frame allocator takes the rest of it.
+pub struct Slabs<'m, M: Machine> {
+    files: Slab<'m, M, File>,
+    nodes: Nodes<'m, M>,
+    attachments: Slab<'m, M, Attachment>,
+    lineages: Slab<'m, M, Lineage>,
+    registry: &'m [Bucket],
+    hand: &'m Field<u64>,
+}
+
+impl<'m, M: Machine> Slabs<'m, M> {
+    /// Empty ones.
+    pub fn new(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
+        Ok(Slabs {
+            files: Slab::new(boot)?,
+            nodes: Slab::new(boot)?,
+            attachments: Slab::new(boot)?,
+            lineages: Slab::new(boot)?,
+            registry: boot.array(BUCKETS)?,
+            hand: &boot.array(1)?[0],
+        })
+    }
+}
+
+/// What pages belong to: files with their cached pages, and families of anonymous pages. Owns the floors below.
+pub struct Objects<'m, M: Machine> {
+    frames: Frames<'m, M>,
+    tables: Tables<'m, M>,
+    pub(crate) files: Slab<'m, M, File>,
+    pub(crate) nodes: Nodes<'m, M>,
+    pub(crate) attachments: Slab<'m, M, Attachment>,
+    pub(crate) lineages: Slab<'m, M, Lineage>,
+    pub(crate) registry: &'m [Bucket],
+    /// (atomic) Where reclaim goes on.
+    pub(crate) hand: &'m Field<u64>,
+    zero: Pfn,
+}
+
+impl<'m, M: Machine> Objects<'m, M> {
+    /// No object yet but the zero page.
+    pub fn new(
+        cx: &mut Cx<'m, M, { level::REGISTRY }>,
+        slabs: Slabs<'m, M>,
+        frames: Frames<'m, M>,
+        tables: Tables<'m, M>,
+    ) -> Result<Self, Shortage> {
+        let zero =
+            frames.allocate(cx, &Request { mobility: frame::Mobility::Unmovable, ..Request::user() })?;
+        cx.machine().page_op(cx.cpu(), PageOp::Zero { to: UserFrame(zero), order: Order::ZERO });
+        frames.descriptor(zero).set_state(cx, State::Zero);
+        let Slabs { files, nodes, attachments, lineages, registry, hand } = slabs;
+        Ok(Objects { frames, tables, files, nodes, attachments, lineages, registry, hand, zero })
+    }
+
+    /// The frames.
+    pub fn frames(&self) -> &Frames<'m, M> {
+        &self.frames
+    }
+
+    /// The page tables.
+    pub fn tables(&self) -> &Tables<'m, M> {
+        &self.tables
+    }
+
+    /// The page of zeros that reads of untouched memory see: one reference for ever, mappings of it are not counted, never
+    /// exclusive, never written (CR29).
+    pub fn zero_frame(&self) -> Pfn {
+        self.zero
+    }
+}

@@ -1,0 +1,242 @@
+//! Which files there are: opening, closing, forgetting.
+//!
+//! A file that nobody has open keeps its clean pages: the next program that opens it finds them (Linux: cached inodes). It
+//! goes when it has neither users nor pages.
+
+use crate::Objects;
+use crate::file::{File, FileKind, Name, SIZE_MAX};
+use crate::radix::INDEX_END;
+use frame::Id;
+use machine::lock::{Held, Spin};
+use machine::{Cx, Field, FileKey, IoError, Machine, Shortage, level};
+
+/// How many buckets the registry has.
+pub(crate) const BUCKETS: usize = 256;
+
+machine::cells! {
+    /// Some of the files.
+    pub(crate) struct Bucket {
+        /// Covers the chain, and its files' users.
+        lock: Spin<{ level::REGISTRY }>,
+        /// (lock)
+        first: Field<Option<Id<File>>>,
+    }
+}
+
+/// Why a file could not be opened or resized.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FileError {
+    /// Larger than [`SIZE_MAX`] (`EFBIG`).
+    TooLarge,
+    /// No memory for it.
+    Shortage(Shortage),
+}
+
+impl core::fmt::Display for FileError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            FileError::TooLarge => f.write_str("the file is too large"),
+            FileError::Shortage(shortage) => shortage.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for FileError {}
+
+/// A held bucket.
+type Registry<'a, 'm, M> = Held<'a, 'm, M, { level::REGISTRY }>;
+
+/// What a user less means for the file.
+enum Left {
+    Users,
+    /// It stays for its cached pages.
+    Pages,
+    /// It was taken out of the registry: nobody can find it any more.
+    Nothing,
+}
+
+impl<'m, M: Machine> Objects<'m, M> {
+    /// Opens the file of this key: the one there is (its kind and size stay what they are), or a new one. Each opening is
+    /// closed by [`Objects::close`].
+    pub fn open(
+        &self,
+        cx: &mut Cx<'m, M, { level::LAYOUT }>,
+        key: FileKey,
+        kind: FileKind,
+        size: u64,
+    ) -> Result<Id<File>, FileError> {
+        let bucket = self.bucket(key);
+        let mut held = bucket.lock.lock(cx);
+        let known = self.chain(bucket).find(|&id| {
+            let file = self.files.get(id);
+            file.key() == key && file.name.get() == Name::Key
+        });
+        if let Some(id) = known {
+            self.files.get(id).users.add(1);
+            return Ok(id);
+        }
+        let id = self.new_file(&mut held, kind, size)?;
+        let file = self.files.get(id);
+        file.key.set(key);
+        file.name.set(Name::Key);
+        file.next.set(bucket.first.replace(Some(id)));
+        Ok(id)
+    }
+
+    /// Shared memory that is found by nobody else: anonymous shared mappings, `memfd_create`.
+    pub fn create_memory(
+        &self,
+        cx: &mut Cx<'m, M, { level::LAYOUT }>,
+        size: u64,
+    ) -> Result<Id<File>, FileError> {
+        let id = self.new_file(cx.at(), FileKind::Memory, size)?;
+        let file = self.files.get(id);
+        let key = FileKey(u64::from(id.raw()));
+        file.key.set(key);
+        let bucket = self.bucket(key);
+        let _held = bucket.lock.lock(cx);
+        file.next.set(bucket.first.replace(Some(id)));
+        Ok(id)
+    }
+
+    fn new_file(
+        &self,
+        cx: &mut Cx<'m, M, { level::REGISTRY }>,
+        kind: FileKind,
+        size: u64,
+    ) -> Result<Id<File>, FileError> {
+        if size > SIZE_MAX {
+            return Err(FileError::TooLarge);
+        }
+        let id = self.files.alloc(cx, self.frames()).map_err(FileError::Shortage)?;
+        let file = self.files.get(id);
+        file.kind.set(kind);
+        file.users.set(1);
+        file.set_size(cx, size);
+        Ok(id)
+    }
+
+    /// A file.
+    pub fn file(&self, id: Id<File>) -> &'m File {
+        self.files.get(id)
+    }
+
+    /// One more user of a file that is open: a VMA, say.
+    pub fn retain(&self, cx: &mut Cx<'m, M, { level::TABLE1 }>, id: Id<File>) {
+        let file = self.files.get(id);
+        let _held = self.bucket(file.key()).lock.lock(cx);
+        debug_assert!(file.users.get() > 0, "only what is open is retained");
+        file.users.add(1);
+    }
+
+    /// Ends a use. The last one writes dirty pages (an error of this or an earlier write is the answer) and frees shared
+    /// memory; clean pages of a regular file stay cached.
+    pub fn close(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, id: Id<File>) -> Result<(), IoError> {
+        let file = self.files.get(id);
+        let is_last = {
+            let _held = self.bucket(file.key()).lock.lock(cx);
+            file.users.get() == 1
+        };
+        // Two users that leave at once may both find the other: then the pages stay dirty, and cached, until the file is
+        // opened or written again.
+        let result =
+            if is_last && file.dirty_pages() > 0 { self.writeback(cx, id, 0..INDEX_END) } else { Ok(()) };
+        self.drop_user(cx, id);
+        result
+    }
+
+    /// Lets nobody find the file of this key any more (`unlink`): its pages, dirty ones too, go with its last user.
+    pub fn forget(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, key: FileKey) {
+        let bucket = self.bucket(key);
+        let found = {
+            let _held = bucket.lock.lock(cx);
+            let found = self.chain(bucket).find(|&id| {
+                let file = self.files.get(id);
+                file.key() == key && file.name.get() == Name::Key
+            });
+            found.inspect(|&id| {
+                self.files.get(id).name.set(Name::None);
+                self.files.get(id).users.add(1);
+            })
+        };
+        if let Some(id) = found {
+            self.drop_user(cx, id);
+        }
+    }
+
+    /// Ends a use without writing anything.
+    fn drop_user(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, id: Id<File>) {
+        let file = self.files.get(id);
+        let left = {
+            let bucket = self.bucket(file.key());
+            let mut held = bucket.lock.lock(cx);
+            self.user_left(&mut held, bucket, id)
+        };
+        if let Left::Nothing = left {
+            debug_assert!(file.mappers.count() == 0, "a mapping keeps its file open");
+            self.remove_pages(cx, id, 0..INDEX_END);
+            self.files.free(cx.at(), id);
+        }
+    }
+
+    fn user_left(&self, held: &mut Registry<'_, 'm, M>, bucket: &Bucket, id: Id<File>) -> Left {
+        let _ = held;
+        let file = self.files.get(id);
+        debug_assert!(file.users.get() > 0, "closed more often than opened");
+        file.users.sub(1);
+        if file.users.get() > 0 {
+            return Left::Users;
+        }
+        let is_kept =
+            file.kind() == FileKind::Regular && file.name.get() == Name::Key && file.pages.get() > 0;
+        if is_kept {
+            return Left::Pages;
+        }
+        let before = self.chain(bucket).find(|&before| self.files.get(before).next.get() == Some(id));
+        match before {
+            Some(before) => self.files.get(before).next.set(file.next.get()),
+            None => bucket.first.set(file.next.get()),
+        }
+        Left::Nothing
+    }
+
+    /// Calls `visit` for every file of a bucket, each kept from going away meanwhile.
+    pub(crate) fn for_each_held(
+        &self,
+        cx: &mut Cx<'m, M, { level::LAYOUT }>,
+        bucket: usize,
+        mut visit: impl FnMut(&mut Cx<'m, M, { level::LAYOUT }>, Id<File>),
+    ) {
+        let bucket = &self.registry[bucket];
+        for place in 0.. {
+            let id = {
+                let _held = bucket.lock.lock(cx);
+                let Some(id) = self.chain(bucket).nth(place) else { return };
+                self.files.get(id).users.add(1);
+                id
+            };
+            visit(cx, id);
+            self.drop_user(cx, id);
+        }
+    }
+
+    /// (bucket) The files of a chain.
+    fn chain<'a>(&'a self, bucket: &'a Bucket) -> impl Iterator<Item = Id<File>> + 'a {
+        core::iter::successors(bucket.first.get(), |&id| self.files.get(id).next.get())
+    }
+
+    fn bucket(&self, key: FileKey) -> &'m Bucket {
+        let hash = key.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        &self.registry[hash as usize % BUCKETS]
+    }
+
+    /// How many buckets there are.
+    pub(crate) fn buckets(&self) -> usize {
+        BUCKETS
+    }
+
+    /// The bucket whose turn it is.
+    pub(crate) fn turn_hand(&self) -> usize {
+        (self.hand.add_shared(1) % BUCKETS as u64) as usize
+    }
+}
