@@ -53,7 +53,8 @@ impl PageTable {
 
     pub(crate) fn add_rss(&self, kind: Option<Rss>, pages: u64) {
         if let Some(kind) = kind {
-            self.rss[kind as usize].add_shared(pages);
+            let now = self.rss[kind as usize].add_shared(pages);
+            debug_assert!((now as i64) >= 0, "a page is taken as another kind than it was installed as");
         }
     }
 
