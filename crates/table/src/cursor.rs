@@ -28,11 +28,12 @@ impl Cursor {
         self.next = page;
     }
 
-    /// Locks the next leaf that has entries, with the pages of the range that lie in it. Empty tables are
-    /// skipped, and what no table leads to in one step for each absent upper entry.
+    /// Locks the next leaf, with the pages of the range that lie in it. What no table leads to is skipped in one step for
+    /// each absent upper entry.
     ///
-    /// Entries installed while the cursor is on its way may be missed; whoever must see all of them keeps
-    /// others from installing (by the lock of the layout, say).
+    /// Empty tables are not skipped: a fault may hold the lock of one, have found its VMA unchanged, and install its entry
+    /// next. Where there is no table there is no such fault: it would have linked the table before it looked at the VMA,
+    /// with a fence in between, as there is one between the change of the VMA and the look here.
     pub fn next<'c, 'm, M: Machine>(
         &mut self,
         walker: &Walker<'_, 'm, M>,
@@ -56,6 +57,6 @@ impl Cursor {
         cx: &mut Cx<'m, M, { level::EPOCH }>,
     ) -> Option<Vpn> {
         let cx = cx.enter_epoch();
-        walker.scan(&cx, self.next, self.end, Level::LEAF, Want::Used)
+        walker.scan(&cx, self.next, self.end, Level::LEAF, Want::Any)
     }
 }

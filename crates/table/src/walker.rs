@@ -103,7 +103,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
                 let wanted = match M::Entry::kind(parent.read(cx, page), above) {
                     Kind::Empty => false,
                     Kind::Table(frame) => want.table(header(self.descriptor(frame)).get().used),
-                    Kind::Leaf(_) | Kind::Absent(_) => want == Want::Used,
+                    Kind::Leaf(_) | Kind::Absent(_) => want == Want::Any,
                 };
                 if wanted {
                     return Some(page);
@@ -131,14 +131,14 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
 /// Which tables a scan looks for. Counts are read without the lock: a hint.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {
-    /// Those with entries, and leaves in the place of a table.
-    Used,
+    /// All of them, and leaves in the place of a table.
+    Any,
     /// Those without.
     Empty,
 }
 
 impl Want {
     fn table(self, used: u16) -> bool {
-        (self == Want::Used) == (used > 0)
+        self == Want::Any || used == 0
     }
 }
