@@ -16,7 +16,18 @@ impl<'m, M: Machine> Frames<'m, M> {
         cx: &mut Cx<'m, M, { level::REGISTRY }>,
         request: &Request,
     ) -> Result<Pfn, Shortage> {
-        self.allocate_locked(cx.at(), request)
+        let local = request.node.unwrap_or_else(|| cx.node());
+        let found = if self.is_failing() { None } else { self.find(cx, local, request) };
+        match found {
+            Some(pfn) => {
+                self.hand_out(cx, pfn, request);
+                Ok(pfn)
+            }
+            None => {
+                cx.count(Counter::AllocFail);
+                Err(Shortage { order: request.order, node: local })
+            }
+        }
     }
 
     /// A block of user frames. The bytes are undefined.
@@ -36,28 +47,8 @@ impl<'m, M: Machine> Frames<'m, M> {
         Ok(frame)
     }
 
-    /// The same as [`Frames::allocate`], under as much as a slab's lock.
-    pub(crate) fn allocate_locked(
-        &self,
-        cx: &mut Cx<'m, M, { level::SLAB }>,
-        request: &Request,
-    ) -> Result<Pfn, Shortage> {
-        let local = request.node.unwrap_or_else(|| cx.node());
-        let found = if self.is_failing() { None } else { self.find(cx, local, request) };
-        match found {
-            Some(pfn) => {
-                self.hand_out(cx, pfn, request);
-                Ok(pfn)
-            }
-            None => {
-                cx.count(Counter::AllocFail);
-                Err(Shortage { order: request.order, node: local })
-            }
-        }
-    }
-
     /// Looks for a block: first where plenty is left, then down to the reserves, then among what other CPUs keep.
-    fn find(&self, cx: &mut Cx<'m, M, { level::SLAB }>, local: NodeId, request: &Request) -> Option<Pfn> {
+    fn find(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, local: NodeId, request: &Request) -> Option<Pfn> {
         if request.order > MAX_ORDER {
             return None;
         }
@@ -70,7 +61,7 @@ impl<'m, M: Machine> Frames<'m, M> {
         if cx.in_interrupt() {
             return None;
         }
-        self.drain_every_cpu(cx);
+        self.drain_all(cx);
         self.find_above(cx, local, request, Mark::Min)
     }
 
@@ -78,7 +69,7 @@ impl<'m, M: Machine> Frames<'m, M> {
     /// `get_page_from_freelist`.
     fn find_above(
         &self,
-        cx: &mut Cx<'m, M, { level::SLAB }>,
+        cx: &mut Cx<'m, M, { level::REGISTRY }>,
         local: NodeId,
         request: &Request,
         mark: Mark,
@@ -96,16 +87,21 @@ impl<'m, M: Machine> Frames<'m, M> {
     }
 
     /// Takes a block from this CPU's lists or from the zone itself. Linux: `rmqueue`.
-    fn take(&self, cx: &mut Cx<'m, M, { level::SLAB }>, zone: &'m Zone, request: &Request) -> Option<Pfn> {
+    fn take(
+        &self,
+        cx: &mut Cx<'m, M, { level::REGISTRY }>,
+        zone: &'m Zone,
+        request: &Request,
+    ) -> Option<Pfn> {
         let list = request.mobility.list();
         self.take_from_pcp(cx, zone, request.order, list).or_else(|| {
-            let mut held = zone.lock.lock_irq(cx);
-            self.buddy(zone).take(&mut held, request.order, list)
+            let held = zone.lock.lock_irq(cx);
+            self.buddy(zone).take(&held, request.order, list)
         })
     }
 
     /// The one point every block passes on its way out, whichever way it came (XR18).
-    fn hand_out(&self, cx: &mut Cx<'m, M, { level::SLAB }>, pfn: Pfn, request: &Request) {
+    fn hand_out(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, pfn: Pfn, request: &Request) {
         let descriptor = self.descriptor(pfn);
         let order = request.order;
         let meta: Meta = descriptor.meta_field().get();
@@ -125,7 +121,7 @@ impl<'m, M: Machine> Frames<'m, M> {
     /// Notes in the subsections of a large folio that it covers them, or no longer does.
     pub(crate) fn mark_whole(
         &self,
-        cx: &mut Cx<'m, M, { level::SLAB }>,
+        cx: &mut Cx<'m, M, { level::REGISTRY }>,
         pfn: Pfn,
         order: Order,
         whole: Option<Order>,

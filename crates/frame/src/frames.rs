@@ -4,7 +4,7 @@ use crate::buddy::Buddy;
 use crate::descriptor::{Descriptor, MigrateType, ZoneKind};
 use crate::layout::{Layout, zone_index};
 use crate::list::{End, FreeList};
-use crate::memmap::MemMap;
+use crate::memmap::{MemMap, SubsectionState};
 use crate::pcp::{Pcp, list_index, list_order};
 use crate::request::Config;
 use crate::zone::Zone;
@@ -55,6 +55,10 @@ impl<'m, M: Machine> Frames<'m, M> {
     /// If the machine has no such frame (a bug: frame numbers come from the allocator).
     #[inline]
     pub fn descriptor(&self, pfn: Pfn) -> &'m Descriptor {
+        debug_assert!(
+            self.memmap.quiet_subsection(pfn).state() == SubsectionState::Active,
+            "{pfn:?} is in use"
+        );
         self.memmap.descriptor(pfn)
     }
 
@@ -91,7 +95,7 @@ impl<'m, M: Machine> Frames<'m, M> {
     /// use by what this interrupt interrupted.
     pub(crate) fn take_from_pcp(
         &self,
-        cx: &mut Cx<'m, M, { level::SLAB }>,
+        cx: &mut Cx<'m, M, { level::REGISTRY }>,
         zone: &'m Zone,
         order: Order,
         list: MigrateType,
@@ -112,31 +116,28 @@ impl<'m, M: Machine> Frames<'m, M> {
     /// The one place where blocks go from a zone to a CPU's list, a batch at a time. Answers the first of them.
     fn refill(
         &self,
-        cx: &mut Cx<'m, M, { level::SLAB }>,
+        cx: &mut Cx<'m, M, { level::REGISTRY }>,
         zone: &'m Zone,
         (index, list): (usize, MigrateType),
         blocks: u64,
     ) -> Option<Pfn> {
         let chain = FreeList::new();
         {
-            let mut held = zone.lock.lock_irq(cx);
+            let held = zone.lock.lock_irq(cx);
             let buddy = self.buddy(zone);
             for _ in 0..blocks {
-                let Some(pfn) = buddy.take(&mut held, list_order(index), list) else { break };
+                let Some(pfn) = buddy.take(&held, list_order(index), list) else { break };
                 chain.push(&self.memmap, pfn, End::Back);
             }
         }
         let first = chain.pop(&self.memmap, End::Front)?;
         cx.count(Counter::PcpRefill);
         let pcp = self.pcp(zone, cx.cpu());
-        match lock(pcp, cx) {
-            Some(_held) => {
-                pcp.accept(&self.memmap, index, &chain);
-                return Some(first);
-            }
-            // In an interrupt, and somebody began to drain the lists just now.
-            None => {}
+        if let Some(_held) = lock(pcp, cx) {
+            pcp.accept(&self.memmap, index, &chain);
+            return Some(first);
         }
+        // In an interrupt, and somebody began to drain the lists just now.
         self.give_back(cx, zone, &chain);
         Some(first)
     }
@@ -145,7 +146,7 @@ impl<'m, M: Machine> Frames<'m, M> {
     /// interrupt interrupted.
     pub(crate) fn give_to_pcp(
         &self,
-        cx: &mut Cx<'m, M, { level::SLAB }>,
+        cx: &mut Cx<'m, M, { level::REGISTRY }>,
         zone: &'m Zone,
         (pfn, order): (Pfn, Order),
         list: MigrateType,
@@ -166,7 +167,7 @@ impl<'m, M: Machine> Frames<'m, M> {
     }
 
     /// The one place where blocks go from a CPU's lists back to their zone.
-    fn drain(&self, cx: &mut Cx<'m, M, { level::SLAB }>, zone: &'m Zone, cpu: CpuId, frames: u64) {
+    fn drain(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, zone: &'m Zone, cpu: CpuId, frames: u64) {
         let pcp = self.pcp(zone, cpu);
         let chain = {
             let Some(_held) = lock(pcp, cx) else { return };
@@ -179,32 +180,17 @@ impl<'m, M: Machine> Frames<'m, M> {
     }
 
     /// Frees the blocks of a chain to their zone.
-    fn give_back(&self, cx: &mut Cx<'m, M, { level::SLAB }>, zone: &'m Zone, chain: &FreeList) {
-        let mut held = zone.lock.lock_irq(cx);
+    fn give_back(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, zone: &'m Zone, chain: &FreeList) {
+        let held = zone.lock.lock_irq(cx);
         let buddy = self.buddy(zone);
         while let Some(pfn) = chain.pop(&self.memmap, End::Front) {
             let order = self.descriptor(pfn).meta_field().get().order();
-            buddy.give(&mut held, pfn, order);
+            buddy.give(&held, pfn, order);
         }
     }
 
     /// Gives everything in one CPU's lists back to the zones.
     pub fn drain_cpu(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, cpu: CpuId) {
-        self.drain_lists(cx.at(), cpu);
-    }
-
-    /// Gives everything in all CPUs' lists back to the zones.
-    pub fn drain_all(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>) {
-        self.drain_every_cpu(cx.at());
-    }
-
-    pub(crate) fn drain_every_cpu(&self, cx: &mut Cx<'m, M, { level::SLAB }>) {
-        for cpu in 0..self.machine.cpus() {
-            self.drain_lists(cx, CpuId(cpu));
-        }
-    }
-
-    fn drain_lists(&self, cx: &mut Cx<'m, M, { level::SLAB }>, cpu: CpuId) {
         for zone in self.layout.zones.iter().filter(|zone| zone.is_populated()) {
             let frames = self.pcp(zone, cpu).frames();
             if frames > 0 {
@@ -212,12 +198,19 @@ impl<'m, M: Machine> Frames<'m, M> {
             }
         }
     }
+
+    /// Gives everything in all CPUs' lists back to the zones.
+    pub fn drain_all(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>) {
+        for cpu in 0..self.machine.cpus() {
+            self.drain_cpu(cx, CpuId(cpu));
+        }
+    }
 }
 
 /// Locks a CPU's lists. An interrupt handler only tries: it may have interrupted the holder.
 fn lock<'a, 'm, M: Machine>(
     pcp: &'a Pcp,
-    cx: &'a mut Cx<'m, M, { level::SLAB }>,
+    cx: &'a mut Cx<'m, M, { level::REGISTRY }>,
 ) -> Option<Held<'a, 'm, M, { level::PCP }>> {
     if cx.in_interrupt() { pcp.lock.try_lock(cx) } else { Some(pcp.lock.lock(cx)) }
 }

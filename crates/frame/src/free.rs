@@ -56,9 +56,8 @@ impl<'m, M: Machine> Frames<'m, M> {
         if meta.state().is_user() {
             self.machine.page_op(cx.cpu(), PageOp::Discard { frame: pfn, order });
         }
-        let cx: &mut Cx<'m, M, { level::SLAB }> = cx.at();
         self.mark_whole(cx, pfn, order, None);
-        counts::death(&*cx, descriptor.counts_word());
+        counts::death(cx, descriptor.counts_word());
         descriptor.wipe_owner();
         let free = meta.without_contents().next_generation().with_state(State::PerCpu);
         descriptor.meta_field().set(free);
@@ -67,8 +66,8 @@ impl<'m, M: Machine> Frames<'m, M> {
         let zone = self.zone(meta.node(), meta.zone());
         let list = self.memmap.subsection(cx, pfn).migrate_type();
         if self.give_to_pcp(cx, zone, (pfn, order), list).is_err() {
-            let mut held = zone.lock.lock_irq(cx);
-            self.buddy(zone).give(&mut held, pfn, order);
+            let held = zone.lock.lock_irq(cx);
+            self.buddy(zone).give(&held, pfn, order);
         }
     }
 }

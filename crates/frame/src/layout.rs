@@ -161,9 +161,9 @@ impl<'m> Layout<'m> {
         for node in self.zones.chunks(ZONE_KINDS) {
             for (low, zone) in node.iter().enumerate() {
                 let mut above = 0;
-                for high in low + 1..ZONE_KINDS {
-                    above += node[high].managed.get();
-                    zone.lowmem_reserve[high].set(above / LOWMEM_RATIO[low]);
+                for (higher, reserve) in node.iter().zip(&zone.lowmem_reserve).skip(low + 1) {
+                    above += higher.managed.get();
+                    reserve.set(above / LOWMEM_RATIO[low]);
                 }
             }
         }
