@@ -9,7 +9,7 @@ use crate::exclusive::{AnonCtx, born};
 use crate::file::{File, FileKind};
 use crate::page::{CachedPage, PageCtx};
 use frame::counts::{AtCap, Exclusive};
-use frame::{Descriptor, Id, State};
+use frame::{Descriptor, Flags, Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::{Cx, Entry, EntryFormat, Level, Machine, Pfn, UserFrame, Vpn, level};
 use table::{Leaf, PageTable, Payload, Reaper, Rss, TableBatch, Urgency, Verdict, Walker};
@@ -177,6 +177,9 @@ impl<'m, M: Machine> Reaper<'m, M> for Unmapper<'_, 'm, M> {
         let descriptor = self.objects.descriptor(pfn);
         descriptor.remove_map(cx);
         let attrs = M::Entry::attrs(old);
+        if attrs.accessed && !descriptor.test(cx, Flags::REFERENCED) {
+            descriptor.set(cx, Flags::REFERENCED);
+        }
         let file = self.file.filter(|file| self.objects.file(file.file).kind() == FileKind::Regular);
         match file {
             Some(file) if descriptor.state(cx) == State::File && (attrs.dirty || attrs.perms.write) => {

@@ -54,7 +54,7 @@ pub struct MustCopy;
 /// A fresh page, which only the caller knows and whose one reference becomes its mapping's: anonymous, of that place, mapped
 /// once, exclusive (CR5). The caller holds the leaf's lock and installs the entry next.
 pub fn born<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor, at: AnonCtx) {
-    debug_assert!(page.refs(cx) == 1 && page.maps(cx) == 0, "a page is born once");
+    debug_assert!(page.maps(cx) == 0, "a page is born once");
     page.set_owner(cx, owner_number(at.lineage), at.index);
     page.set_state(cx, State::Anon);
     let counted = page.add_map(cx, Exclusive::Yes);

@@ -105,7 +105,11 @@ impl<'m, M: Machine> Objects<'m, M> {
         loop {
             if let Some(page) = self.find_page(cx.at(), ctx) {
                 let descriptor = self.descriptor(page.pfn());
-                if descriptor.test(cx, Flags::UPTODATE) {
+                let flags = descriptor.flags(cx);
+                if flags.has(Flags::UPTODATE) {
+                    if !flags.has(Flags::REFERENCED) {
+                        descriptor.set(cx, Flags::REFERENCED);
+                    }
                     return Ok(Some(Fetched { page, how }));
                 }
                 if want == Want::Existing {

@@ -48,11 +48,6 @@ mod truncate;
 mod unmap;
 pub mod writeback;
 
-#[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod tests;
-
 pub use crate::account::{MappedFile, TooManyMaps, Unmapper};
 pub use crate::attach::{Attachment, Mappers, Mapping, Owner, Place, Sharing};
 pub use crate::exclusive::AnonCtx;

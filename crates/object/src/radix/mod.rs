@@ -13,8 +13,6 @@
 mod change;
 mod find;
 mod survey;
-#[cfg(test)]
-mod tests;
 
 pub use change::{InsertError, Locked};
 pub use survey::Visit;
