@@ -1,2 +1,48 @@
 //! Floor 5 of Freehold: address spaces: VMAs and the operations on them.
+//!
+//! One file per operation. Each locks the space's layout, prepares what it may need, and commits; faults of the same
+//! space run meanwhile, without that lock (see [`vma`] and `docs/locking.md`).
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod tree;
+
+mod advise;
+mod attach;
+mod brk;
+mod change_access;
+mod commit;
+mod error;
+mod fork;
+mod grow;
+mod layout;
+mod lock_pages;
+mod map;
+mod move_pages;
+mod place;
+mod prepare;
+mod protect;
+mod remap;
+mod resident;
+mod space;
+mod spaces;
+mod sync;
+mod unmap;
+pub mod vma;
+mod zap;
+
+pub use crate::advise::Advice;
+pub use crate::commit::Overcommit;
+pub use crate::error::Error;
+pub use crate::lock_pages::LockMode;
+pub use crate::map::{Mapping, Sharing, VMAS_MAX};
+pub use crate::place::{LOWEST, Place};
+pub use crate::protect::Grow;
+pub use crate::remap::{Remap, RemapPlace, Source};
+pub use crate::space::{Limits, Space, Stats};
+pub use crate::spaces::{Slabs, Spaces};
+pub use crate::sync::{Invalidate, Sync};
+pub use crate::vma::{Snapshot, Vma, VmaFlags};

@@ -7,11 +7,15 @@ use machine::{
     MemoryRange, NodeId, PageOp, Pfn, TaskId, UserFrame, Word,
 };
 use std::boxed::Box;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::thread;
 use std::vec::Vec;
 
 const FIRST: u32 = 16;
+
+type Pending = Option<(u64, Box<dyn FnOnce()>)>;
+
+std::thread_local!(static PENDING: RefCell<Pending> = const { RefCell::new(None) });
 
 /// Whether CPUs are interrupted between their accesses to shared words.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,7 +36,7 @@ impl Fake {
     pub(crate) fn start(frames: u32, pace: Pace) -> (&'static Fake, Boot<'static, Fake>, Core<'static>) {
         let words: Vec<Word> = (0..frames as usize * 512 + 512).map(|_| Word::new(0)).collect();
         let offset = words.as_ptr().align_offset(4096);
-        let memmap = (0..(FIRST + frames) as usize * 4).map(|_| Word::new(0)).collect();
+        let memmap = (0..(FIRST + frames).next_multiple_of(1024) as usize * 4).map(|_| Word::new(0)).collect();
         let fake: &'static Fake = Box::leak(Box::new(Fake { frames, pace, words, offset, memmap }));
         let boot = Boot::new(fake).unwrap();
         let core = Core::new(&boot).unwrap();
@@ -43,8 +47,40 @@ impl Fake {
         Cx::new(self, core, CpuId(cpu), TaskId(cpu))
     }
 
+    /// Runs `f`, and `interruption` on the same thread right before `f` touches shared words for the `step`-th time
+    /// (from 0). Answers what `f` does, and whether it came that far.
+    pub(crate) fn interrupt<T>(
+        step: u64,
+        interruption: impl FnOnce() + 'static,
+        f: impl FnOnce() -> T,
+    ) -> (T, bool) {
+        PENDING.with(|pending| *pending.borrow_mut() = Some((step, Box::new(interruption))));
+        let result = f();
+        let left = PENDING.with(|pending| pending.borrow_mut().take());
+        (result, left.is_none())
+    }
+
+    /// A shared word is touched: an interruption that is due happens.
+    fn step() {
+        let due = PENDING.with(|pending| {
+            let mut pending = pending.borrow_mut();
+            match pending.as_mut() {
+                Some((0, _)) => pending.take(),
+                Some((steps, _)) => {
+                    *steps -= 1;
+                    None
+                }
+                None => None,
+            }
+        });
+        if let Some((_, interruption)) = due {
+            interruption();
+        }
+    }
+
     /// Now and then another thread runs.
     fn pause(&self) {
+        Fake::step();
         std::thread_local!(static STEPS: Cell<u64> = const { Cell::new(0x2545_f491_4f6c_dd1d) });
         if self.pace == Pace::Jittery {
             STEPS.with(|steps| {
@@ -128,6 +164,10 @@ impl Machine for Fake {
     fn store(&self, _: CpuId, word: &Word, value: u64, order: Ordering) {
         self.pause();
         word.raw().store(value, order);
+    }
+    fn fetch_add(&self, _: CpuId, word: &Word, value: u64, order: Ordering) -> u64 {
+        self.pause();
+        word.raw().fetch_add(value, order)
     }
     fn irq_save(&self, _: CpuId) -> bool {
         true

@@ -5,6 +5,7 @@ mod model;
 mod race;
 mod shape;
 mod shortage;
+mod steps;
 
 use super::{Census, Nodes, Reserve, Tree};
 use fake::{Fake, Pace};

@@ -1,0 +1,119 @@
+//! Installing a new private page: where nothing was, and in the place of what was copied.
+
+use crate::error::FaultError;
+use crate::faults::Faults;
+use crate::handle::{Outcome, Wish};
+use frame::Request;
+use machine::{Cx, Level, Machine, Order, PageOp, Pfn, Shortage, UserFrame, level};
+use object::exclusive::AnonCtx;
+use table::Leaf;
+
+impl<'m, M: Machine> Faults<'m, M> {
+    /// The leaf of the page, locked, if the VMA is what the fault saw. Only then may entries be installed.
+    pub(crate) fn lock_current<'c>(
+        &self,
+        cx: &'c mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+    ) -> Result<Option<Leaf<'c, 'm, M>>, Shortage> {
+        let spaces = self.spaces();
+        let leaf = spaces.walker(wish.table).lock_leaf(cx.at(), wish.page)?;
+        let current = leaf.level() == Level::LEAF && spaces.vma(wish.vma.id).is_current(&wish.vma, &leaf);
+        Ok(current.then_some(leaf))
+    }
+
+    /// The same if the entry is what the fault saw, too. Only then may the entry be changed.
+    pub(crate) fn lock_unchanged<'c>(
+        &self,
+        cx: &'c mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+    ) -> Result<Option<Leaf<'c, 'm, M>>, Shortage> {
+        let leaf = self.lock_current(cx, wish)?;
+        Ok(leaf.filter(|leaf| leaf.entry(wish.page) == wish.entry))
+    }
+
+    /// A frame of zeros, referenced once and known to nobody.
+    pub(crate) fn zeroed_frame(&self, cx: &mut Cx<'m, M, { level::PROCESS }>) -> Result<UserFrame, Shortage> {
+        let fresh = self.spaces().frames().allocate_user(cx.at(), &Request::user())?;
+        cx.machine().page_op(cx.cpu(), PageOp::Zero { to: fresh, order: Order::ZERO });
+        Ok(fresh)
+    }
+
+    /// A copy of a frame the caller has a reference to.
+    pub(crate) fn copied_frame(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        from: Pfn,
+    ) -> Result<UserFrame, Shortage> {
+        let fresh = self.spaces().frames().allocate_user(cx.at(), &Request::user())?;
+        let from = UserFrame(from);
+        cx.machine().page_op(cx.cpu(), PageOp::Copy { to: fresh, from, order: Order::ZERO });
+        Ok(fresh)
+    }
+
+    /// Maps a new private page where nothing is mapped (Linux: `do_anonymous_page`, `do_cow_fault`). The frame's
+    /// reference becomes the mapping's, or goes.
+    pub(crate) fn install_private(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        fresh: UserFrame,
+    ) -> Result<Outcome, FaultError> {
+        let ctx = self.anon_ctx(wish);
+        let installed = match self.lock_unchanged(cx, wish) {
+            Ok(Some(mut leaf)) => {
+                self.note_anon(wish);
+                self.spaces().objects().map_anon(&mut leaf, wish.page, (fresh, ctx), wish.attrs());
+                Ok(Outcome::Done)
+            }
+            Ok(None) => Ok(Outcome::Again),
+            Err(shortage) => Err(FaultError::Shortage(shortage)),
+        };
+        self.keep_or_give_back(cx, fresh, installed)
+    }
+
+    /// Puts a new private page in the place of the one that was seen, which somebody else may use (row 9 of the COW
+    /// table): the old translation is gone from every CPU before the new one is set.
+    pub(crate) fn replace_with(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        fresh: UserFrame,
+    ) -> Result<Outcome, FaultError> {
+        let (spaces, ctx) = (self.spaces(), self.anon_ctx(wish));
+        let mut batch = spaces.batch(wish.table);
+        let replaced = match self.lock_unchanged(cx, wish) {
+            Ok(Some(mut leaf)) => {
+                let (page, place) = ((fresh, ctx), (wish.page, wish.page_ctx()));
+                self.note_anon(wish);
+                spaces.objects().replace_with_anon(&mut leaf, &mut batch, place, page, wish.attrs());
+                Ok(Outcome::Done)
+            }
+            Ok(None) => Ok(Outcome::Again),
+            Err(shortage) => Err(FaultError::Shortage(shortage)),
+        };
+        spaces.settle(cx.at(), wish.table, &mut batch);
+        self.keep_or_give_back(cx, fresh, replaced)
+    }
+
+    fn keep_or_give_back(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        fresh: UserFrame,
+        outcome: Result<Outcome, FaultError>,
+    ) -> Result<Outcome, FaultError> {
+        if outcome != Ok(Outcome::Done) {
+            let _ = self.spaces().frames().put(cx.at(), fresh.0);
+        }
+        outcome
+    }
+
+    /// Where an anonymous page of the wish belongs.
+    fn anon_ctx(&self, wish: &Wish) -> AnonCtx {
+        AnonCtx { lineage: wish.lineage, index: wish.vma.anon_index(wish.page) }
+    }
+
+    /// Says that the VMA is about to have a private page. (leaf lock)
+    fn note_anon(&self, wish: &Wish) {
+        self.spaces().vma(wish.vma.id).note_anon();
+    }
+}

@@ -1,0 +1,136 @@
+//! Faults on pages of files and shared memory that are not mapped (Linux: `do_read_fault`, `do_cow_fault`,
+//! `do_shared_fault`).
+
+use crate::error::FaultError;
+use crate::faults::Faults;
+use crate::handle::{Outcome, Wish};
+use machine::entry::Attrs;
+use machine::{Counter, Cx, Entry, Machine, Vpn, VpnRange, level};
+use object::{CachedPage, FileKind, How, PageCtx, TooManyMaps, Want};
+
+/// Pages mapped around a load of a file, aligned (Linux: `fault_around_bytes`, 64 KiB).
+const AROUND: u64 = 16;
+
+impl<'m, M: Machine> Faults<'m, M> {
+    /// A page of the object is missing from the tables.
+    pub(crate) fn file_fault(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        ctx: PageCtx,
+    ) -> Result<Outcome, FaultError> {
+        if !wish.is_write() && self.map_around(cx, wish)? == Outcome::Done {
+            cx.count(Counter::FaultFileRead);
+            return Ok(Outcome::Done);
+        }
+        let objects = self.spaces().objects();
+        let Some(fetched) = objects.page(cx.at(), ctx, Want::Read)? else { return Ok(Outcome::Again) };
+        if fetched.how == How::Read {
+            cx.count(Counter::PgMajFault);
+        }
+        if wish.is_write() && wish.vma.flags.is_private() {
+            return self.copy_on_first_write(cx, wish, fetched.page);
+        }
+        let outcome = self.install_object_page(cx, wish, fetched.page)?;
+        if outcome == Outcome::Done {
+            cx.count(if wish.is_write() { Counter::FaultFileShared } else { Counter::FaultFileRead });
+            if !wish.is_write() {
+                // The window around the page was read in with it.
+                let _ = self.map_around(cx, wish)?;
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// A store to a private page never seen before: the copy is mapped at once.
+    fn copy_on_first_write(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        page: CachedPage,
+    ) -> Result<Outcome, FaultError> {
+        let objects = self.spaces().objects();
+        let outcome = match self.copied_frame(cx, page.pfn()) {
+            // A truncation since then is caught by the VMA's stamp no more than on Linux by its lock: the copy is of a
+            // page that was the file's when the fault began.
+            Ok(fresh) => self.install_private(cx, wish, fresh),
+            Err(shortage) => Err(FaultError::Shortage(shortage)),
+        };
+        objects.release(cx.at(), page);
+        if outcome == Ok(Outcome::Done) {
+            cx.count(Counter::FaultFileCow);
+            cx.count(Counter::CowCopied);
+        }
+        outcome
+    }
+
+    /// Maps the object's own page. Its reference becomes the mapping's, or goes.
+    fn install_object_page(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        page: CachedPage,
+    ) -> Result<Outcome, FaultError> {
+        let objects = self.spaces().objects();
+        let refused = match self.lock_unchanged(cx, wish) {
+            Ok(Some(mut leaf)) if objects.still_cached(&leaf, &page) => {
+                if wish.is_write() {
+                    objects.mark_dirty(&mut leaf, page.ctx(), page.pfn());
+                }
+                let attrs = self.object_attrs(wish, wish.page, &page);
+                match objects.map_file(&mut leaf, wish.page, page, attrs) {
+                    Ok(()) => return Ok(Outcome::Done),
+                    Err(TooManyMaps(page)) => (page, Ok(Outcome::Again)),
+                }
+            }
+            Ok(_) => (page, Ok(Outcome::Again)),
+            Err(shortage) => (page, Err(FaultError::Shortage(shortage))),
+        };
+        objects.release(cx.at(), refused.0);
+        refused.1
+    }
+
+    /// Stores must fault where somebody has to hear of them: private pages are copied first, files note that the page
+    /// is dirty (Linux: `vma_wants_writenotify`).
+    fn object_attrs(&self, wish: &Wish, at: Vpn, page: &CachedPage) -> Attrs {
+        let stored = at == wish.page && wish.is_write();
+        let memory = self.spaces().objects().file(page.ctx().file).kind() == FileKind::Memory;
+        let mut perms = wish.vma.flags.perms();
+        perms.write &= !wish.vma.flags.is_private() && (memory || stored);
+        Attrs { perms, accessed: true, dirty: stored, special: false }
+    }
+
+    /// Maps what is cached around the page, and the page itself if it is (Linux: `filemap_map_pages`). Reads nothing.
+    /// `Done` if the page itself is mapped now.
+    fn map_around(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, wish: &Wish) -> Result<Outcome, FaultError> {
+        let objects = self.spaces().objects();
+        let Some(ctx) = wish.page_ctx() else { return Ok(Outcome::Again) };
+        let window = around(wish);
+        let Some(mut leaf) = self.lock_current(cx, wish)? else { return Ok(Outcome::Again) };
+        let mut outcome = Outcome::Again;
+        for at in (window.start.0..window.end.0).map(Vpn) {
+            if leaf.entry(at) != Entry::EMPTY {
+                continue;
+            }
+            let place = PageCtx { file: ctx.file, index: wish.vma.file_index(at) };
+            let Some(page) = objects.lookup(&mut leaf, place) else { continue };
+            if !objects.still_cached(&leaf, &page) {
+                objects.release(leaf.at(), page);
+                continue;
+            }
+            let attrs = self.object_attrs(wish, at, &page);
+            match objects.map_file(&mut leaf, at, page, attrs) {
+                Ok(()) if at == wish.page => outcome = Outcome::Done,
+                Ok(()) => leaf.count(Counter::FaultAround),
+                Err(TooManyMaps(page)) => objects.release(leaf.at(), page),
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+/// The window around a fault: aligned, within the VMA and one leaf table.
+fn around(wish: &Wish) -> VpnRange {
+    let start = Vpn(wish.page.0 / AROUND * AROUND);
+    VpnRange::sized(start, AROUND).intersect(&wish.vma.range)
+}

@@ -1,0 +1,144 @@
+//! The way of a fault: find the VMA, judge the access, look at the entry, do what it asks for (Linux:
+//! `handle_mm_fault`, `handle_pte_fault`).
+
+use crate::error::{FaultError, SegvKind};
+use crate::faults::Faults;
+use frame::Id;
+use machine::entry::{Attrs, Kind};
+use object::{Lineage, PageCtx};
+use machine::{Access, Counter, Cx, Entry, EntryFormat, Level, Machine, VirtAddr, Vpn, level};
+use space::{Snapshot, Space, VmaFlags};
+
+/// How one try of a fault ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// The access will pass now.
+    Done,
+    /// Something changed meanwhile: look again.
+    Again,
+}
+
+/// One fault: what is wanted where, and what was seen there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    /// The space's translations.
+    pub(crate) table: Id<table::PageTable>,
+    /// The family its anonymous pages belong to.
+    pub(crate) lineage: Id<Lineage>,
+    /// The page.
+    pub(crate) page: Vpn,
+    /// What the access wants.
+    pub(crate) access: Access,
+    /// The VMA as it was seen.
+    pub(crate) vma: Snapshot,
+    /// The entry as it was seen.
+    pub(crate) entry: Entry,
+}
+
+impl Wish {
+    /// Whether the access is a store.
+    pub(crate) fn is_write(&self) -> bool {
+        self.access == Access::Write
+    }
+
+    /// The page of the VMA's object that the access meets.
+    pub(crate) fn page_ctx(&self) -> Option<PageCtx> {
+        self.vma.file.map(|file| PageCtx { file, index: self.vma.file_index(self.page) })
+    }
+
+    /// Attributes of an entry that was just used for this access.
+    pub(crate) fn attrs(&self) -> Attrs {
+        Attrs { perms: self.vma.flags.perms(), accessed: true, dirty: self.is_write(), special: false }
+    }
+}
+
+impl<'m, M: Machine> Faults<'m, M> {
+    /// Makes one access to an address possible, or says why it may not be.
+    ///
+    /// The caller uses the space. `Shortage` leaves nothing behind: reclaim, then fault again.
+    pub fn handle(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        addr: VirtAddr,
+        access: Access,
+    ) -> Result<(), FaultError> {
+        cx.count(Counter::PgFault);
+        let result = self.resolve(cx, space, addr, access);
+        match result {
+            Err(FaultError::Segv(_)) => cx.count(Counter::FaultSegv),
+            Err(FaultError::Bus) => cx.count(Counter::FaultBus),
+            _ => {}
+        }
+        result
+    }
+
+    /// The same, uncounted: for populate.
+    pub(crate) fn resolve(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        addr: VirtAddr,
+        access: Access,
+    ) -> Result<(), FaultError> {
+        if addr.0 >= M::Entry::USER_END {
+            return Err(FaultError::Segv(SegvKind::MapErr));
+        }
+        loop {
+            if self.spaces().space(space).is_killed(cx) {
+                return Err(FaultError::Killed);
+            }
+            let Some(wish) = self.look(cx, space, addr.page(), access)? else { continue };
+            if self.try_once(cx, &wish)? == Outcome::Done {
+                return Ok(());
+            }
+            cx.count(Counter::FaultRetry);
+        }
+    }
+
+    /// The VMA and the entry, if the access is allowed; `None` after a stack grew.
+    fn look(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        page: Vpn,
+        access: Access,
+    ) -> Result<Option<Wish>, FaultError> {
+        let spaces = self.spaces();
+        let vma = spaces.vma_at(cx, space, page).ok_or(FaultError::Segv(SegvKind::MapErr))?;
+        if !vma.range.contains(page) {
+            if !vma.flags.contains(VmaFlags::GROWS_DOWN) {
+                return Err(FaultError::Segv(SegvKind::MapErr));
+            }
+            spaces.grow_stack(cx, space, page)?;
+            return Ok(None);
+        }
+        if !vma.flags.perms().allow(access) {
+            return Err(FaultError::Segv(SegvKind::AccErr));
+        }
+        let table = spaces.space(space).table().ok_or(FaultError::Killed)?;
+        let lineage = spaces.lineage_of(space).ok_or(FaultError::Killed)?;
+        let seen = spaces.walker(table).peek(cx.at(), page);
+        let entry = if seen.level == Level::LEAF { seen.entry } else { Entry::EMPTY };
+        Ok(Some(Wish { table, lineage, page, access, vma, entry }))
+    }
+
+    /// One try (Linux: `handle_pte_fault`).
+    fn try_once(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, wish: &Wish) -> Result<Outcome, FaultError> {
+        match M::Entry::kind(wish.entry, Level::LEAF) {
+            Kind::Empty | Kind::Table(_) => match wish.page_ctx() {
+                None => self.first_touch(cx, wish),
+                Some(ctx) => self.file_fault(cx, wish, ctx),
+            },
+            Kind::Leaf(_) if M::Entry::permits(wish.entry, Level::LEAF, wish.access) => {
+                cx.count(Counter::FaultSpurious);
+                Ok(Outcome::Done)
+            }
+            Kind::Leaf(pfn) if wish.is_write() => self.write_protected(cx, wish, pfn),
+            // The entry allows less than the VMA: a change of rights is under way.
+            Kind::Leaf(_) => Ok(Outcome::Again),
+            // Nothing is swapped out or migrated yet; whatever made the entry will take it back.
+            Kind::Absent(_) => Ok(Outcome::Again),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Stores to pages that are mapped read-only though the VMA allows stores (Linux: `do_wp_page`).
+
+use crate::error::FaultError;
+use crate::faults::Faults;
+use crate::handle::{Outcome, Wish};
+use frame::State;
+use machine::entry::Attrs;
+use machine::{Counter, Cx, Entry, EntryFormat, Level, Machine, Pfn, level};
+use object::exclusive::{self, Reuse};
+use table::Leaf;
+
+impl<'m, M: Machine> Faults<'m, M> {
+    /// Writes in place what nobody else can see, and copies everything else.
+    pub(crate) fn write_protected(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        pfn: Pfn,
+    ) -> Result<Outcome, FaultError> {
+        let outcome = if M::Entry::attrs(wish.entry).special {
+            let fresh = self.zeroed_frame(cx)?;
+            self.replace_with(cx, wish, fresh)?
+        } else if wish.vma.flags.is_private() {
+            self.unshare(cx, wish, pfn)?
+        } else {
+            self.write_shared(cx, wish, pfn)?
+        };
+        if outcome == Outcome::Done {
+            cx.count(Counter::FaultWriteProtect);
+        }
+        Ok(outcome)
+    }
+
+    /// Private memory: reuse or copy (rows 7 to 9 of the COW table; CR11).
+    fn unshare(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        pfn: Pfn,
+    ) -> Result<Outcome, FaultError> {
+        let frames = self.spaces().frames();
+        let descriptor = frames.descriptor(pfn);
+        {
+            let Some(mut leaf) = self.lock_unchanged(cx, wish)? else { return Ok(Outcome::Again) };
+            let anonymous = descriptor.state(&leaf) == State::Anon;
+            if anonymous && exclusive::reuse(&leaf, descriptor) == Reuse::InPlace {
+                make_writable(&mut leaf, wish);
+                leaf.count(Counter::CowReused);
+                return Ok(Outcome::Done);
+            }
+            // The copy is made without the lock; the reference keeps the bytes where they are.
+            if frames.get(&leaf, pfn).is_err() {
+                return Ok(Outcome::Again);
+            }
+        }
+        let copied = self.copied_frame(cx, pfn);
+        let outcome = match copied {
+            Ok(fresh) => self.replace_with(cx, wish, fresh),
+            Err(shortage) => Err(FaultError::Shortage(shortage)),
+        };
+        let _ = frames.put(cx.at(), pfn);
+        if outcome == Ok(Outcome::Done) {
+            cx.count(Counter::CowCopied);
+        }
+        outcome
+    }
+
+    /// A shared page of an object: a file learns that its page is dirty before the store (Linux: `wp_page_shared`).
+    fn write_shared(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        pfn: Pfn,
+    ) -> Result<Outcome, FaultError> {
+        let objects = self.spaces().objects();
+        let Some(ctx) = wish.page_ctx() else { return Ok(Outcome::Again) };
+        let Some(mut leaf) = self.lock_unchanged(cx, wish)? else { return Ok(Outcome::Again) };
+        // The mark comes first: writeback takes it away before it write-protects the entry, under this lock.
+        objects.mark_dirty(&mut leaf, ctx, pfn);
+        make_writable(&mut leaf, wish);
+        Ok(Outcome::Done)
+    }
+}
+
+/// Lets stores pass. Nothing has to be flushed: a CPU that remembers the old entry faults and finds this one.
+fn make_writable<M: Machine>(leaf: &mut Leaf<'_, '_, M>, wish: &Wish) -> Entry {
+    leaf.relax(wish.page, |entry| {
+        let attrs = M::Entry::attrs(entry);
+        let attrs = Attrs { perms: wish.vma.flags.perms(), accessed: true, dirty: true, ..attrs };
+        M::Entry::with_attrs(entry, attrs, Level::LEAF)
+    })
+}

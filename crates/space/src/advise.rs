@@ -1,0 +1,107 @@
+//! `madvise`: what a program expects of a range.
+
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::space::Space;
+use crate::spaces::Spaces;
+use crate::vma::{Vma, VmaFlags};
+use crate::zap::Tables;
+use frame::Id;
+use machine::{Cx, Machine, VpnRange, level};
+
+/// Advice about a range.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Advice {
+    /// No special treatment.
+    Normal,
+    /// Read in order.
+    Sequential,
+    /// Read in no order.
+    Random,
+    /// Will be read soon: files are read in.
+    WillNeed,
+    /// Not needed: private contents are gone at once.
+    DontNeed,
+    /// Private contents may be dropped when memory is short.
+    Free,
+    /// Not inherited by fork.
+    DontFork,
+    /// Inherited by fork again.
+    DoFork,
+    /// Inherited empty by fork.
+    WipeOnFork,
+    /// Inherited with contents again.
+    KeepOnFork,
+}
+
+impl<'m, M: Machine> Spaces<'m, M> {
+    /// Follows advice about a range (Linux: `do_madvise`). VMAs are treated in order; a hole is reported at the end,
+    /// after everything else was done.
+    ///
+    /// Errors: `NoMemory` for holes or too many VMAs, `Invalid` where the advice makes no sense for the VMA, `Io`,
+    /// `Killed`, `Shortage`.
+    pub fn advise(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        range: VpnRange,
+        advice: Advice,
+    ) -> Result<(), Error> {
+        let mut layout = self.write_layout(cx, space)?;
+        let hole = layout.first_hole(range).is_some();
+        layout.for_each_in(range, |layout, id, part| layout.advise_part(id, part, advice))?;
+        if hole { Err(Error::NoMemory) } else { Ok(()) }
+    }
+}
+
+impl<M: Machine> Layout<'_, '_, M> {
+    fn advise_part(&mut self, id: Id<Vma>, part: VpnRange, advice: Advice) -> Result<(), Error> {
+        let vma = self.vma(id);
+        let flags = vma.flags();
+        let anonymous = vma.file().is_none();
+        let access_pattern = VmaFlags::SEQUENTIAL | VmaFlags::RANDOM;
+        let new = match advice {
+            Advice::Normal => flags.difference(access_pattern),
+            Advice::Sequential => flags.difference(access_pattern) | VmaFlags::SEQUENTIAL,
+            Advice::Random => flags.difference(access_pattern) | VmaFlags::RANDOM,
+            Advice::DontFork => flags | VmaFlags::DONT_COPY,
+            Advice::DoFork => flags.difference(VmaFlags::DONT_COPY),
+            Advice::WipeOnFork if anonymous && flags.is_private() => flags | VmaFlags::WIPE_ON_FORK,
+            Advice::WipeOnFork => return Err(Error::Invalid),
+            Advice::KeepOnFork => flags.difference(VmaFlags::WIPE_ON_FORK),
+            Advice::WillNeed => return self.read_ahead(id, part),
+            Advice::DontNeed => return self.drop_contents(id, part),
+            Advice::Free => return self.free_lazily(id, part),
+        };
+        self.set_flags_of_part(part, new)
+    }
+
+    /// `MADV_DONTNEED`: private contents are gone, files are read again when touched.
+    fn drop_contents(&mut self, id: Id<Vma>, part: VpnRange) -> Result<(), Error> {
+        if self.vma(id).flags().contains(VmaFlags::LOCKED) {
+            return Err(Error::Invalid);
+        }
+        self.zap(part, Tables::Keep);
+        Ok(())
+    }
+
+    /// `MADV_FREE`: for private anonymous memory only. A kernel may drop the contents any time after; this one has
+    /// nothing to gain by waiting while nothing is swapped, so it keeps them until reclaim or a write decides.
+    fn free_lazily(&mut self, id: Id<Vma>, part: VpnRange) -> Result<(), Error> {
+        let vma = self.vma(id);
+        if vma.file().is_some() || !vma.flags().is_private() {
+            return Err(Error::Invalid);
+        }
+        self.forget_use(part);
+        Ok(())
+    }
+
+    /// `MADV_WILLNEED`: the file's pages are read in.
+    fn read_ahead(&mut self, id: Id<Vma>, part: VpnRange) -> Result<(), Error> {
+        let vma = self.vma(id);
+        let Some(file) = vma.file() else { return Ok(()) };
+        let first = vma.file_index(part.start);
+        let objects = self.spaces.objects();
+        objects.read_ahead(self.at(), file, first, part.pages()).map_err(Error::from)
+    }
+}

@@ -1,0 +1,97 @@
+//! What entries allow, after the VMA's rights changed (Linux: `change_protection`).
+
+use crate::layout::Layout;
+use crate::spaces::Spaces;
+use crate::vma::{Snapshot, Vma};
+use frame::{Id, State};
+use machine::entry::{Attrs, Kind};
+use machine::{Entry, EntryFormat, Level, Machine, Perms, Pfn, VpnRange};
+use table::{Cursor, Leaf};
+
+impl<M: Machine> Layout<'_, '_, M> {
+    /// Makes the entries of a part of one VMA allow what the VMA allows now: rights that went are gone on every CPU
+    /// when it returns. Pages stay write-protected unless nobody else can see a store to them (CR13).
+    pub(crate) fn change_access(&mut self, id: Id<Vma>, part: VpnRange) {
+        let seen = self.snapshot(id);
+        self.for_each_entry(part, |spaces, leaf, entry| {
+            let Kind::Leaf(pfn) = M::Entry::kind(entry, Level::LEAF) else { return entry };
+            let attrs = M::Entry::attrs(entry);
+            let mut perms = seen.flags.perms();
+            perms.write &= spaces.may_write_at_once(leaf, &seen, pfn, attrs);
+            M::Entry::with_attrs(entry, Attrs { perms, ..attrs }, Level::LEAF)
+        });
+    }
+
+    /// Takes the dirty and accessed bits of private pages away, so that reclaim may drop them (`MADV_FREE`).
+    pub(crate) fn forget_use(&mut self, part: VpnRange) {
+        self.for_each_entry(part, |_, _, entry| {
+            let Kind::Leaf(_) = M::Entry::kind(entry, Level::LEAF) else { return entry };
+            let unused = Attrs { dirty: false, accessed: false, ..M::Entry::attrs(entry) };
+            M::Entry::with_attrs(entry, unused, Level::LEAF)
+        });
+    }
+
+    /// Changes every entry of a range that is in use; what `change` takes away is settled at the end, in one round.
+    fn for_each_entry(
+        &mut self,
+        part: VpnRange,
+        change: impl Fn(&Spaces<'_, M>, &Leaf<'_, '_, M>, Entry) -> Entry,
+    ) {
+        let (spaces, space) = (self.spaces, self.space);
+        let Some(table) = space.table.get() else { return };
+        let walker = spaces.walker(table);
+        let mut batch = spaces.batch(table);
+        // Whoever emptied or narrowed entries here before may not have flushed yet (LR10).
+        batch.answer_for(part);
+        let mut cursor = Cursor::new(part);
+        while let Some((mut leaf, part)) = cursor.next(&walker, self.at()) {
+            let mut next = part.start;
+            while let Some((page, old)) = leaf.next_used(next, part.end) {
+                next = page + 1;
+                let new = change(spaces, &leaf, old);
+                if new == old {
+                    continue;
+                }
+                // Hardware may set bits meanwhile: only what was decided here changes.
+                let decided = |now: Entry| keep_hardware_bits::<M>(now, old, new);
+                if widens::<M>(old, new) {
+                    leaf.relax(page, decided);
+                } else {
+                    let (_, token) = leaf.change(page, decided);
+                    batch.push(&mut leaf, token);
+                }
+            }
+        }
+        spaces.settle(self, table, &mut batch);
+    }
+}
+
+/// `new` with the accessed and dirty bits that hardware set since `old` was read.
+fn keep_hardware_bits<M: Machine>(now: Entry, old: Entry, new: Entry) -> Entry {
+    let (now, old, wanted) = (M::Entry::attrs(now), M::Entry::attrs(old), M::Entry::attrs(new));
+    let accessed = wanted.accessed || (now.accessed && !old.accessed);
+    let dirty = wanted.dirty || (now.dirty && !old.dirty);
+    M::Entry::with_attrs(new, Attrs { accessed, dirty, ..wanted }, Level::LEAF)
+}
+
+/// Whether a change only adds rights, so that nothing has to be flushed.
+fn widens<M: Machine>(old: Entry, new: Entry) -> bool {
+    let (old, new) = (M::Entry::attrs(old), M::Entry::attrs(new));
+    let keeps = |a: Perms, b: Perms| (!a.read || b.read) && (!a.write || b.write) && (!a.execute || b.execute);
+    keeps(old.perms, new.perms) && (!old.dirty || new.dirty) && (!old.accessed || new.accessed)
+}
+
+impl<'m, M: Machine> Spaces<'m, M> {
+    /// Whether an entry may become writable without a fault (Linux: `can_change_pte_writable`): a private page that
+    /// is anonymous and exclusive, or a shared one that is known to be dirty.
+    fn may_write_at_once(&self, leaf: &Leaf<'_, '_, M>, seen: &Snapshot, pfn: Pfn, attrs: Attrs) -> bool {
+        if attrs.special {
+            return false;
+        }
+        if !seen.flags.is_private() {
+            return attrs.dirty && attrs.perms.write;
+        }
+        let descriptor = self.frames().descriptor(pfn);
+        descriptor.state(leaf) == State::Anon && descriptor.is_exclusive(leaf)
+    }
+}

@@ -1,0 +1,102 @@
+//! Commitment: how much memory has been promised (Linux: `__vm_enough_memory`).
+
+use crate::error::Error;
+use crate::space::Space;
+use crate::spaces::Spaces;
+use machine::{Field, FieldValue, Machine};
+
+/// How much may be promised (Linux: `vm.overcommit_memory`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Overcommit {
+    /// Only a single request above all memory is refused.
+    Heuristic,
+    /// Anything.
+    Always,
+    /// No more than this percentage of memory in all.
+    Never {
+        /// Percentage (Linux: `vm.overcommit_ratio`, 50).
+        ratio: u8,
+    },
+}
+
+impl FieldValue for Overcommit {
+    fn to_bits(self) -> u64 {
+        match self {
+            Overcommit::Heuristic => 0,
+            Overcommit::Always => 1,
+            Overcommit::Never { ratio } => 2 | u64::from(ratio) << 8,
+        }
+    }
+    fn from_bits(bits: u64) -> Self {
+        match bits & 0xff {
+            0 => Overcommit::Heuristic,
+            1 => Overcommit::Always,
+            _ => Overcommit::Never { ratio: (bits >> 8) as u8 },
+        }
+    }
+}
+
+/// What has been promised, by all spaces.
+pub(crate) struct Promises {
+    /// (statistic, atomic) Pages.
+    committed: Field<u64>,
+    /// (set by the administrator)
+    mode: Field<Overcommit>,
+}
+
+impl Promises {
+    pub(crate) fn new() -> Self {
+        Promises { committed: Field::new(0), mode: Field::new(Overcommit::Heuristic) }
+    }
+}
+
+impl<M: Machine> Spaces<'_, M> {
+    /// Pages promised to all spaces (`Committed_AS`).
+    pub fn committed(&self) -> u64 {
+        self.promises.committed.get()
+    }
+
+    /// How much may be promised from now on.
+    pub fn set_overcommit(&self, mode: Overcommit) {
+        self.promises.mode.set(mode);
+    }
+
+    /// How much may be promised.
+    pub fn overcommit(&self) -> Overcommit {
+        self.promises.mode.get()
+    }
+
+    /// The pages that may be promised under [`Overcommit::Never`] (`CommitLimit`).
+    pub fn commit_limit(&self) -> u64 {
+        let total = self.frames().total_frames();
+        match self.promises.mode.get() {
+            Overcommit::Never { ratio } => total / 100 * u64::from(ratio),
+            _ => total / 2,
+        }
+    }
+
+    /// Promises pages to a space.
+    pub(crate) fn commit(&self, space: &Space, pages: u64) -> Result<(), Error> {
+        if pages == 0 {
+            return Ok(());
+        }
+        let after = self.promises.committed.add_shared(pages);
+        let refused = match self.promises.mode.get() {
+            Overcommit::Always => false,
+            Overcommit::Heuristic => pages > self.frames().total_frames(),
+            Overcommit::Never { .. } => after > self.commit_limit(),
+        };
+        if refused {
+            self.promises.committed.add_shared(pages.wrapping_neg());
+            return Err(Error::NoMemory);
+        }
+        space.committed.add(pages);
+        Ok(())
+    }
+
+    /// Takes a promise back.
+    pub(crate) fn uncommit(&self, space: &Space, pages: u64) {
+        self.promises.committed.add_shared(pages.wrapping_neg());
+        space.committed.sub(pages);
+    }
+}

@@ -1,0 +1,168 @@
+//! `fork`: a copy of a space that shares its pages until one of the two writes (Linux: `dup_mmap`, `copy_page_range`).
+
+use crate::error::Error;
+use crate::layout::{Layout, guard_of};
+use crate::space::{Sign, Space};
+use crate::spaces::Spaces;
+use crate::vma::{Content, Vma, VmaFlags};
+use crate::zap::everything;
+use frame::{Id, Request};
+use machine::entry::{Attrs, Kind};
+use machine::{Counter, Cx, Entry, EntryFormat, Level, Machine, Order, PageOp, Pfn, UserFrame, Vpn, level};
+use object::exclusive::{self, AnonCtx};
+use object::MappedFile;
+use table::{Cursor, PageTable, Pair, Rss, TableBatch};
+
+impl<'m, M: Machine> Spaces<'m, M> {
+    /// A copy of a space, with one user. Anonymous pages are shared and write-protected in both; pinned ones are copied
+    /// for the child at once (CR6). When it returns no CPU can write a shared page through an old translation.
+    ///
+    /// Errors: `NoMemory` for commitment, `Killed`, `Shortage`; then the parent is as before, except that its pages may
+    /// be write-protected (their first write finds them unshared).
+    pub fn fork(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        parent: Id<Space>,
+    ) -> Result<Id<Space>, Error> {
+        let mut layout = self.write_layout(cx, parent)?;
+        let (member, limits) = (layout.space.member.get(), layout.space.limits());
+        let child = self.create_in(&mut layout, member, &limits)?;
+        let copied = layout.copy_into(child);
+        drop(layout);
+        match copied {
+            Ok(()) => Ok(child),
+            Err(error) => {
+                self.release(cx, child);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<'m, M: Machine> Layout<'_, 'm, M> {
+    fn copy_into(&mut self, child: Id<Space>) -> Result<(), Error> {
+        let (spaces, to) = (self.spaces, self.spaces.space(child));
+        to.break_start.set(self.space.break_start.get());
+        to.break_end.set(self.space.break_end.get());
+        to.mmap_base.set(self.space.mmap_base.get());
+        let (Some(from), Some(into)) = (self.space.table.get(), to.table.get()) else { return Err(Error::Killed) };
+        let mut batch = spaces.batch(from);
+        let copied = self.for_each_in(everything::<M>(), |layout, id, _| {
+            if layout.vma(id).flags().contains(VmaFlags::DONT_COPY) {
+                return Ok(());
+            }
+            let copy = layout.copy_vma(id, child)?;
+            if !layout.must_copy_pages(id) {
+                return Ok(());
+            }
+            layout.vma(copy).note_anon();
+            layout.copy_pages(id, from, into, &mut batch)
+        });
+        // Whatever happened, entries of the parent that lost their write permission are settled now.
+        spaces.settle(self, from, &mut batch);
+        spaces.note_peak(child);
+        copied
+    }
+
+    /// The VMA of the child; nobody else knows the child yet.
+    fn copy_vma(&mut self, id: Id<Vma>, child: Id<Space>) -> Result<Id<Vma>, Error> {
+        let (spaces, vma, to) = (self.spaces, self.vma(id), self.spaces.space(child));
+        let (range, content) = (vma.range(), vma.content());
+        let lock = VmaFlags::LOCKED | VmaFlags::LOCK_ON_FAULT;
+        let content = Content { flags: content.flags.difference(lock), ..content };
+        let commit = if content.flags.contains(VmaFlags::ACCOUNTED) { range.pages() } else { 0 };
+        spaces.commit(to, commit)?;
+        let mut prepared = spaces.prepare(self, to, 1).inspect_err(|_| spaces.uncommit(to, commit))?;
+        let copy = prepared.take_vma();
+        let new = self.vma(copy);
+        new.write(range, &content);
+        spaces.attach(self, to, new, &mut prepared, Some(vma));
+        let value = copy.raw();
+        to.tree.insert(spaces.nodes(), self, &mut prepared.nodes, range, value, guard_of(content.flags));
+        to.account(content.flags, range.pages(), Sign::Plus);
+        new.end_change(self, to.new_stamp(child));
+        self.give_back(prepared);
+        Ok(copy)
+    }
+
+    /// Whether the child could not find the pages again by faulting (Linux: `vma_needs_copy`).
+    fn must_copy_pages(&self, id: Id<Vma>) -> bool {
+        let vma = self.vma(id);
+        vma.has_anon() && !vma.flags().contains(VmaFlags::WIPE_ON_FORK)
+    }
+
+    fn copy_pages(
+        &mut self,
+        id: Id<Vma>,
+        from: Id<PageTable>,
+        into: Id<PageTable>,
+        batch: &mut TableBatch<'_, 'm, M>,
+    ) -> Result<(), Error> {
+        let spaces = self.spaces;
+        let (from, into) = (spaces.walker(from), spaces.walker(into));
+        let (range, file) = (self.vma(id).range(), self.vma(id).mapped_file());
+        let mut cursor = Cursor::new(range);
+        while let Some(part) = cursor.next(&from, self.at()).map(|(_, part)| part) {
+            // Both tables stay: unmapping needs the layout lock, and nobody knows the child.
+            let Some(mut pair) = from.lock_pair(self.at(), part.start, (&into, part.start))? else { continue };
+            let mut next = part.start;
+            loop {
+                let Some((page, entry)) = pair.from().next_used(next, part.end) else { break };
+                next = page + 1;
+                spaces.copy_entry(&mut pair, (page, file), entry, batch)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'m, M: Machine> Spaces<'m, M> {
+    /// One page: shared if it may be, copied if it is pinned (Linux: `copy_present_pte`).
+    fn copy_entry(
+        &self,
+        pair: &mut Pair<'_, 'm, M>,
+        (page, file): (Vpn, Option<MappedFile>),
+        entry: Entry,
+        batch: &mut TableBatch<'_, 'm, M>,
+    ) -> Result<(), Error> {
+        let Kind::Leaf(pfn) = M::Entry::kind(entry, Level::LEAF) else { return Ok(()) };
+        let attrs = M::Entry::attrs(entry);
+        let read_only = Attrs { perms: attrs.perms.read_only(), accessed: false, ..attrs };
+        let copy = M::Entry::leaf(pfn, read_only, Level::LEAF);
+        let rss = self.objects().rss_of(pair.cx(), entry, file.map(|file| file.at(page)));
+        let shared = match rss {
+            None => Ok(()),
+            Some(Rss::Anon) => exclusive::share_for_fork(pair.cx(), self.frames().descriptor(pfn)),
+            Some(_) => self.objects().map_again(pair.cx(), pfn).map_err(|_| exclusive::MustCopy),
+        };
+        if shared.is_err() {
+            return self.copy_now(pair, page, pfn, attrs);
+        }
+        if rss.is_some() {
+            pair.cx().count(Counter::ForkShared);
+        }
+        if attrs.perms.write {
+            let (_, token) = pair.from().change(page, |entry| {
+                let attrs = M::Entry::attrs(entry);
+                M::Entry::with_attrs(entry, Attrs { perms: attrs.perms.read_only(), ..attrs }, Level::LEAF)
+            });
+            batch.push(pair.cx(), token);
+        }
+        pair.to().install(page, copy, rss);
+        Ok(())
+    }
+
+    /// A page that is pinned, or cannot be counted once more, stays the parent's alone: the child gets a copy now (CR6).
+    fn copy_now(&self, pair: &mut Pair<'_, 'm, M>, page: Vpn, pfn: Pfn, attrs: Attrs) -> Result<(), Error> {
+        let (owner, index) = self.frames().descriptor(pfn).owner_and_index(pair.cx());
+        let lineage = object::owner_id(owner).ok_or(Error::NoMemory)?;
+        let ctx = AnonCtx { lineage, index };
+        let copy = self.frames().allocate_user(pair.cx().at(), &Request::user())?;
+        let copying = PageOp::Copy { to: copy, from: UserFrame(pfn), order: Order::ZERO };
+        pair.cx().machine().page_op(pair.cx().cpu(), copying);
+        pair.cx().count(Counter::CowCopied);
+        let attrs = Attrs { accessed: true, dirty: true, ..attrs };
+        self.objects().map_anon(&mut pair.to(), page, (copy, ctx), attrs);
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! `mlock` and its family: pages that stay resident. Making them resident is the caller's next step (floor 6).
+
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::map::VMAS_MAX;
+use crate::space::{Space, limit_pages};
+use crate::spaces::Spaces;
+use crate::vma::VmaFlags;
+use frame::Id;
+use machine::{Cx, Machine, Vpn, VpnRange, level};
+
+/// When locked pages become resident.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LockMode {
+    /// At once.
+    Now,
+    /// When first touched (`MLOCK_ONFAULT`).
+    OnFault,
+}
+
+impl LockMode {
+    fn flags(self) -> VmaFlags {
+        match self {
+            LockMode::Now => VmaFlags::LOCKED,
+            LockMode::OnFault => VmaFlags::LOCKED | VmaFlags::LOCK_ON_FAULT,
+        }
+    }
+}
+
+const LOCK_FLAGS: VmaFlags = VmaFlags::LOCKED.union(VmaFlags::LOCK_ON_FAULT);
+
+impl<'m, M: Machine> Spaces<'m, M> {
+    /// Locks a range (Linux: `do_mlock`). What lies before a hole is locked all the same.
+    ///
+    /// Errors: `LockLimit`, `NoMemory` for a hole or too many VMAs, `Killed`, `Shortage`.
+    pub fn lock(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        range: VpnRange,
+        mode: LockMode,
+    ) -> Result<(), Error> {
+        let mut layout = self.write_layout(cx, space)?;
+        let locked = layout.locked_in(range);
+        let total = layout.space.locked.get() - locked + range.pages();
+        if total > limit_pages(layout.space.limits().memlock) {
+            return Err(Error::LockLimit);
+        }
+        layout.set_lock_flags(range, mode.flags())
+    }
+
+    /// Unlocks a range (Linux: `munlock`). Errors as `lock`.
+    pub fn unlock(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        range: VpnRange,
+    ) -> Result<(), Error> {
+        let mut layout = self.write_layout(cx, space)?;
+        layout.set_lock_flags(range, VmaFlags::empty())
+    }
+
+    /// Locks all that is mapped, or all that will be (Linux: `mlockall`). Errors as `lock`.
+    pub fn lock_all(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        current: Option<LockMode>,
+        future: Option<LockMode>,
+    ) -> Result<(), Error> {
+        let mut layout = self.write_layout(cx, space)?;
+        let limit = limit_pages(layout.space.limits().memlock);
+        if current.is_some() && layout.space.total.get() > limit {
+            return Err(Error::LockLimit);
+        }
+        layout.space.future.set(future.map_or(VmaFlags::empty(), LockMode::flags));
+        match current {
+            Some(mode) => layout.set_lock_flags_everywhere(mode.flags()),
+            None => Ok(()),
+        }
+    }
+
+    /// Unlocks everything, now and for the future (Linux: `munlockall`). Errors as `lock`.
+    pub fn unlock_all(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, space: Id<Space>) -> Result<(), Error> {
+        let mut layout = self.write_layout(cx, space)?;
+        layout.space.future.set(VmaFlags::empty());
+        layout.set_lock_flags_everywhere(VmaFlags::empty())
+    }
+}
+
+impl<M: Machine> Layout<'_, '_, M> {
+    fn locked_in(&mut self, range: VpnRange) -> u64 {
+        let mut pages = 0;
+        let counted = self.for_each_in(range, |layout, id, part| {
+            if layout.vma(id).flags().contains(VmaFlags::LOCKED) {
+                pages += part.pages();
+            }
+            Ok(())
+        });
+        debug_assert!(counted.is_ok());
+        pages
+    }
+
+    /// Linux (`apply_vma_lock_flags`): VMA by VMA; a hole ends it with an error, after what came before.
+    fn set_lock_flags(&mut self, range: VpnRange, lock: VmaFlags) -> Result<(), Error> {
+        let mut at = range.start;
+        while at < range.end {
+            let id = self.covering(at).ok_or(Error::NoMemory)?;
+            let part = self.vma(id).range().intersect(&VpnRange::new(at, range.end));
+            let flags = self.vma(id).flags();
+            self.set_flags_of_part(part, flags.difference(LOCK_FLAGS) | lock)?;
+            at = part.end;
+        }
+        Ok(())
+    }
+
+    fn set_lock_flags_everywhere(&mut self, lock: VmaFlags) -> Result<(), Error> {
+        let mut at = Vpn(0);
+        while let Some(id) = self.find(at) {
+            let part = self.vma(id).range();
+            let flags = self.vma(id).flags();
+            self.set_flags_of_part(part, flags.difference(LOCK_FLAGS) | lock)?;
+            at = part.end;
+        }
+        Ok(())
+    }
+
+    /// Gives the part of one VMA other flags that change no translation; splits and merges as needed.
+    pub(crate) fn set_flags_of_part(&mut self, part: VpnRange, flags: VmaFlags) -> Result<(), Error> {
+        let unchanged = self.covering(part.start).is_none_or(|id| self.vma(id).flags() == flags);
+        if unchanged {
+            return Ok(());
+        }
+        let splits = self.splits_needed(part);
+        if splits > 0 && self.count() + splits > VMAS_MAX {
+            return Err(Error::NoMemory);
+        }
+        let mut prepared = self.prepare(2)?;
+        self.split_at_ends(&mut prepared, part);
+        self.give_back(prepared);
+        if let Some(id) = self.covering(part.start) {
+            self.begin_change(id);
+            self.set_flags(id, flags);
+            self.end_change(id);
+        }
+        self.merge_around(part);
+        Ok(())
+    }
+}

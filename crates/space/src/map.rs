@@ -1,0 +1,145 @@
+//! `mmap`: a new mapping.
+
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::place::Place;
+use crate::prepare::Prepared;
+use crate::space::{Sign, Space, is_data, limit_pages};
+use crate::spaces::Spaces;
+use crate::vma::{Content, VmaFlags};
+use frame::Id;
+use machine::{Cx, Machine, Perms, VpnRange, level};
+use object::File;
+
+/// The most VMAs a space may have (Linux: `vm.max_map_count`).
+pub const VMAS_MAX: u64 = 65_530;
+
+/// Who sees stores to a mapping.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sharing {
+    /// The space alone: copy-on-write.
+    Private,
+    /// Everybody who maps the object.
+    Shared,
+}
+
+/// A mapping to be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mapping {
+    /// Where.
+    pub place: Place,
+    /// How long.
+    pub pages: u64,
+    /// What accesses are allowed.
+    pub perms: Perms,
+    /// What `mprotect` may allow later.
+    pub max_perms: Perms,
+    /// Who sees stores.
+    pub sharing: Sharing,
+    /// The object and its first page; `None` is private anonymous memory.
+    pub object: Option<(Id<File>, u64)>,
+    /// `GROWS_DOWN`, `LOCKED`, `LOCK_ON_FAULT`, `NO_RESERVE`, `STACK`.
+    pub flags: VmaFlags,
+}
+
+impl Mapping {
+    fn flags(&self) -> VmaFlags {
+        let mut flags = self.flags.with_perms(self.perms);
+        flags.set(VmaFlags::SHARED, self.sharing == Sharing::Shared);
+        flags.set(VmaFlags::MAY_READ, self.max_perms.read);
+        flags.set(VmaFlags::MAY_WRITE, self.max_perms.write);
+        flags.set(VmaFlags::MAY_EXEC, self.max_perms.execute);
+        flags
+    }
+
+    /// What the VMA is made of once its place is known.
+    fn content(&self, range: VpnRange, flags: VmaFlags) -> Content {
+        let (file, file_bias) = match self.object {
+            Some((file, first)) => (Some(file), first.wrapping_sub(range.start.0)),
+            None => (None, 0),
+        };
+        Content { flags, file, file_bias, anon_bias: 0 }
+    }
+}
+
+impl<'m, M: Machine> Spaces<'m, M> {
+    /// Makes a mapping; answers where it is (Linux: `do_mmap`, `mmap_region`).
+    ///
+    /// Errors: `Invalid`, `NoMemory` (no room, limits, too many VMAs, commitment), `Exists`, `LockLimit`, `Killed`,
+    /// `Shortage`.
+    pub fn map(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        mapping: &Mapping,
+    ) -> Result<VpnRange, Error> {
+        let mut layout = self.write_layout(cx, space)?;
+        layout.map(mapping)
+    }
+}
+
+impl<'m, M: Machine> Layout<'_, 'm, M> {
+    fn map(&mut self, mapping: &Mapping) -> Result<VpnRange, Error> {
+        let range = self.place(mapping.place, mapping.pages)?;
+        let mut flags = mapping.flags() | self.space.future.get();
+        if self.count() >= VMAS_MAX {
+            return Err(Error::NoMemory);
+        }
+        self.check_lock_limit(flags, range.pages())?;
+        let replaced = self.pages_in(range);
+        self.check_size(flags, range.pages(), replaced)?;
+        let commit = if flags.is_accountable() { range.pages() } else { 0 };
+        flags.set(VmaFlags::ACCOUNTED, commit > 0);
+        self.spaces.commit(self.space, commit)?;
+        let prepared = self.prepare(3);
+        let mut prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.spaces.uncommit(self.space, commit);
+                return Err(error);
+            }
+        };
+        self.remove_range(&mut prepared, range);
+        self.add(&mut prepared, range, &mapping.content(range, flags));
+        self.give_back(prepared);
+        Ok(range)
+    }
+
+    /// Puts a VMA where nothing is, books it, and merges it with its neighbours. The caller committed its pages.
+    pub(crate) fn add(&mut self, prepared: &mut Prepared<'m, M>, range: VpnRange, content: &Content) {
+        self.space.account(content.flags, range.pages(), Sign::Plus);
+        let id = self.insert(prepared, range, content, None);
+        self.end_change(id);
+        self.merge_around(range);
+    }
+
+    /// How many pages of the range are mapped.
+    pub(crate) fn pages_in(&mut self, range: VpnRange) -> u64 {
+        let mut pages = 0;
+        let counted = self.for_each_in(range, |_, _, part| {
+            pages += part.pages();
+            Ok(())
+        });
+        debug_assert!(counted.is_ok());
+        pages
+    }
+
+    /// `RLIMIT_AS` and `RLIMIT_DATA`, with `replaced` pages about to go (Linux: `may_expand_vm`).
+    pub(crate) fn check_size(&self, flags: VmaFlags, pages: u64, replaced: u64) -> Result<(), Error> {
+        let limits = self.space.limits();
+        let total = self.space.total.get() - replaced;
+        if total.saturating_add(pages) > limit_pages(limits.address_space) {
+            return Err(Error::NoMemory);
+        }
+        if is_data(flags) && self.space.data.get().saturating_add(pages) > limit_pages(limits.data) {
+            return Err(Error::NoMemory);
+        }
+        Ok(())
+    }
+
+    /// `RLIMIT_MEMLOCK` for more locked pages (Linux: `mlock_future_ok`).
+    pub(crate) fn check_lock_limit(&self, flags: VmaFlags, pages: u64) -> Result<(), Error> {
+        let within = self.space.locked.get().saturating_add(pages) <= limit_pages(self.space.limits().memlock);
+        if flags.contains(VmaFlags::LOCKED) && !within { Err(Error::LockLimit) } else { Ok(()) }
+    }
+}

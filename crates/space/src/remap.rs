@@ -1,0 +1,237 @@
+//! `mremap`: a mapping grows, shrinks or moves, and its pages with it.
+
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::map::VMAS_MAX;
+use crate::place::{Place, user_end};
+use crate::space::{Sign, Space};
+use crate::spaces::Spaces;
+use crate::vma::{Content, Vma, VmaFlags};
+use frame::Id;
+use machine::{Cx, Machine, Vpn, VpnRange, level};
+
+/// Where a mapping may go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RemapPlace {
+    /// It stays where it is, or the call fails.
+    Stay,
+    /// It moves if it has to (`MREMAP_MAYMOVE`).
+    MayMove,
+    /// It moves, there if that is free (`MREMAP_DONTUNMAP` with an address).
+    Hint(Vpn),
+    /// It moves there; what is mapped there goes away (`MREMAP_FIXED`).
+    Fixed(Vpn),
+}
+
+/// What becomes of the old range of a mapping that moves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// It is unmapped.
+    Unmap,
+    /// It stays mapped, empty (`MREMAP_DONTUNMAP`).
+    Keep,
+}
+
+/// A mapping to be changed in size or place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Remap {
+    /// Where it is. Empty: a shared mapping is mapped a second time.
+    pub old: VpnRange,
+    /// How long it is to be.
+    pub new_pages: u64,
+    /// Where it may go.
+    pub place: RemapPlace,
+    /// What is left behind.
+    pub source: Source,
+}
+
+impl<'m, M: Machine> Spaces<'m, M> {
+    /// Changes a mapping; answers where it is then (Linux: `sys_mremap`).
+    ///
+    /// Errors: `Fault` if the old range is not within one VMA, `Invalid` for overlaps and impossible wishes,
+    /// `NoMemory` for want of room, limits or too many VMAs, `LockLimit`, `Killed`, `Shortage`.
+    pub fn remap(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        remap: &Remap,
+    ) -> Result<VpnRange, Error> {
+        let mut layout = self.write_layout(cx, space)?;
+        layout.remap(remap)
+    }
+}
+
+impl<'m, M: Machine> Layout<'_, 'm, M> {
+    fn remap(&mut self, remap: &Remap) -> Result<VpnRange, Error> {
+        let Remap { old, new_pages, place, source } = *remap;
+        if new_pages == 0 {
+            return Err(Error::Invalid);
+        }
+        if source == Source::Keep && (old.pages() != new_pages || place == RemapPlace::Stay) {
+            return Err(Error::Invalid);
+        }
+        if let RemapPlace::Fixed(to) = place {
+            return self.remap_fixed(remap, to);
+        }
+        if source == Source::Unmap && !old.is_empty() && new_pages <= old.pages() {
+            return self.shrink(old, new_pages);
+        }
+        let id = self.source_vma(old)?;
+        self.check_remap(id, old, new_pages, source)?;
+        let wanted = VpnRange::sized(old.start, new_pages);
+        if source == Source::Unmap && !old.is_empty() && self.can_extend(id, old, wanted) {
+            self.extend(id, old, wanted)?;
+            return Ok(wanted);
+        }
+        if place == RemapPlace::Stay {
+            return Err(Error::NoMemory);
+        }
+        let wish = if let RemapPlace::Hint(page) = place { Place::Hint(page) } else { Place::Anywhere };
+        let target = self.place(wish, new_pages)?;
+        self.relocate(id, old, target, source)?;
+        Ok(target)
+    }
+
+    fn remap_fixed(&mut self, remap: &Remap, to: Vpn) -> Result<VpnRange, Error> {
+        let Remap { mut old, new_pages, source, .. } = *remap;
+        let end = user_end::<M>();
+        if new_pages > end.0 || to.0 > end.0 - new_pages {
+            return Err(Error::Invalid);
+        }
+        let target = VpnRange::sized(to, new_pages);
+        if target.overlaps(&VpnRange::new(old.start, Vpn(old.end.0.max(old.start.0 + 1)))) && !old.is_empty() {
+            return Err(Error::Invalid);
+        }
+        // Linux's own bound: the worst case splits both ranges and adds one.
+        if self.count() + 2 >= VMAS_MAX - 3 {
+            return Err(Error::NoMemory);
+        }
+        self.unmap(target)?;
+        if source == Source::Unmap && old.pages() > new_pages {
+            self.unmap(VpnRange::new(old.start + new_pages, old.end))?;
+            old = VpnRange::sized(old.start, new_pages);
+        }
+        let id = self.source_vma(old)?;
+        self.check_remap(id, old, new_pages, source)?;
+        self.relocate(id, old, target, source)?;
+        Ok(target)
+    }
+
+    fn shrink(&mut self, old: VpnRange, new_pages: u64) -> Result<VpnRange, Error> {
+        let kept = VpnRange::sized(old.start, new_pages);
+        if self.covering(old.start).is_none() {
+            return Err(Error::Fault);
+        }
+        if new_pages < old.pages() {
+            self.unmap(VpnRange::new(kept.end, old.end))?;
+        }
+        Ok(kept)
+    }
+
+    fn source_vma(&self, old: VpnRange) -> Result<Id<Vma>, Error> {
+        self.covering(old.start).ok_or(Error::Fault)
+    }
+
+    /// Linux: `vma_to_resize`.
+    fn check_remap(&self, id: Id<Vma>, old: VpnRange, new_pages: u64, source: Source) -> Result<(), Error> {
+        let vma = self.vma(id);
+        let flags = vma.flags();
+        if old.is_empty() && flags.is_private() {
+            return Err(Error::Invalid);
+        }
+        if old.end > vma.range().end {
+            return Err(Error::Fault);
+        }
+        let more = match source {
+            Source::Keep => new_pages,
+            Source::Unmap => new_pages.saturating_sub(old.pages()),
+        };
+        if more > 0 && source == Source::Unmap {
+            let first = vma.file_index(old.start);
+            if first.checked_add(new_pages).is_none() {
+                return Err(Error::Invalid);
+            }
+        }
+        self.check_lock_limit(flags, new_pages.saturating_sub(old.pages()))?;
+        self.check_size(flags, more, 0)
+    }
+
+    /// Whether the VMA ends with the old range and what follows is free.
+    fn can_extend(&self, id: Id<Vma>, old: VpnRange, wanted: VpnRange) -> bool {
+        let fits = wanted.end <= user_end::<M>();
+        let last = self.vma(id).range().end == old.end;
+        fits && last && self.is_free(VpnRange::new(old.end, wanted.end))
+    }
+
+    fn extend(&mut self, id: Id<Vma>, old: VpnRange, wanted: VpnRange) -> Result<(), Error> {
+        let flags = self.vma(id).flags();
+        let more = wanted.end - old.end;
+        let commit = if flags.contains(VmaFlags::ACCOUNTED) { more } else { 0 };
+        self.spaces.commit(self.space, commit)?;
+        self.begin_change(id);
+        let start = self.vma(id).range().start;
+        self.resize(id, VpnRange::new(start, wanted.end));
+        self.space.account(flags, more, Sign::Plus);
+        self.end_change(id);
+        self.merge_around(wanted);
+        Ok(())
+    }
+
+    /// Maps the target, moves the pages there, and deals with what is left behind (Linux: `move_vma`).
+    fn relocate(&mut self, id: Id<Vma>, old: VpnRange, target: VpnRange, source: Source) -> Result<(), Error> {
+        if self.count() + 3 >= VMAS_MAX {
+            return Err(Error::NoMemory);
+        }
+        let content = self.moved_content(id, old.start, target.start);
+        let commit = if content.flags.contains(VmaFlags::ACCOUNTED) { target.pages() } else { 0 };
+        self.spaces.commit(self.space, commit)?;
+        let undo = |layout: &Self| layout.spaces.uncommit(layout.space, commit);
+        if let Err(shortage) = self.prepare_tables(old, target) {
+            undo(self);
+            return Err(Error::Shortage(shortage));
+        }
+        let mut prepared = self.prepare(3).inspect_err(|_| undo(self))?;
+        if !old.is_empty() {
+            self.split_at_ends(&mut prepared, old);
+        }
+        let source_vma = self.covering(old.start);
+        let moved = self.insert(&mut prepared, target, &content, source_vma);
+        self.give_back(prepared);
+        self.space.account(content.flags, target.pages(), Sign::Plus);
+        if let Some(from) = self.covering(old.start).filter(|_| !old.is_empty()) {
+            self.begin_change(from);
+            if self.vma(from).has_anon() {
+                self.vma(moved).note_anon();
+            }
+            let file = self.vma(from).mapped_file();
+            self.move_pages(old, target.start, file);
+            self.leave_behind(from, old, source);
+        }
+        self.end_change(moved);
+        self.merge_around(target);
+        Ok(())
+    }
+
+    fn moved_content(&self, id: Id<Vma>, from: Vpn, to: Vpn) -> Content {
+        let vma = self.vma(id);
+        let content = vma.content().moved(from, to);
+        // Memory that was never touched has no index to keep, and merges like new (Linux: `copy_vma`).
+        if vma.has_anon() { content } else { Content { anon_bias: 0, ..content } }
+    }
+
+    fn leave_behind(&mut self, from: Id<Vma>, old: VpnRange, source: Source) {
+        match source {
+            Source::Keep => {
+                let lock = VmaFlags::LOCKED | VmaFlags::LOCK_ON_FAULT;
+                let flags = self.vma(from).flags().difference(lock);
+                self.set_flags(from, flags);
+                self.end_change(from);
+                self.merge_around(old);
+            }
+            Source::Unmap => {
+                self.zap(old, crate::zap::Tables::FreeEmpty);
+                self.remove_vmas(old);
+            }
+        }
+    }
+}

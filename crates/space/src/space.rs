@@ -1,0 +1,241 @@
+//! One address space, and what it is measured against.
+
+use crate::tree::Tree;
+use crate::vma::VmaFlags;
+use frame::Id;
+use machine::{Cx, Field, Machine, Memory, PAGE_SHIFT, Vpn, Word, level};
+use machine::lock::Sleep;
+use object::Attachment;
+use table::PageTable;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// Limits of a process on its memory, in bytes (`RLIM_INFINITY` is `u64::MAX`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// `RLIMIT_AS`: all of the address space.
+    pub address_space: u64,
+    /// `RLIMIT_DATA`: private writable memory.
+    pub data: u64,
+    /// `RLIMIT_STACK`: how far a stack grows; also where `mmap` starts searching.
+    pub stack: u64,
+    /// `RLIMIT_MEMLOCK`: locked memory.
+    pub memlock: u64,
+}
+
+impl Limits {
+    /// What Linux gives a program: an 8 MiB stack, 8 MiB of locked memory, no other limit.
+    pub const DEFAULT: Limits =
+        Limits { address_space: u64::MAX, data: u64::MAX, stack: 8 << 20, memlock: 8 << 20 };
+}
+
+machine::cells! {
+    /// An address space, in a slab.
+    pub struct Space {
+        /// Users: processes and operations in flight. 0: free.
+        refs: Word,
+        /// Non-zero once its processes are to die.
+        killed: Word,
+        /// Covers the VMA tree and everything marked (layout).
+        pub(crate) layout: Sleep<{ level::LAYOUT }>,
+        /// (layout; read inside an epoch) The VMAs by address.
+        pub(crate) tree: Tree,
+        /// (set once) Translations.
+        pub(crate) table: Field<Option<Id<PageTable>>>,
+        /// (set once) Its membership in a lineage: the reverse map of its anonymous pages.
+        pub(crate) member: Field<Option<Id<Attachment>>>,
+        /// (layout) How many stamps were given to VMAs.
+        stamps: Field<u64>,
+        /// (layout) One past the highest page `mmap` searches from, downwards.
+        pub(crate) mmap_base: Field<Vpn>,
+        /// (layout) Where the heap starts, in bytes.
+        pub(crate) break_start: Field<u64>,
+        /// (layout) Where the heap ends, in bytes.
+        pub(crate) break_end: Field<u64>,
+        /// (layout) Flags every new VMA gets (`mlockall(MCL_FUTURE)`).
+        pub(crate) future: Field<VmaFlags>,
+        /// (layout) Pages, by use.
+        pub(crate) total: Field<u64>,
+        /// (layout) Most pages ever mapped.
+        pub(crate) peak_total: Field<u64>,
+        /// (layout) Pages of private writable VMAs that are no stack.
+        pub(crate) data: Field<u64>,
+        /// (layout) Pages of executable, not writable VMAs.
+        pub(crate) exec: Field<u64>,
+        /// (layout) Pages of stacks.
+        pub(crate) stack: Field<u64>,
+        /// (layout) Pages of locked VMAs.
+        pub(crate) locked: Field<u64>,
+        /// (layout) Pages counted as committed.
+        pub(crate) committed: Field<u64>,
+        /// (statistic) Most pages ever resident.
+        pub(crate) peak_rss: Field<u64>,
+        /// (statistic) Most page tables ever held.
+        pub(crate) peak_tables: Field<u64>,
+        limit_address_space: Field<u64>,
+        limit_data: Field<u64>,
+        limit_stack: Field<u64>,
+        limit_memlock: Field<u64>,
+    }
+}
+
+impl Space {
+    /// Its translations.
+    pub fn table(&self) -> Option<Id<PageTable>> {
+        self.table.get()
+    }
+
+    /// Its membership in a lineage.
+    pub fn member(&self) -> Option<Id<Attachment>> {
+        self.member.get()
+    }
+
+    /// The limits in force. (layout)
+    pub fn limits(&self) -> Limits {
+        Limits {
+            address_space: self.limit_address_space.get(),
+            data: self.limit_data.get(),
+            stack: self.limit_stack.get(),
+            memlock: self.limit_memlock.get(),
+        }
+    }
+
+    /// Replaces the limits. (layout)
+    pub(crate) fn set_limits(&self, limits: &Limits) {
+        self.limit_address_space.set(limits.address_space);
+        self.limit_data.set(limits.data);
+        self.limit_stack.set(limits.stack);
+        self.limit_memlock.set(limits.memlock);
+    }
+
+    /// Whether its processes are to die.
+    pub fn is_killed<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        // ORDERING: Acquire pairs with the Release in `kill`.
+        cx.load(&self.killed, Acquire) != 0
+    }
+
+    /// Marks its processes to die.
+    pub(crate) fn kill<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        // ORDERING: Release pairs with the Acquire in `is_killed`.
+        cx.store(&self.killed, 1, Release);
+    }
+
+    /// One more user of a space somebody uses.
+    pub(crate) fn retain<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        // RELAXED: the caller's own use keeps the space alive.
+        let before = cx.fetch_add(&self.refs, 1, Relaxed);
+        debug_assert!(before > 0 || !self.is_published());
+    }
+
+    /// One user less; whether it was the last.
+    pub(crate) fn drop_user<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        // ORDERING: AcqRel: what every user did happens before what the last one tears down.
+        cx.fetch_add(&self.refs, 1u64.wrapping_neg(), AcqRel) == 1
+    }
+
+    /// One more user, unless the space has none and is being torn down.
+    pub(crate) fn try_retain<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        loop {
+            // RELAXED: the compare-exchange decides.
+            let refs = cx.load(&self.refs, Relaxed);
+            if refs == 0 {
+                return false;
+            }
+            // ORDERING: Acquire pairs with the Release of whoever published the space.
+            if cx.compare_exchange(&self.refs, refs, refs + 1, Acquire).is_ok() {
+                return true;
+            }
+        }
+    }
+
+    fn is_published(&self) -> bool {
+        self.table.get().is_some()
+    }
+
+    /// How many users: for checkers of a quiet machine.
+    pub fn users(&self) -> u64 {
+        self.refs.raw().load(Relaxed)
+    }
+
+    /// A stamp no VMA ever had while this space lives: the space's own number and a count. (A fault keeps its space in
+    /// use, so a stamp it saw cannot come back under it.) (layout)
+    pub(crate) fn new_stamp(&self, id: Id<Space>) -> u64 {
+        self.stamps.set(self.stamps.get() + 1);
+        (u64::from(id.raw()) << 39 | self.stamps.get()) << 1
+    }
+
+    /// Books pages of a VMA with these flags (Linux: `vm_stat_account`). (layout)
+    pub(crate) fn account(&self, flags: VmaFlags, pages: u64, sign: Sign) {
+        let book = |field: &Field<u64>| match sign {
+            Sign::Plus => field.add(pages),
+            Sign::Minus => field.sub(pages),
+        };
+        book(&self.total);
+        self.peak_total.set(self.peak_total.get().max(self.total.get()));
+        if is_stack(flags) {
+            book(&self.stack);
+        } else if flags.contains(VmaFlags::EXEC) && !flags.contains(VmaFlags::WRITE) {
+            book(&self.exec);
+        } else if is_data(flags) {
+            book(&self.data);
+        }
+        if flags.contains(VmaFlags::LOCKED) {
+            book(&self.locked);
+        }
+    }
+}
+
+/// Adding or taking away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sign {
+    /// Pages came.
+    Plus,
+    /// Pages went.
+    Minus,
+}
+
+fn is_stack(flags: VmaFlags) -> bool {
+    flags.contains(VmaFlags::GROWS_DOWN)
+}
+
+/// Whether `RLIMIT_DATA` covers such a VMA (Linux: `is_data_mapping`).
+pub(crate) fn is_data(flags: VmaFlags) -> bool {
+    flags.contains(VmaFlags::WRITE) && flags.is_private() && !is_stack(flags)
+}
+
+/// What a space holds now, in pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// All VMAs (`VmSize`).
+    pub total: u64,
+    /// Most pages ever mapped (`VmPeak`).
+    pub peak_total: u64,
+    /// Private writable VMAs (`VmData`).
+    pub data: u64,
+    /// Executable VMAs (`VmExe` and `VmLib`).
+    pub exec: u64,
+    /// Stacks (`VmStk`).
+    pub stack: u64,
+    /// Locked VMAs (`VmLck`).
+    pub locked: u64,
+    /// Committed pages.
+    pub committed: u64,
+    /// Resident anonymous pages (`RssAnon`).
+    pub anon_rss: u64,
+    /// Resident pages of files (`RssFile`).
+    pub file_rss: u64,
+    /// Resident pages of shared memory (`RssShmem`).
+    pub shmem_rss: u64,
+    /// Most pages ever resident (`VmHWM`).
+    pub peak_rss: u64,
+    /// Page tables (`VmPTE`).
+    pub tables: u64,
+    /// Most page tables ever held.
+    pub peak_tables: u64,
+    /// How many VMAs.
+    pub vmas: u64,
+}
+
+/// Pages of a limit in bytes.
+pub(crate) fn limit_pages(bytes: u64) -> u64 {
+    bytes >> PAGE_SHIFT
+}

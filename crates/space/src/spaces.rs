@@ -1,0 +1,287 @@
+//! All address spaces of a machine, and the floors they stand on.
+
+use crate::commit::Promises;
+use crate::error::Error;
+use crate::space::{Limits, Space, Stats};
+use crate::tree::Nodes;
+use crate::vma::{Snapshot, Vma};
+use frame::{Frames, Id, Slab};
+use machine::{Boot, Cx, EntryFormat, Machine, PAGE_SHIFT, Shortage, Vpn, level};
+use object::{Attachment, Lineage, Objects, Owner};
+use table::{PageTable, Rss, Tables, Walker};
+
+/// What [`Spaces`] needs of boot memory: made before the frame allocator takes the rest of it.
+pub struct Slabs<'m, M: Machine> {
+    spaces: Slab<'m, M, Space>,
+    vmas: Slab<'m, M, Vma>,
+    nodes: Nodes<'m, M>,
+}
+
+impl<'m, M: Machine> Slabs<'m, M> {
+    /// Empty ones.
+    pub fn new(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
+        Ok(Slabs { spaces: Slab::new(boot)?, vmas: Slab::new(boot)?, nodes: Nodes::new(boot)? })
+    }
+}
+
+/// All address spaces of a machine. Owns the floors below.
+pub struct Spaces<'m, M: Machine> {
+    pub(crate) spaces: Slab<'m, M, Space>,
+    pub(crate) vmas: Slab<'m, M, Vma>,
+    pub(crate) nodes: Nodes<'m, M>,
+    pub(crate) promises: Promises,
+    objects: Objects<'m, M>,
+}
+
+impl<'m, M: Machine> Spaces<'m, M> {
+    /// No space yet.
+    pub fn new(slabs: Slabs<'m, M>, objects: Objects<'m, M>) -> Self {
+        let Slabs { spaces, vmas, nodes } = slabs;
+        Spaces { spaces, vmas, nodes, promises: Promises::new(), objects }
+    }
+
+    /// What pages belong to.
+    pub fn objects(&self) -> &Objects<'m, M> {
+        &self.objects
+    }
+
+    /// Translations.
+    pub fn tables(&self) -> &Tables<'m, M> {
+        self.objects.tables()
+    }
+
+    /// Frames.
+    pub fn frames(&self) -> &Frames<'m, M> {
+        self.objects.frames()
+    }
+
+    /// The way to the entries of a page table.
+    pub fn walker(&self, table: Id<PageTable>) -> Walker<'_, 'm, M> {
+        self.tables().walker(self.frames(), table)
+    }
+
+    /// A space by its identity.
+    pub fn space(&self, id: Id<Space>) -> &'m Space {
+        self.spaces.get(id)
+    }
+
+    /// The family of spaces whose anonymous pages a space may share.
+    pub fn lineage_of(&self, id: Id<Space>) -> Option<Id<Lineage>> {
+        match self.lineage(self.space(id)) {
+            Some(Owner::Lineage(lineage)) => Some(lineage),
+            _ => None,
+        }
+    }
+
+    /// A VMA by its identity.
+    pub fn vma(&self, id: Id<Vma>) -> &'m Vma {
+        self.vmas.get(id)
+    }
+
+    /// The nodes of the VMA trees.
+    pub fn nodes(&self) -> &Nodes<'m, M> {
+        &self.nodes
+    }
+
+    /// Every space that exists: for checkers, reports and the OOM killer.
+    pub fn ids(&self) -> impl Iterator<Item = Id<Space>> + '_ {
+        self.spaces.ids()
+    }
+
+    /// How many objects of each kind exist: spaces, VMAs, tree nodes.
+    pub fn in_use(&self) -> [u64; 3] {
+        [self.spaces.in_use(), self.vmas.in_use(), self.nodes.in_use()]
+    }
+
+    /// A new, empty space with one user, in a lineage of its own.
+    pub fn create(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, limits: &Limits) -> Result<Id<Space>, Error> {
+        Ok(self.create_in(cx.at(), None, limits)?)
+    }
+
+    /// A new, empty space in the lineage of its parent, or in one of its own.
+    pub(crate) fn create_in(
+        &self,
+        cx: &mut Cx<'m, M, { level::LAYOUT }>,
+        parent: Option<Id<Attachment>>,
+        limits: &Limits,
+    ) -> Result<Id<Space>, Shortage> {
+        let id = self.spaces.alloc(cx.at(), self.frames())?;
+        let (table, member) =
+            self.create_table(cx, parent).inspect_err(|_| self.spaces.free(cx.at(), id))?;
+        let space = self.space(id);
+        space.set_limits(limits);
+        space.mmap_base.set(mmap_base::<M>(limits));
+        space.member.set(Some(member));
+        space.table.set(Some(table));
+        space.retain(cx);
+        Ok(id)
+    }
+
+    fn create_table(
+        &self,
+        cx: &mut Cx<'m, M, { level::LAYOUT }>,
+        parent: Option<Id<Attachment>>,
+    ) -> Result<(Id<PageTable>, Id<Attachment>), Shortage> {
+        let table = self.tables().create(cx.at(), self.frames())?;
+        let member = match parent {
+            Some(parent) => self.objects().join_lineage(cx.at(), parent, table),
+            None => self.objects().found_lineage(cx.at(), table).map(|(_, member)| member),
+        };
+        match member {
+            Ok(member) => Ok((table, member)),
+            Err(shortage) => {
+                self.free_table(cx, table);
+                Err(shortage)
+            }
+        }
+    }
+
+    fn free_table(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, table: Id<PageTable>) {
+        let objects = self.objects();
+        let batch = self.batch(table);
+        self.tables().destroy(cx.at(), self.frames(), table, batch, |cx, payload| objects.finish(cx.at(), payload));
+    }
+
+    /// One more user of a space that the caller uses.
+    pub fn retain(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) {
+        self.space(id).retain(cx);
+    }
+
+    /// One more user of a space that may be going away.
+    pub fn try_retain(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) -> bool {
+        self.space(id).try_retain(cx)
+    }
+
+    /// One user less. The last one's leaving removes all mappings and frees the space.
+    pub fn release(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) {
+        let space = self.space(id);
+        if !space.drop_user(cx) {
+            return;
+        }
+        self.tear_down(cx, id);
+        if let (Some(member), Some(table)) = (space.member.get(), space.table.get()) {
+            self.objects.leave_lineage(cx.at(), member);
+            self.free_table(cx.at(), table);
+        }
+        self.spaces.free(cx.at(), id);
+    }
+
+    /// This CPU translates through the space from now on.
+    pub fn activate(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) {
+        if let Some(table) = self.space(id).table.get() {
+            self.tables().activate(cx.at(), table);
+        }
+    }
+
+    /// This CPU no longer does.
+    pub fn deactivate(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) {
+        if let Some(table) = self.space(id).table.get() {
+            self.tables().deactivate(cx.at(), table);
+        }
+    }
+
+    /// Replaces the limits.
+    pub fn set_limits(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>, limits: &Limits) {
+        let layout = self.write_layout_of_dying(cx, id);
+        layout.space.set_limits(limits);
+    }
+
+    /// Marks the space's processes to die: faults and calls answer `Killed` from now on.
+    pub fn kill(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) {
+        self.space(id).kill(cx);
+    }
+
+    /// The VMA that has this page or the first one behind it, read without a lock.
+    pub fn vma_at(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>, page: Vpn) -> Option<Snapshot> {
+        const TRIES: usize = 8;
+        for _ in 0..TRIES {
+            if let Some(answer) = self.try_vma_at(cx, id, page) {
+                return answer;
+            }
+        }
+        // Somebody keeps changing it: wait for them.
+        let space = self.space(id);
+        let held = space.layout.read(cx);
+        let (_, value) = space.tree.find(&self.nodes, &held, page)?;
+        let vma = Id::from_raw(value);
+        self.vma(vma).snapshot(vma, &held)
+    }
+
+    /// One try: `None` if a change got in the way.
+    fn try_vma_at(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        id: Id<Space>,
+        page: Vpn,
+    ) -> Option<Option<Snapshot>> {
+        let guard = cx.enter_epoch();
+        let found = self.space(id).tree.find_lockless(&self.nodes, &guard, page).ok()?;
+        let Some((_, value)) = found else { return Some(None) };
+        let vma = Id::from_raw(value);
+        let snapshot = self.vma(vma).snapshot(vma, &guard)?;
+        (snapshot.range.end > page).then_some(Some(snapshot))
+    }
+
+    /// Calls `f` with every VMA in order, the layout locked for reading.
+    pub fn for_each_vma(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        id: Id<Space>,
+        mut f: impl FnMut(&Snapshot),
+    ) {
+        let space = self.space(id);
+        let held = space.layout.read(cx);
+        let mut at = Vpn(0);
+        while let Some((range, value)) = space.tree.find(&self.nodes, &held, at) {
+            let vma = Id::from_raw(value);
+            f(&self.vma(vma).view(vma, 0));
+            at = range.end;
+        }
+    }
+
+    /// What the space holds.
+    pub fn stats(&self, id: Id<Space>) -> Stats {
+        let space = self.space(id);
+        let mut stats = Stats {
+            total: space.total.get(),
+            peak_total: space.peak_total.get(),
+            data: space.data.get(),
+            exec: space.exec.get(),
+            stack: space.stack.get(),
+            locked: space.locked.get(),
+            committed: space.committed.get(),
+            peak_rss: space.peak_rss.get(),
+            peak_tables: space.peak_tables.get(),
+            vmas: space.tree.count(),
+            ..Stats::default()
+        };
+        if let Some(table) = space.table.get() {
+            let table = self.tables().get(table);
+            [stats.anon_rss, stats.file_rss, stats.shmem_rss] = Rss::ALL.map(|kind| table.rss(kind));
+            stats.tables = table.tables();
+        }
+        stats
+    }
+
+    /// Updates the highest resident size seen; called where residence grows.
+    pub fn note_peak(&self, id: Id<Space>) {
+        let space = self.space(id);
+        let stats = self.stats(id);
+        let rss = stats.anon_rss + stats.file_rss + stats.shmem_rss;
+        if rss > space.peak_rss.get() {
+            space.peak_rss.set(rss);
+        }
+        if stats.tables > space.peak_tables.get() {
+            space.peak_tables.set(stats.tables);
+        }
+    }
+}
+
+/// Where `mmap` starts searching downwards: below the stack and the room it may grow into, at least 128 MiB and at
+/// most 5/6 of the address space (Linux: `mmap_base`, without randomisation).
+fn mmap_base<M: Machine>(limits: &Limits) -> Vpn {
+    let end = M::Entry::USER_END;
+    let guard = crate::layout::STACK_GUARD << PAGE_SHIFT;
+    let gap = limits.stack.saturating_add(guard).clamp(128 << 20, end / 6 * 5);
+    Vpn((end - gap) >> PAGE_SHIFT)
+}

@@ -1,0 +1,326 @@
+//! One mapping: a virtual memory area (VMA).
+//!
+//! A VMA is changed only under its space's layout lock. Faults read it without any lock: they take a [`Snapshot`], do
+//! their work, and under the lock of the page table they change check that the VMA's stamp is still the one they saw
+//! ([`Vma::is_current`]). Whoever changes a VMA, or removes translations that it allowed, makes the stamp odd first: a
+//! fault either installed its entry before (and the change finds the entry) or sees the stamp and starts over.
+
+use frame::Id;
+use machine::{Cx, Field, FieldValue, Machine, Memory, Perms, Vpn, VpnRange, Word};
+use object::{Attachment, File, MappedFile};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+
+bitflags::bitflags! {
+    /// Properties of a VMA (Linux: `vm_flags`).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct VmaFlags: u64 {
+        /// Loads are allowed.
+        const READ = 1 << 0;
+        /// Stores are allowed.
+        const WRITE = 1 << 1;
+        /// Instruction fetches are allowed.
+        const EXEC = 1 << 2;
+        /// Stores go to the object, seen by all who map it.
+        const SHARED = 1 << 3;
+        /// `mprotect` may allow loads.
+        const MAY_READ = 1 << 4;
+        /// `mprotect` may allow stores.
+        const MAY_WRITE = 1 << 5;
+        /// `mprotect` may allow instruction fetches.
+        const MAY_EXEC = 1 << 6;
+        /// A stack: faults below it extend it.
+        const GROWS_DOWN = 1 << 7;
+        /// Pages stay resident.
+        const LOCKED = 1 << 8;
+        /// With `LOCKED`: pages become resident when first touched.
+        const LOCK_ON_FAULT = 1 << 9;
+        /// Not counted as committed memory.
+        const NO_RESERVE = 1 << 10;
+        /// Counted as committed memory.
+        const ACCOUNTED = 1 << 11;
+        /// Not inherited by fork.
+        const DONT_COPY = 1 << 12;
+        /// Inherited empty by fork.
+        const WIPE_ON_FORK = 1 << 13;
+        /// Read-ahead is of use.
+        const SEQUENTIAL = 1 << 14;
+        /// Read-ahead is of no use.
+        const RANDOM = 1 << 15;
+        /// The initial stack (for reports).
+        const STACK = 1 << 16;
+    }
+}
+
+impl FieldValue for VmaFlags {
+    fn to_bits(self) -> u64 {
+        self.bits()
+    }
+    fn from_bits(bits: u64) -> Self {
+        VmaFlags::from_bits_truncate(bits)
+    }
+}
+
+impl VmaFlags {
+    /// Loads, stores and fetches.
+    pub const ACCESS: VmaFlags = VmaFlags::READ.union(VmaFlags::WRITE).union(VmaFlags::EXEC);
+
+    /// What hardware may let pass.
+    pub fn perms(self) -> Perms {
+        Perms {
+            read: self.contains(VmaFlags::READ),
+            write: self.contains(VmaFlags::WRITE),
+            execute: self.contains(VmaFlags::EXEC),
+        }
+    }
+
+    /// These flags with other access rights.
+    pub fn with_perms(self, perms: Perms) -> VmaFlags {
+        let mut flags = self.difference(VmaFlags::ACCESS);
+        flags.set(VmaFlags::READ, perms.read);
+        flags.set(VmaFlags::WRITE, perms.write);
+        flags.set(VmaFlags::EXEC, perms.execute);
+        flags
+    }
+
+    /// Whether stores are private to the space: copy-on-write where there is something to copy.
+    pub fn is_private(self) -> bool {
+        !self.contains(VmaFlags::SHARED)
+    }
+
+    /// Whether the VMA's memory counts towards commitment (Linux: `accountable_mapping`).
+    pub fn is_accountable(self) -> bool {
+        self.is_private() && self.contains(VmaFlags::WRITE) && !self.contains(VmaFlags::NO_RESERVE)
+    }
+}
+
+machine::cells! {
+    /// A virtual memory area, in a slab.
+    pub struct Vma {
+        /// 0: free. Odd: being changed or detached. Otherwise unique to this state of this VMA.
+        stamp: Word,
+        /// (layout) First page.
+        start: Field<Vpn>,
+        /// (layout) One past the last page.
+        end: Field<Vpn>,
+        /// (layout) Properties.
+        flags: Field<VmaFlags>,
+        /// (layout) The object mapped; none for private anonymous memory.
+        file: Field<Option<Id<File>>>,
+        /// (layout) Page of the object = page number + this (wrapping).
+        file_bias: Field<u64>,
+        /// (layout) Index of an anonymous page in its lineage = page number + this (wrapping); 0 unless moved.
+        anon_bias: Field<u64>,
+        /// (layout) Who maps the object, in the object's own list.
+        attachment: Field<Option<Id<Attachment>>>,
+        /// (layout) Who maps the lineage's moved pages, in the lineage's list; only if `anon_bias` is not 0.
+        moved_attachment: Field<Option<Id<Attachment>>>,
+        /// (leaf lock, only ever set) Whether a private page was ever installed: fork copies such VMAs eagerly.
+        has_anon: Field<bool>,
+    }
+}
+
+/// What a VMA was at one moment: all that a fault needs to know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Snapshot {
+    /// Its identity.
+    pub id: Id<Vma>,
+    /// Its stamp at that moment.
+    pub stamp: u64,
+    /// Its pages.
+    pub range: VpnRange,
+    /// Its properties.
+    pub flags: VmaFlags,
+    /// Its object.
+    pub file: Option<Id<File>>,
+    file_bias: u64,
+    anon_bias: u64,
+}
+
+impl Snapshot {
+    /// The page of the object at this page number.
+    pub fn file_index(&self, page: Vpn) -> u64 {
+        page.0.wrapping_add(self.file_bias)
+    }
+
+    /// The index of an anonymous page at this page number in its lineage.
+    pub fn anon_index(&self, page: Vpn) -> u64 {
+        page.0.wrapping_add(self.anon_bias)
+    }
+}
+
+/// What a VMA is made of, beside its place. Two neighbours with equal content are one VMA.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Content {
+    /// Properties.
+    pub flags: VmaFlags,
+    /// Object.
+    pub file: Option<Id<File>>,
+    /// Page of the object minus page number (wrapping).
+    pub file_bias: u64,
+    /// Lineage index minus page number (wrapping).
+    pub anon_bias: u64,
+}
+
+impl Content {
+    /// The same content `from` pages elsewhere: what `mremap` moves.
+    pub fn moved(self, from: Vpn, to: Vpn) -> Content {
+        let shift = from.0.wrapping_sub(to.0);
+        Content {
+            file_bias: if self.file.is_some() { self.file_bias.wrapping_add(shift) } else { 0 },
+            anon_bias: self.anon_bias.wrapping_add(shift),
+            ..self
+        }
+    }
+
+    /// Whether neighbours with these contents become one VMA (Linux: `can_vma_merge_*`).
+    pub fn merges_with(&self, other: &Content) -> bool {
+        self == other
+    }
+}
+
+impl Vma {
+    /// Its pages. (layout)
+    pub fn range(&self) -> VpnRange {
+        VpnRange::new(self.start.get(), self.end.get())
+    }
+
+    /// Its properties. (layout)
+    pub fn flags(&self) -> VmaFlags {
+        self.flags.get()
+    }
+
+    /// Its object. (layout)
+    pub fn file(&self) -> Option<Id<File>> {
+        self.file.get()
+    }
+
+    /// All but its place. (layout)
+    pub fn content(&self) -> Content {
+        Content {
+            flags: self.flags.get(),
+            file: self.file.get(),
+            file_bias: self.file_bias.get(),
+            anon_bias: self.anon_bias.get(),
+        }
+    }
+
+    /// The page of the object at this page number. (layout)
+    pub fn file_index(&self, page: Vpn) -> u64 {
+        page.0.wrapping_add(self.file_bias.get())
+    }
+
+    /// What part of which object it maps, if it maps one. (layout)
+    pub fn mapped_file(&self) -> Option<MappedFile> {
+        self.file().map(|file| MappedFile { file, bias: self.file_bias.get() })
+    }
+
+    /// Its place in the object's list. (layout)
+    pub fn attachment(&self) -> Option<Id<Attachment>> {
+        self.attachment.get()
+    }
+
+    /// Replaces its place in the object's list. (layout)
+    pub(crate) fn set_attachment(&self, attachment: Option<Id<Attachment>>) {
+        self.attachment.set(attachment);
+    }
+
+    /// Its place in the lineage's list, if its anonymous pages were moved. (layout)
+    pub fn moved_attachment(&self) -> Option<Id<Attachment>> {
+        self.moved_attachment.get()
+    }
+
+    /// Replaces its place in the lineage's list. (layout)
+    pub(crate) fn set_moved_attachment(&self, attachment: Option<Id<Attachment>>) {
+        self.moved_attachment.set(attachment);
+    }
+
+    /// Whether the index of its anonymous pages differs from their page numbers. (layout)
+    pub fn is_moved(&self) -> bool {
+        self.anon_bias.get() != 0
+    }
+
+    /// The index of an anonymous page at this page number in its lineage. (layout)
+    pub fn anon_index(&self, page: Vpn) -> u64 {
+        page.0.wrapping_add(self.anon_bias.get())
+    }
+
+    /// Whether a private page was ever installed.
+    pub fn has_anon(&self) -> bool {
+        self.has_anon.get()
+    }
+
+    /// Says that a private page is about to be installed. (leaf lock)
+    pub fn note_anon(&self) {
+        if !self.has_anon.get() {
+            self.has_anon.set(true);
+        }
+    }
+
+    /// A consistent view without any lock, or `None` while it is being changed.
+    pub fn snapshot<M: Machine, const L: u8>(&self, id: Id<Vma>, cx: &Cx<'_, M, L>) -> Option<Snapshot> {
+        // ORDERING: Acquire pairs with the Release in `end_change`.
+        let stamp = cx.load(&self.stamp, Acquire);
+        if !is_stable(stamp) {
+            return None;
+        }
+        let snapshot = self.view(id, stamp);
+        // ORDERING: pairs with the Release fence in `begin_change`: a field written later means an odd stamp is seen.
+        cx.fence(Acquire);
+        (cx.load(&self.stamp, Relaxed) == stamp).then_some(snapshot)
+    }
+
+    /// The same under the layout lock.
+    pub(crate) fn view(&self, id: Id<Vma>, stamp: u64) -> Snapshot {
+        let Content { flags, file, file_bias, anon_bias } = self.content();
+        Snapshot { id, stamp, range: self.range(), flags, file, file_bias, anon_bias }
+    }
+
+    /// Whether nothing changed since the snapshot. Asked under the lock of the page table the caller is about to
+    /// change: see the module's documentation.
+    pub fn is_current<M: Machine, const L: u8>(&self, seen: &Snapshot, cx: &Cx<'_, M, L>) -> bool {
+        // ORDERING: pairs with the fence in `begin_change` (a Dekker pair): either the changer's walk finds the page
+        // table this caller made, or this load sees the odd stamp.
+        cx.fence(SeqCst);
+        cx.load(&self.stamp, Acquire) == seen.stamp
+    }
+
+    /// Makes the stamp odd: faults that saw the VMA start over. (layout)
+    pub(crate) fn begin_change<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        let stamp = cx.load(&self.stamp, Relaxed);
+        cx.store(&self.stamp, stamp | 1, Relaxed);
+        // ORDERING: SeqCst pairs with `is_current`; as a Release fence with the Acquire fence in `snapshot`.
+        cx.fence(SeqCst);
+    }
+
+    /// Ends a change with a stamp never used before. (layout)
+    pub(crate) fn end_change<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, stamp: u64) {
+        debug_assert!(is_stable(stamp));
+        // ORDERING: Release pairs with the Acquire in `snapshot`.
+        cx.store(&self.stamp, stamp, Release);
+    }
+
+    /// Whether it is neither free nor being changed: for checkers of a quiet machine.
+    pub fn is_stable(&self) -> bool {
+        is_stable(self.stamp.raw().load(Relaxed))
+    }
+
+    /// Sets place and content. (layout, between `begin_change` and `end_change` or before it is published)
+    pub(crate) fn write(&self, range: VpnRange, content: &Content) {
+        self.set_range(range);
+        self.flags.set(content.flags);
+        self.file.set(content.file);
+        self.file_bias.set(content.file_bias);
+        self.anon_bias.set(content.anon_bias);
+    }
+
+    /// Sets the place. (as `write`)
+    pub(crate) fn set_range(&self, range: VpnRange) {
+        debug_assert!(!range.is_empty());
+        self.start.set(range.start);
+        self.end.set(range.end);
+    }
+}
+
+fn is_stable(stamp: u64) -> bool {
+    stamp != 0 && stamp & 1 == 0
+}
