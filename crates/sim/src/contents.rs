@@ -113,10 +113,9 @@ impl Content {
             Words::Few(words) => match words.binary_search_by_key(&at, |w| w.0) {
                 Ok(found) => words[found].1 = value,
                 Err(place) if words.len() < FEW => words.insert(place, (at, value)),
-                Err(_) => {
-                    // A poisoned base stays poison where nothing was written: only then the list may grow further.
-                    if self.base == Base::Poison {
-                        let place = words.partition_point(|w| w.0 < at);
+                Err(place) => {
+                    // A poisoned base stays poison until every word has a value.
+                    if self.base == Base::Poison && words.len() + 1 < WORDS {
                         words.insert(place, (at, value));
                         return;
                     }
@@ -125,7 +124,7 @@ impl Content {
                         full[usize::from(at)] = value;
                     }
                     full[index] = value;
-                    self.words = Words::Full(full);
+                    *self = Content { base: Base::Zero, words: Words::Full(full) };
                 }
             },
             Words::Full(words) => words[index] = value,
@@ -150,6 +149,11 @@ impl Content {
 
     /// Writes bytes.
     pub(crate) fn write(&mut self, offset: usize, bytes: &[u8]) {
+        if bytes.len() == WORDS * 8 {
+            let word = |i: usize| std::array::from_fn(|b| bytes[i * 8 + b]);
+            *self = Content::from_words(|i| u64::from_le_bytes(word(i)));
+            return;
+        }
         let mut done = 0;
         while done < bytes.len() {
             let at = offset + done;

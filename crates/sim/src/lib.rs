@@ -4,7 +4,7 @@
 //! * User mode: [`TaskCtx::load`] and [`TaskCtx::store`] go through the CPU's TLB and the page tables, and fault into a
 //!   [`Kernel`].
 //! * Time: every event costs what the [`Profile`] says, booked by [`Cause`].
-//! * [`shadow`]: the dumb model of processes and bytes that every load is compared with.
+//! * [`shadow::Shadow`]: the dumb model of processes and bytes that every load is compared with.
 //!
 //! Equal configurations and inputs give equal results to the bit: no host time, no addresses, no hash order decides.
 //!

@@ -1,0 +1,176 @@
+//! Calls that take time: what other threads may see and store while one is under way.
+
+use crate::shadow::process::{Cell, Process, fresh_cell, source_at};
+use crate::shadow::{Keep, Shadow, Source};
+use machine::{VirtAddr, VpnRange};
+
+/// A change of a process's layout or bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// Pages are mapped, in place of what was there.
+    Map {
+        /// Which.
+        range: VpnRange,
+        /// Where their bytes come from.
+        source: Source,
+    },
+    /// Pages are unmapped.
+    Unmap {
+        /// Which.
+        range: VpnRange,
+    },
+    /// Private pages lose what was stored to them.
+    Wipe {
+        /// Which.
+        range: VpnRange,
+    },
+    /// Pages move.
+    Move {
+        /// From here.
+        from: VpnRange,
+        /// To here: at most as many.
+        to: VpnRange,
+        /// What becomes of the old range.
+        keep: Keep,
+    },
+    /// The process is copied.
+    Fork,
+}
+
+/// Names a change that has begun.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "a change that has begun must end"]
+pub struct Ticket(u64);
+
+/// A change under way.
+pub(super) struct Window {
+    ticket: Ticket,
+    pub(super) pid: u32,
+    change: Change,
+    /// The process as it was, for a fork.
+    before: Option<Process>,
+    /// What was stored where the change matters, in order.
+    stores: Vec<(u64, u64)>,
+}
+
+impl Window {
+    fn concerns(&self, addr: VirtAddr) -> bool {
+        let page = addr.page();
+        match &self.change {
+            Change::Map { range, .. } | Change::Unmap { range } | Change::Wipe { range } => {
+                range.contains(page)
+            }
+            Change::Move { from, to, .. } => from.contains(page) || to.contains(page),
+            Change::Fork => true,
+        }
+    }
+}
+
+impl Shadow {
+    /// A call begins that will change the process like this.
+    pub fn begin(&mut self, pid: u32, change: Change) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let before = match change {
+            Change::Fork => self.processes.get(&pid).cloned(),
+            _ => None,
+        };
+        self.windows.push(Window { ticket, pid, change, before, stores: Vec::new() });
+        ticket
+    }
+
+    /// The call succeeded: the change is made.
+    pub fn end(&mut self, ticket: Ticket) {
+        let Some(window) = self.take_window(ticket) else { return };
+        self.apply(window.pid, &window.change);
+        let Some(process) = self.processes.get_mut(&window.pid) else { return };
+        for (addr, value) in window.stores {
+            // The store came before the change took effect, and is lost, or after it, and stays.
+            process.unsettle(VirtAddr(addr), value);
+            if let Change::Move { from, to, .. } = &window.change
+                && from.contains(VirtAddr(addr).page())
+            {
+                let moved = addr - from.start.addr().0 + to.start.addr().0;
+                process.unsettle(VirtAddr(moved), value);
+            }
+        }
+    }
+
+    /// The call failed: nothing changed.
+    pub fn cancel(&mut self, ticket: Ticket) {
+        let _ = self.take_window(ticket);
+    }
+
+    fn take_window(&mut self, ticket: Ticket) -> Option<Window> {
+        let index = self.windows.iter().position(|window| window.ticket == ticket)?;
+        Some(self.windows.remove(index))
+    }
+
+    pub(super) fn apply(&mut self, pid: u32, change: &Change) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        match change {
+            Change::Map { range, source } => process.map(*range, *source),
+            Change::Unmap { range } => process.unmap(range),
+            Change::Wipe { range } => process.wipe(range),
+            Change::Move { from, to, keep } => process.relocate(from, to, *keep == Keep::Mapping),
+            Change::Fork => {}
+        }
+    }
+
+    pub(super) fn finish_fork(&mut self, ticket: Ticket, child: u32) {
+        let Some(window) = self.take_window(ticket) else { return };
+        let Some(mut process) = window.before else { return };
+        for (addr, value) in window.stores {
+            process.unsettle(VirtAddr(addr), value);
+        }
+        self.processes.insert(child, process);
+    }
+
+    /// Remembers a store for the changes under way; answers whether one of them makes the store possible.
+    pub(super) fn record(&mut self, pid: u32, addr: VirtAddr, value: u64) -> bool {
+        let mut possible = false;
+        for window in self.windows.iter_mut().filter(|w| w.pid == pid && w.concerns(addr)) {
+            window.stores.push((addr.0, value));
+            possible |= match &window.change {
+                Change::Map { .. } => true,
+                Change::Move { to, .. } => to.contains(addr.page()),
+                Change::Unmap { .. } | Change::Wipe { .. } | Change::Fork => false,
+            };
+        }
+        possible
+    }
+
+    /// The values a load may find because of changes under way.
+    pub(super) fn during(&mut self, pid: u32, addr: VirtAddr) -> Vec<u64> {
+        let mut values = Vec::new();
+        let word = (addr.offset() / 8) as usize;
+        let Some(process) = self.processes.get_mut(&pid) else { return values };
+        for window in self.windows.iter().filter(|w| w.pid == pid && w.concerns(addr)) {
+            if window.change == Change::Fork {
+                continue;
+            }
+            values.extend(window.stores.iter().filter(|store| store.0 == addr.0).map(|store| store.1));
+            let after = match &window.change {
+                Change::Map { range, source } => {
+                    match fresh_cell(&self.files, source_at(*source, addr.page() - range.start), word) {
+                        Cell::Word(value) => Some(value),
+                        _ => None,
+                    }
+                }
+                Change::Wipe { .. } => process.without_page(&self.files, addr),
+                Change::Move { from, to, .. } if to.contains(addr.page()) => {
+                    let old = VirtAddr(addr.0 - to.start.addr().0 + from.start.addr().0);
+                    values.extend(window.stores.iter().filter(|store| store.0 == old.0).map(|store| store.1));
+                    match process.cell(&self.files, old) {
+                        Cell::Word(value) => Some(value),
+                        _ => None,
+                    }
+                }
+                Change::Move { .. } => process.without_page(&self.files, addr),
+                Change::Unmap { .. } | Change::Fork => None,
+            };
+            values.extend(after);
+        }
+        values
+    }
+}
