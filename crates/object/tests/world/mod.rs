@@ -114,6 +114,11 @@ impl Host {
         }
     }
 
+    /// The first bytes of a frame.
+    pub fn read_bytes(&self, frame: UserFrame, into: &mut [u8]) {
+        into.copy_from_slice(&self.bytes_of(frame)[..into.len()]);
+    }
+
     /// What a file's page holds if nothing was ever stored there.
     pub fn original(file: u64, page: u64) -> u8 {
         (file * 31 + page * 7 + 1) as u8
