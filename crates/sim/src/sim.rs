@@ -151,9 +151,9 @@ impl SimMachine {
         }
     }
 
-    /// The bytes of host memory a machine of this kind commits for a frame descriptor.
-    pub fn memmap_bytes_per_frame(&self) -> u64 {
-        32
+    /// The CPU that is being simulated now.
+    pub fn running_cpu(&self) -> CpuId {
+        CpuId(self.current.get())
     }
 
     pub(crate) fn memory(&self) -> &KernelMemory {
