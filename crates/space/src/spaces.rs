@@ -112,8 +112,9 @@ impl<'m, M: Machine> Spaces<'m, M> {
         space.set_limits(limits);
         space.mmap_base.set(mmap_base::<M>(limits));
         space.member.set(Some(member));
-        space.table.set(Some(table));
+        // The first user comes before the table: from then on only users retain it.
         space.retain(cx);
+        space.table.set(Some(table));
         Ok(id)
     }
 
