@@ -140,6 +140,28 @@ fn the_second_reader_waits_for_the_first_and_holds_nothing_meanwhile() {
 }
 
 #[test]
+fn no_wake_up_is_lost_however_the_reads_fall() {
+    let host = Host::new(16);
+    let world = World::new(&host);
+    let file = open(&world, 1);
+    std::thread::scope(|scope| {
+        for n in 0..world::CPUS {
+            let world = &world;
+            scope.spawn(move || {
+                let (objects, mut cx) = (&world.objects, world.cx(n));
+                for _ in 0..2000 {
+                    let fetched =
+                        objects.page(cx.at(), PageCtx { file, index: 0 }, Want::Read).unwrap().unwrap();
+                    objects.release(cx.at(), fetched.page);
+                    objects.invalidate(cx.at(), file, 0..1);
+                }
+            });
+        }
+    });
+    audit(&world);
+}
+
+#[test]
 fn a_page_that_cannot_be_read_leaves_the_cache_and_others_try_for_themselves() {
     let host = Host::new(16);
     let world = World::new(&host);

@@ -4,14 +4,15 @@ use super::{Host, World};
 use frame::{Flags, State};
 use machine::entry::Kind;
 use machine::{EntryFormat, Level, Machine, Pfn};
-use object::Owner;
-use std::collections::BTreeMap;
+use object::{FileKind, Owner};
+use std::collections::{BTreeMap, BTreeSet};
 use table::{Rss, Sight};
 
-/// How often each page is mapped, by going through all tables. Resident counts are checked on the way.
-fn mappings(world: &World<'_>) -> BTreeMap<Pfn, u64> {
+/// How often each page is mapped, by going through all tables, and which pages of files can be written. Resident counts
+/// are checked on the way.
+fn mappings(world: &World<'_>) -> (BTreeMap<Pfn, u64>, BTreeSet<Pfn>) {
     let objects = &world.objects;
-    let mut maps = BTreeMap::new();
+    let (mut maps, mut written) = (BTreeMap::new(), BTreeSet::new());
     for id in objects.tables().ids() {
         let mut resident = 0;
         objects.walker(id).survey(world.host, &mut |sight| {
@@ -25,6 +26,8 @@ fn mappings(world: &World<'_>) -> BTreeMap<Pfn, u64> {
                 let page = objects.frames().descriptor(pfn);
                 if attrs.perms.write && page.quiet_meta().state() == State::Anon {
                     assert!(page.quiet_counts().is_exclusive(), "writable means exclusive (CR1)");
+                } else if attrs.perms.write || attrs.dirty {
+                    written.insert(pfn);
                 }
             }
         });
@@ -32,13 +35,13 @@ fn mappings(world: &World<'_>) -> BTreeMap<Pfn, u64> {
         let kinds: u64 = Rss::ALL.into_iter().map(|kind| objects.tables().get(id).rss(kind)).sum();
         assert_eq!(kinds, resident);
     }
-    maps
+    (maps, written)
 }
 
 /// Checks everything; `held` is how many references the test itself has to each page.
 pub fn audit_with(world: &World<'_>, held: &BTreeMap<Pfn, u64>) {
     let objects = &world.objects;
-    let maps = mappings(world);
+    let (maps, written) = mappings(world);
     let mut cached = BTreeMap::new();
     let mut nodes_used = false;
     for id in objects.file_ids() {
@@ -49,6 +52,11 @@ pub fn audit_with(world: &World<'_>, held: &BTreeMap<Pfn, u64>) {
             assert_eq!(descriptor.quiet_owner(), (object::owner_number(id), page.index));
             assert!(!page.writeback && descriptor.quiet_meta().flags().has(Flags::UPTODATE));
             assert_eq!(cached.insert(page.pfn, page.index), None, "a page is cached once");
+            let is_stored = file.kind() == FileKind::Regular;
+            assert!(
+                page.dirty || !is_stored || !written.contains(&page.pfn),
+                "what can be written is marked dirty"
+            );
             pages += 1;
             dirty += u64::from(page.dirty);
         });
