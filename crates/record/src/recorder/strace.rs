@@ -11,7 +11,7 @@ use crate::import::{self, Options, Sizes};
 /// Runs and records the program.
 pub(super) fn record(
     order: &Order,
-    notes: Vec<String>,
+    mut notes: Vec<String>,
 ) -> Result<(Recording, Outcome, Vec<String>), RecordError> {
     let version = version()?;
     let scratch = Scratch::new()?;
@@ -30,6 +30,8 @@ pub(super) fn record(
     let mut recording = import::strace::import(&text, options)
         .map_err(|error| RecordError::Output { tool: "strace", error })?;
     recording.provenance.recorder = version;
+    notes.push("Linux's times include the cost of being watched by strace".to_owned());
+    notes.push("what exec mapped is inferred from the calls that needed it".to_owned());
     Ok((recording, outcome, notes))
 }
 

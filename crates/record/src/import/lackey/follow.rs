@@ -159,7 +159,9 @@ impl<L: Logs> Follower<L> {
                 _ => {}
             }
         }
-        self.leave(process, number);
+        if result.is_ok() {
+            self.leave(process, number);
+        }
         let file = self.mapped_file(process, number, args, ret);
         if let Some(call) = decode_call(number, &args.values, file) {
             self.end_epoch(process);

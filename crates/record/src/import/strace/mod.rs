@@ -3,6 +3,7 @@
 //! It works without privileges, but `strace` sees neither faults nor what `execve` mapped. Flags
 //! may be names or, with `-X raw`, numbers; descriptors should carry their paths (`-y`).
 
+mod infer;
 mod line;
 mod number;
 
@@ -78,7 +79,10 @@ pub fn import(text: &[u8], options: Options) -> Result<Recording, ImportError> {
     provenance.recorder = "strace".to_owned();
     provenance.lacks.extend([Lack::Touches, Lack::Contents, Lack::Faults]);
     provenance.lacks.extend([Lack::KernelAccesses, Lack::ExecMappings]);
-    builder.finish()
+    let mut recording = builder.finish()?;
+    infer::exec_mappings(&mut recording);
+    recording.validate()?;
+    Ok(recording)
 }
 
 /// Joins the two halves of calls that were interrupted by other tasks' lines.

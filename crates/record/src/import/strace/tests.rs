@@ -61,6 +61,20 @@ fn calls_keep_their_arguments_and_results() {
 }
 
 #[test]
+fn what_exec_mapped_is_inferred() {
+    let text = "100 1.1 execve(\"/bin/a\", [], 0x1) = 0 <0.1>
+100 1.3 brk(NULL) = 0x5000 <0.1>
+100 1.4 mmap(NULL, 4096, 0x3, 0x22, -1, 0) = 0x70000 <0.1>
+100 1.5 mprotect(0x70000, 8192, 0x1) = 0 <0.1>
+100 1.6 mprotect(0x20000, 4096, 0x1) = -1 ENOMEM (Cannot allocate memory) <0.1>
+";
+    let recording = import(text.as_bytes(), Options::default()).unwrap();
+    let EventKind::Exec { mappings, brk_start } = &recording.events[0].kind else { panic!("no exec") };
+    let ranges: Vec<_> = mappings.iter().map(|mapping| (mapping.start, mapping.len)).collect();
+    assert_eq!((ranges.as_slice(), *brk_start), ([(0x71000, 4096)].as_slice(), 0x5000));
+}
+
+#[test]
 fn interrupted_calls_are_joined() {
     let recording = imported();
     let munmap = recording
