@@ -89,7 +89,7 @@ impl<M: Machine> Layout<'_, '_, M> {
     /// nothing to gain by waiting while nothing is swapped, so it keeps them until reclaim or a write decides.
     fn free_lazily(&mut self, id: Id<Vma>, part: VpnRange) -> Result<(), Error> {
         let vma = self.vma(id);
-        if vma.file().is_some() || !vma.flags().is_private() {
+        if vma.file().is_some() || !vma.flags().is_private() || vma.flags().contains(VmaFlags::LOCKED) {
             return Err(Error::Invalid);
         }
         self.forget_use(part);
