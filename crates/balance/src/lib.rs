@@ -1,2 +1,25 @@
 //! Floor 7 of Freehold: keeping it true under pressure: reclaim and the OOM killer.
+//!
+//! The only place that catches [`machine::Shortage`]. An operation that meets one has changed nothing and holds no lock
+//! when it arrives here; [`Balance::with_memory`] makes memory free and starts it again.
+//!
+//! ```text
+//! operation ── Shortage ──> reclaim: lists of this CPU, clean unmapped file pages
+//!     ^                        │ progress                       │ none, again and again
+//!     └────────────────────────┘                                v
+//!     └──────────────── the largest space dies, its private memory goes at once
+//! ```
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod memory;
+mod oom;
+mod policy;
+mod reclaim;
+
+pub use crate::memory::Balance;
+pub use crate::oom::Victim;
+pub use crate::policy::{Policy, Shortfall};

@@ -1,0 +1,113 @@
+//! Running operations under shortage.
+
+use crate::oom::{self, Victim};
+use crate::policy::{Policy, Shortfall};
+use crate::reclaim::{Progress, has_free, reclaim};
+use frame::Id;
+use machine::lock::Sleep;
+use machine::{Boot, Cx, Field, Machine, Order, Shortage, level};
+use space::{Space, Spaces};
+
+/// How often an operation starts again between two kills (Linux: `MAX_RECLAIM_RETRIES`).
+const RETRIES: u32 = 16;
+/// How many spaces may die for one operation: more means that killing does not help.
+const KILLS: u32 = 8;
+/// Above this order nobody dies for want of a block (Linux: `PAGE_ALLOC_COSTLY_ORDER`).
+const COSTLY: Order = Order(3);
+
+machine::cells! {
+    /// What all CPUs share here.
+    struct Shared {
+        /// One kill at a time.
+        oom: Sleep<{ level::PROCESS }>,
+        /// (oom) How many spaces were killed.
+        kills: Field<u64>,
+    }
+}
+
+/// Shortage, and what is done about it.
+pub struct Balance<'m> {
+    shared: &'m Shared,
+}
+
+/// What one round of making memory free came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Round {
+    /// Try again.
+    Progress,
+    /// Nothing was to be had, or nothing helps.
+    Nothing,
+    /// The caller's own space was chosen.
+    CallerDies,
+}
+
+impl<'m> Balance<'m> {
+    /// Lays the shared part out in boot memory.
+    pub fn new<M: Machine>(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
+        Ok(Balance { shared: &boot.array::<Shared>(1)?[0] })
+    }
+
+    /// How many spaces died for want of memory.
+    pub fn kills(&self) -> u64 {
+        self.shared.kills.get()
+    }
+
+    /// Runs `op` until it meets no shortage, making memory free in between as far as the policy goes.
+    ///
+    /// `current` is the space the caller runs in: if it is the one that must die, or is dying, `op` does not start
+    /// again and the answer is `E::killed`. Other errors than shortage are passed on at once: a refusal by a limit never
+    /// kills.
+    pub fn with_memory<M: Machine, T, E: Shortfall>(
+        &self,
+        cx: &mut Cx<'m, M>,
+        spaces: &Spaces<'m, M>,
+        current: Option<Id<Space>>,
+        policy: Policy,
+        mut op: impl FnMut(&mut Cx<'m, M, { level::PROCESS }>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (mut retries, mut kills) = (0, 0);
+        loop {
+            let error = match op(cx.at()) {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let Some(shortage) = error.shortage() else { return Err(error) };
+            if policy == Policy::Fail {
+                return Err(error);
+            }
+            if current.is_some_and(|space| spaces.space(space).is_killed(cx)) {
+                return Err(E::killed(shortage));
+            }
+            retries += 1;
+            if retries <= RETRIES && reclaim(cx.at(), spaces, shortage.order) == Progress::Made {
+                continue;
+            }
+            if policy != Policy::Kill || shortage.order > COSTLY || kills == KILLS {
+                return Err(error);
+            }
+            match self.kill(cx, spaces, current, shortage) {
+                Round::Progress => (retries, kills) = (0, kills + 1),
+                Round::Nothing => return Err(error),
+                Round::CallerDies => return Err(E::killed(shortage)),
+            }
+        }
+    }
+
+    /// Kills the largest space, unless somebody made memory free while this waited for its turn.
+    fn kill<M: Machine>(
+        &self,
+        cx: &mut Cx<'m, M>,
+        spaces: &Spaces<'m, M>,
+        current: Option<Id<Space>>,
+        shortage: Shortage,
+    ) -> Round {
+        let before = self.shared.kills.get();
+        let mut cx = self.shared.oom.write(cx);
+        if self.shared.kills.get() != before && has_free(spaces.frames(), shortage.order) {
+            return Round::Progress;
+        }
+        let Some(Victim { space, .. }) = oom::kill_largest(&mut cx, spaces) else { return Round::Nothing };
+        self.shared.kills.add(1);
+        if current == Some(space) { Round::CallerDies } else { Round::Progress }
+    }
+}

@@ -1,0 +1,20 @@
+//! One file a call.
+
+pub mod advise;
+pub mod brk;
+pub mod exec;
+pub mod exit;
+pub mod fork;
+pub mod lock;
+pub mod lock_all;
+pub mod map;
+pub mod populate;
+pub mod prlimit;
+pub mod protect;
+pub mod remap;
+pub mod resident;
+pub mod sync;
+pub mod threads;
+pub mod truncate;
+pub mod unmap;
+pub mod wait;

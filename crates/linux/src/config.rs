@@ -1,0 +1,25 @@
+//! Settings of the whole system: Linux's `vm.*` sysctls.
+
+use balance::Policy;
+use machine::PAGE_SHIFT;
+use space::{LOWEST, Overcommit};
+
+/// `vm.max_map_count`: a constant of the floor below.
+pub const MAX_MAP_COUNT: u64 = space::VMAS_MAX;
+/// `vm.mmap_min_addr`, in bytes: a constant of the floor below.
+pub const MMAP_MIN_ADDR: u64 = LOWEST.0 << PAGE_SHIFT;
+
+/// What an administrator chooses.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// `vm.overcommit_memory` and `vm.overcommit_ratio`.
+    pub overcommit: Overcommit,
+    /// What to do when memory is short.
+    pub shortage: Policy,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { overcommit: Overcommit::Heuristic, shortage: Policy::Kill }
+    }
+}

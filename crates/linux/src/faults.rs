@@ -1,0 +1,95 @@
+//! What a program's own accesses come to.
+
+use crate::args::user_end;
+use crate::errno::Errno;
+use crate::process::Process;
+use crate::signal::{BusCode, SegvCode, Signal};
+use crate::system::Linux;
+use fault::{FaultError, SegvKind};
+use frame::Id;
+use machine::entry::Kind;
+use machine::{Access, Cx, EntryFormat, Level, Machine, PAGE_SIZE, UserFrame, VirtAddr};
+
+impl<'m, M: Machine> Linux<'m, M> {
+    /// A page fault of the process: makes the access possible, or says which signal the program gets. `Kill` also if
+    /// memory could not be had in any way.
+    pub fn user_fault(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        addr: VirtAddr,
+        access: Access,
+    ) -> Result<(), Signal> {
+        let space = self.process(process).space().ok_or(Signal::Kill)?;
+        if addr.0 >= user_end::<M>() {
+            return Err(Signal::Segv { code: SegvCode::MapErr, addr });
+        }
+        let made = self.balance.with_memory(cx, self.spaces(), Some(space), self.config.shortage, |cx| {
+            self.faults.handle(cx, space, addr, access)
+        });
+        made.map_err(|error| match error {
+            FaultError::Segv(SegvKind::MapErr) => Signal::Segv { code: SegvCode::MapErr, addr },
+            FaultError::Segv(SegvKind::AccErr) => Signal::Segv { code: SegvCode::AccErr, addr },
+            FaultError::Bus => Signal::Bus { code: BusCode::AdrErr, addr },
+            FaultError::Killed | FaultError::Shortage(_) => Signal::Kill,
+        })
+    }
+
+    /// Stores bytes into the process's memory, faulting pages in. `EFAULT` where it may not store; what lies before is
+    /// stored.
+    pub fn copy_to_user(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        to: VirtAddr,
+        bytes: &[u8],
+    ) -> Result<(), Errno> {
+        let (mut at, mut left) = (to, bytes);
+        while !left.is_empty() {
+            let room = (PAGE_SIZE - at.offset()) as usize;
+            let (now, later) = left.split_at(room.min(left.len()));
+            self.store_in_page(cx, process, at, now)?;
+            at = VirtAddr(at.0.checked_add(now.len() as u64).ok_or(Errno::EFAULT)?);
+            left = later;
+        }
+        Ok(())
+    }
+
+    /// Stores bytes that lie in one page.
+    fn store_in_page(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        at: VirtAddr,
+        bytes: &[u8],
+    ) -> Result<(), Errno> {
+        loop {
+            self.user_fault(cx, process, at, Access::Write).map_err(|_| Errno::EFAULT)?;
+            if self.store_if_mapped(cx, process, at, bytes)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Stores through the translation if it allows stores still: under the lock of its table it stays what it is.
+    fn store_if_mapped(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        at: VirtAddr,
+        bytes: &[u8],
+    ) -> Result<bool, Errno> {
+        let space = self.space_of(process)?;
+        let table = self.spaces().space(space).table().ok_or(Errno::EFAULT)?;
+        let walker = self.spaces().walker(table);
+        let Some(mut leaf) = walker.lock_leaf_existing(cx.at(), at.page()) else { return Ok(false) };
+        let entry = leaf.entry(at.page());
+        let Kind::Leaf(frame) = M::Entry::kind(entry, Level::LEAF) else { return Ok(false) };
+        if !M::Entry::permits(entry, Level::LEAF, Access::Write) {
+            return Ok(false);
+        }
+        leaf.relax(at.page(), |entry| M::Entry::touched(entry, Access::Write));
+        leaf.machine().write_frame(leaf.cpu(), UserFrame(frame), at.offset(), bytes);
+        Ok(true)
+    }
+}

@@ -1,0 +1,8 @@
+//! What `/proc` shows, as text.
+
+pub mod buddyinfo;
+mod kib;
+pub mod maps;
+pub mod meminfo;
+pub mod status;
+pub mod vmstat;
