@@ -1,2 +1,17 @@
-//! Floor 9 of Freehold: the facade a kernel author depends on.
+//! Freehold: a Linux-class virtual memory manager, for kernels, hypervisors and sandboxes.
+//!
+//! Implement [`machine::Machine`] for your hardware, build a [`Manager`] on it, and use its Linux surface
+//! ([`linux::Linux`]): calls take what programs pass, faults take what the CPU reports. `examples/minimal` is a whole
+//! machine in under 250 lines.
+//!
+//! No `std`, no `alloc`, no global state; out of memory is an error.
 #![no_std]
+#![forbid(unsafe_code)]
+
+mod config;
+mod manager;
+
+pub use crate::config::Config;
+pub use crate::manager::Manager;
+
+pub use {balance, fault, frame, linux, machine, object, revoke, space, table};
