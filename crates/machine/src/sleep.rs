@@ -82,6 +82,11 @@ impl<const L: u8> Sleep<L> {
     pub fn is_held(&self) -> bool {
         self.0.raw().load(Relaxed) & (WRITER | READERS) != 0
     }
+
+    /// Whether nobody holds it and nobody waits for it: for checkers of a quiet machine.
+    pub fn is_idle(&self) -> bool {
+        self.0.raw().load(Relaxed) == 0
+    }
 }
 
 /// The parking key of a word: its address, which no other word has.

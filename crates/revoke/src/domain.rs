@@ -1,8 +1,10 @@
 //! The translations of one address space: who may hold some, and telling those that they are void.
 
 use crate::{CpuTlbs, protocol};
+use core::sync::atomic::Ordering::Relaxed;
 use machine::{
-    Asid, Counter, CpuSet, Cx, Field, FlushScope, KernelFrame, Machine, SharedCpuSet, VpnRange, Word, level,
+    Asid, Counter, CpuId, CpuSet, Cx, Field, FlushScope, KernelFrame, Machine, SharedCpuSet, VpnRange, Word,
+    level,
 };
 
 /// Ranges of more pages are flushed by dropping the whole space (Linux's `tlb_single_page_flush_ceiling`).
@@ -123,10 +125,40 @@ impl Domain {
         protocol::paid(cx, &self.owing);
     }
 
+    /// All of it, on a quiet machine.
+    pub fn quiet(&self) -> DomainReport {
+        // RELAXED: nobody changes anything.
+        let read = |word: &Word| word.raw().load(Relaxed);
+        DomainReport {
+            begun: read(&self.begun),
+            done: read(&self.done),
+            owing: read(&self.owing),
+            active: self.active.quiet(),
+        }
+    }
+
+    /// The generation up to which a CPU claims to have dropped what was revoked, on a quiet machine.
+    pub fn quiet_claim(&self, tlbs: &CpuTlbs<'_>, cpu: CpuId) -> Option<u64> {
+        tlbs.seen(cpu, self.life.get())
+    }
+
     /// How many batches changed entries of this space and have not flushed.
     pub fn owed<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u64 {
         protocol::owed(cx, &self.owing)
     }
+}
+
+/// A domain on a quiet machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DomainReport {
+    /// How many flushes were begun: the generation.
+    pub begun: u64,
+    /// How many of them are over.
+    pub done: u64,
+    /// How many batches have not flushed.
+    pub owing: u64,
+    /// The CPUs that are asked to flush.
+    pub active: CpuSet,
 }
 
 /// Whether cached upper levels are flushed with the leaves.

@@ -37,7 +37,7 @@ pub mod tlbs;
 pub mod token;
 
 pub use crate::batch::Batch;
-pub use crate::domain::Domain;
+pub use crate::domain::{Domain, DomainReport};
 pub use crate::room::Room;
 pub use crate::tlbs::CpuTlbs;
 pub use crate::token::{Revoked, What};
