@@ -27,7 +27,8 @@ impl List {
     }
 }
 
-/// A change in progress. Every node is made odd before its first change; [`Edit::finish`] makes them even together.
+/// A change in progress. Every node is made odd before its first change; [`Edit::finish`] makes them even
+/// together.
 #[must_use = "touched nodes stay odd until the change is finished"]
 pub(super) struct Edit<'a, 'm, M: Machine, const L: u8> {
     pub(super) nodes: &'a Nodes<'m, M>,

@@ -52,8 +52,8 @@ impl Tree {
         }
     }
 
-    /// The ranges that overlap the window, ascending. The tree must not change meanwhile: the layout lock is held from
-    /// the call to the last step.
+    /// The ranges that overlap the window, ascending. The tree must not change meanwhile: the layout lock is
+    /// held from the call to the last step.
     pub fn ranges<'a, 'm, M: Machine, const L: u8>(
         &self,
         nodes: &'a Nodes<'m, M>,

@@ -35,13 +35,14 @@ impl Want {
 }
 
 impl Tree {
-    /// The highest or lowest start of `pages` free pages within the window, a multiple of `align` (a power of two).
-    /// Guards count as not free. (layout)
+    /// The highest or lowest start of `pages` free pages within the window, a multiple of `align` (a power of
+    /// two). Guards count as not free. (layout)
     ///
-    /// Linux: `vm_unmapped_area`, which with an alignment wants `pages + align - 1` free pages before it looks; this
-    /// finds whatever fits.
+    /// Linux: `vm_unmapped_area`, which with an alignment wants `pages + align - 1` free pages before it
+    /// looks; this finds whatever fits.
     ///
-    /// Visits O(log n) nodes; with an alignment also those nodes below which a gap is large enough but lies askew.
+    /// Visits O(log n) nodes; with an alignment also those nodes below which a gap is large enough but lies
+    /// askew.
     pub fn find_gap<M: Machine, const L: u8>(
         &self,
         nodes: &Nodes<'_, M>,

@@ -7,8 +7,8 @@ use super::{Nodes, Reserve, Tree};
 use machine::{Cx, Machine, VpnRange};
 
 impl Tree {
-    /// Adds a range, which overlaps none, with `guard` pages before it that count as not free. One insertion of what
-    /// was reserved. (layout)
+    /// Adds a range, which overlaps none, with `guard` pages before it that count as not free. One insertion
+    /// of what was reserved. (layout)
     pub fn insert<'m, M: Machine, const L: u8>(
         &self,
         nodes: &Nodes<'m, M>,

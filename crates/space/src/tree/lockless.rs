@@ -28,10 +28,10 @@ impl Tree {
     /// The first range that ends behind the page, and its value, without the layout lock (Linux:
     /// `lock_vma_under_rcu`).
     ///
-    /// The answer was in the tree, range and value together, at some moment of the call. That it is the *first*, or
-    /// that there is none, need not have been so at one moment: ranges may have moved between nodes already left. So a
-    /// caller may use a range that contains the page (and then check what the value names), but must take the layout
-    /// lock before it concludes that the page is not covered.
+    /// The answer was in the tree, range and value together, at some moment of the call. That it is the
+    /// *first*, or that there is none, need not have been so at one moment: ranges may have moved between
+    /// nodes already left. So a caller may use a range that contains the page (and then check what the value
+    /// names), but must take the layout lock before it concludes that the page is not covered.
     ///
     /// # Errors
     /// [`Busy`] if the tree changed under the reader too often.
@@ -55,8 +55,8 @@ impl Tree {
         let Some((height, root)) = unpack_root(word) else { return Ok(None) };
         let mut node = nodes.get(root);
         let mut seen = look(cx, &node.version)?;
-        // RELAXED: the look was an Acquire. If the version it saw is of a later life or shape of the node, the new root
-        // was stored before that, and is seen here.
+        // RELAXED: the look was an Acquire. If the version it saw is of a later life or shape of the node,
+        // the new root was stored before that, and is seen here.
         if cx.load(&self.root, Relaxed) != word {
             return Err(Changed);
         }

@@ -1,13 +1,16 @@
 //! The range tree: disjoint half-open ranges of pages, each with a value, and the gaps between them.
 //!
-//! A B+tree of 512-byte nodes. Linux: the maple tree (`lib/maple_tree.c`) as used by `mm/vma.c` and `mm/mmap.c`.
+//! A B+tree of 512-byte nodes. Linux: the maple tree (`lib/maple_tree.c`) as used by `mm/vma.c` and
+//! `mm/mmap.c`.
 //!
-//! * **Gaps are indexed.** An inner node knows the largest gap below each child, and the gap between two children from
-//!   where one ends and the other begins, so a free place is found in O(log n). A range may have a *guard*: pages
-//!   before it that count as not free (Linux: `stack_guard_gap`); they reach no further down than the range before.
-//! * **One writer, readers without a lock.** Writers hold the layout lock, and so do readers of everything but
-//!   [`Tree::find_lockless`], which reads each node between two looks at its version ([`version`]).
-//! * **Nothing fails after the reserve.** [`Nodes::reserve`] sets nodes aside; the operations themselves are infallible.
+//! * **Gaps are indexed.** An inner node knows the largest gap below each child, and the gap between two
+//!   children from where one ends and the other begins, so a free place is found in O(log n). A range may
+//!   have a *guard*: pages before it that count as not free (Linux: `stack_guard_gap`); they reach no further
+//!   down than the range before.
+//! * **One writer, readers without a lock.** Writers hold the layout lock, and so do readers of everything
+//!   but [`Tree::find_lockless`], which reads each node between two looks at its version ([`version`]).
+//! * **Nothing fails after the reserve.** [`Nodes::reserve`] sets nodes aside; the operations themselves are
+//!   infallible.
 //! * **Nodes are type-stable.** A node that is freed stays a node; its version never comes back ([`Nodes`]).
 //!
 //! ```text
@@ -17,9 +20,9 @@
 //!             gap 18        gap 15         gap 20
 //! ```
 //!
-//! What a lockless reader may meet, besides versions: nothing. It finds a node only through a parent (or the root word)
-//! that it re-checks after it looked at the node's version, so the node was that parent's child then; and a writer
-//! leaves no node even before all nodes of its operation are in their last state.
+//! What a lockless reader may meet, besides versions: nothing. It finds a node only through a parent (or the
+//! root word) that it re-checks after it looked at the node's version, so the node was that parent's child
+//! then; and a writer leaves no node even before all nodes of its operation are in their last state.
 
 mod build;
 mod check;
@@ -51,7 +54,8 @@ use machine::{Cx, Field, Machine, Memory, Word};
 const LEVELS_MAX: usize = 16;
 
 machine::cells! {
-    /// A tree. Zeroed memory is an empty one. It lives in what it maps (an address space); the nodes live in [`Nodes`].
+    /// A tree. Zeroed memory is an empty one. It lives in what it maps (an address space); the nodes live in
+    /// [`Nodes`].
     pub struct Tree {
         /// 0: empty. Otherwise the number of levels << 32 | the root.
         root: Word,
@@ -95,8 +99,8 @@ impl Tree {
     }
 
     fn set_empty<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
-        // RELAXED: there is no node to publish. What comes next (the death of the old root) is ordered by the Release
-        // of whoever gives the node a new life.
+        // RELAXED: there is no node to publish. What comes next (the death of the old root) is ordered by the
+        // Release of whoever gives the node a new life.
         cx.store(&self.root, 0, Relaxed);
     }
 }

@@ -1,6 +1,7 @@
 //! One node: up to [`LEAF_ROWS`] ranges, or up to [`INNER_ROWS`] children and what is known of them.
 //!
-//! A row is one range or one child; rows are ascending and stored by column, so that a search reads one column.
+//! A row is one range or one child; rows are ascending and stored by column, so that a search reads one
+//! column.
 //!
 //! ```text
 //! column   0                 1                            2                      3
@@ -9,7 +10,8 @@
 //!          range below       below (its start - guard)    ranges below
 //! ```
 //!
-//! The gap between two rows follows from their ends and floors, so a change of a range never touches the leaf beside it.
+//! The gap between two rows follows from their ends and floors, so a change of a range never touches the leaf
+//! beside it.
 
 use core::array::from_fn;
 use machine::{Field, Vpn, VpnRange, Word};
@@ -18,7 +20,8 @@ use machine::{Field, Vpn, VpnRange, Word};
 pub(super) const LEAF_ROWS: usize = 20;
 /// Most children of an inner node.
 pub(super) const INNER_ROWS: usize = 15;
-/// Fewest rows of a leaf, except on the right edge. A third of the most: a merged pair has room before it splits again.
+/// Fewest rows of a leaf, except on the right edge. A third of the most: a merged pair has room before it
+/// splits again.
 const LEAF_LEAST: usize = 6;
 /// Fewest rows of an inner node, except on the right edge.
 const INNER_LEAST: usize = 5;
@@ -163,8 +166,8 @@ impl Node {
         from_fn(|column| if column < shape.columns() { self.slots[shape.slot(column, i)].get() } else { 0 })
     }
 
-    /// The first row that ends behind the page. For readers without the lock: the shape is read once, so that a change
-    /// meanwhile leads to a meaningless row (the version tells), never out of the node.
+    /// The first row that ends behind the page. For readers without the lock: the shape is read once, so that
+    /// a change meanwhile leads to a meaningless row (the version tells), never out of the node.
     pub(super) fn first_behind(&self, page: u64) -> Option<Row> {
         let shape = self.shape();
         let i = self.position(shape, page);

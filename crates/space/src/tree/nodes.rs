@@ -8,8 +8,9 @@ use machine::{Boot, Cx, Machine, Memory, Shortage, Word, level};
 
 /// The nodes of all trees of one kind.
 ///
-/// A node that is freed may be reused at once, by any tree, under the eyes of a reader that still looks at it. So a
-/// version must never come back: a node's new life starts above the highest version any node died with.
+/// A node that is freed may be reused at once, by any tree, under the eyes of a reader that still looks at
+/// it. So a version must never come back: a node's new life starts above the highest version any node died
+/// with.
 pub struct Nodes<'m, M: Machine> {
     slab: Slab<'m, M, Node>,
     /// At least the version of every dead node; even.
@@ -41,14 +42,14 @@ impl<'m, M: Machine> Nodes<'m, M> {
         frames: &Frames<'m, M>,
     ) -> Result<u32, Shortage> {
         let raw = self.slab.alloc(cx, frames)?.raw();
-        // ORDERING: Acquire pairs with the Release in `free`. (What this node itself died with is seen in any case:
-        // the slab's lock passed it on.)
+        // ORDERING: Acquire pairs with the Release in `free`. (What this node itself died with is seen in any
+        // case: the slab's lock passed it on.)
         let born = cx.load(&self.highest_dead, Acquire) + 1;
         let node = self.slab.get(Id::from_raw(raw));
         // RELAXED: the fence orders it.
         cx.store(&node.version, born, Relaxed);
-        // ORDERING: as in `version::begin`: a reader of an earlier life who reads what is written from here on sees
-        // that the version rose.
+        // ORDERING: as in `version::begin`: a reader of an earlier life who reads what is written from here
+        // on sees that the version rose.
         cx.fence(Release);
         Ok(raw)
     }
@@ -83,8 +84,8 @@ impl<'m, M: Machine> Nodes<'m, M> {
         tree: &Tree,
         inserts: u32,
     ) -> Result<Reserve, Shortage> {
-        // An insertion adds at most a node a level, and a root. While it is going on the tree grows by a level, and by
-        // a further one every time the insertions have filled a root.
+        // An insertion adds at most a node a level, and a root. While it is going on the tree grows by a
+        // level, and by a further one every time the insertions have filled a root.
         let levels = u32::from(tree.height(cx)) + 1 + (inserts | 1).ilog2() / 3;
         self.take(cx, frames, u64::from(inserts) * u64::from(levels))
     }
@@ -138,7 +139,8 @@ impl<'m, M: Machine> Nodes<'m, M> {
     }
 }
 
-/// Nodes set aside, chained through the nodes themselves. What is left must be given back ([`Nodes::give_back`]).
+/// Nodes set aside, chained through the nodes themselves. What is left must be given back
+/// ([`Nodes::give_back`]).
 #[derive(Debug, Default)]
 #[must_use = "reserved nodes are lost unless they are given back"]
 pub struct Reserve {

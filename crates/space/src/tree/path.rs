@@ -12,8 +12,8 @@ pub(super) struct Path {
 }
 
 impl Tree {
-    /// The way to the first range that ends behind the page; to the end of the last leaf if there is none. `None` if
-    /// the tree is empty. (layout)
+    /// The way to the first range that ends behind the page; to the end of the last leaf if there is none.
+    /// `None` if the tree is empty. (layout)
     pub(super) fn path<M: Machine, const L: u8>(
         &self,
         nodes: &Nodes<'_, M>,

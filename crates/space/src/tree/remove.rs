@@ -7,7 +7,8 @@ use super::{LEVELS_MAX, Nodes, Tree, version};
 use machine::{Cx, Machine, Vpn, level};
 
 impl Tree {
-    /// Removes the range that starts at this page; answers its value, or `None` if no range starts there. (layout)
+    /// Removes the range that starts at this page; answers its value, or `None` if no range starts there.
+    /// (layout)
     pub fn remove<'m, M: Machine>(
         &self,
         nodes: &Nodes<'m, M>,

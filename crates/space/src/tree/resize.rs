@@ -7,8 +7,8 @@ use super::{Nodes, Tree};
 use machine::{Cx, Machine, Vpn, VpnRange};
 
 impl Tree {
-    /// Gives the range that starts at this page another extent, which must not reach the ranges beside it; its value
-    /// and guard stay. Answers whether there is such a range. (layout)
+    /// Gives the range that starts at this page another extent, which must not reach the ranges beside it;
+    /// its value and guard stay. Answers whether there is such a range. (layout)
     pub fn resize<'m, M: Machine, const L: u8>(
         &self,
         nodes: &Nodes<'m, M>,
@@ -24,8 +24,8 @@ impl Tree {
         true
     }
 
-    /// Gives the range that starts at this page another value; answers the old one, `None` if there is no such range.
-    /// (layout)
+    /// Gives the range that starts at this page another value; answers the old one, `None` if there is no
+    /// such range. (layout)
     pub fn replace<'m, M: Machine, const L: u8>(
         &self,
         nodes: &Nodes<'m, M>,

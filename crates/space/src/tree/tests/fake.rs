@@ -36,7 +36,8 @@ impl Fake {
     pub(crate) fn start(frames: u32, pace: Pace) -> (&'static Fake, Boot<'static, Fake>, Core<'static>) {
         let words: Vec<Word> = (0..frames as usize * 512 + 512).map(|_| Word::new(0)).collect();
         let offset = words.as_ptr().align_offset(4096);
-        let memmap = (0..(FIRST + frames).next_multiple_of(1024) as usize * 4).map(|_| Word::new(0)).collect();
+        let memmap =
+            (0..(FIRST + frames).next_multiple_of(1024) as usize * 4).map(|_| Word::new(0)).collect();
         let fake: &'static Fake = Box::leak(Box::new(Fake { frames, pace, words, offset, memmap }));
         let boot = Boot::new(fake).unwrap();
         let core = Core::new(&boot).unwrap();
@@ -47,8 +48,8 @@ impl Fake {
         Cx::new(self, core, CpuId(cpu), TaskId(cpu))
     }
 
-    /// Runs `f`, and `interruption` on the same thread right before `f` touches shared words for the `step`-th time
-    /// (from 0). Answers what `f` does, and whether it came that far.
+    /// Runs `f`, and `interruption` on the same thread right before `f` touches shared words for the
+    /// `step`-th time (from 0). Answers what `f` does, and whether it came that far.
     pub(crate) fn interrupt<T>(
         step: u64,
         interruption: impl FnOnce() + 'static,

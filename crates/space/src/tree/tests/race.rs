@@ -33,7 +33,8 @@ impl Random {
     }
 }
 
-/// Fills, empties and resizes the blocks that are not stable, in waves, so that nodes split, merge and are reused.
+/// Fills, empties and resizes the blocks that are not stable, in waves, so that nodes split, merge and are
+/// reused.
 fn write(bench: &Bench, random: &mut Random, steps: u64) {
     let mut present: Vec<Option<VpnRange>> = (0..BLOCKS).map(|_| None).collect();
     for step in 0..steps {

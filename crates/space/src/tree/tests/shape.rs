@@ -107,7 +107,8 @@ fn a_tree_shrinks_as_it_is_emptied() {
     }
 }
 
-/// The right edge may have sparse nodes: taking them away and putting them back costs no more than was reserved.
+/// The right edge may have sparse nodes: taking them away and putting them back costs no more than was
+/// reserved.
 #[test]
 fn one_reserve_serves_insertions_with_removals_between() {
     let bench = fill(0..300);
