@@ -20,6 +20,7 @@ pub mod report;
 pub mod request;
 mod room;
 pub mod slab;
+mod slab_view;
 pub mod zone;
 
 pub use crate::counts::{AtCap, Counts, Exclusive, Freed, Pinned};
@@ -30,4 +31,5 @@ pub use crate::memmap::{MemMap, SECTION_ORDER, SUBSECTION_ORDER, Subsection, Sub
 pub use crate::report::{Block, ZoneReport};
 pub use crate::request::{Config, Mobility, Owner, Request, Reserve};
 pub use crate::slab::Slab;
+pub use crate::slab_view::SlabView;
 pub use crate::zone::ORDERS;

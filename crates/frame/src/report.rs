@@ -84,6 +84,15 @@ impl<'m, M: Machine> Frames<'m, M> {
         })
     }
 
+    /// How many locks of zones and of per-CPU lists are held.
+    pub fn locks_held(&self) -> u64 {
+        let held = |zone: &Zone| {
+            let pcps = self.cpus().filter(|&cpu| self.pcp(zone, cpu).lock.is_held());
+            u64::from(zone.lock.is_held()) + pcps.count() as u64
+        };
+        self.populated().map(held).sum()
+    }
+
     /// Frames the machine has.
     pub fn present_frames(&self) -> u64 {
         self.populated().map(|zone| zone.present.get()).sum()

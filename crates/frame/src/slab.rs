@@ -174,6 +174,39 @@ impl<'m, M: Machine, T: Cells> Slab<'m, M, T> {
         })
     }
 
+    /// Whether the number names an object in use, on a quiet machine. Any number may be asked about.
+    pub fn is_live(&self, id: Id<T>) -> bool {
+        let index = id.raw() as usize;
+        let is_known = index / Self::PER_FRAME < self.central.places.get() as usize;
+        is_known && {
+            let (place, bit) = self.find(index);
+            place.live.get() & bit != 0
+        }
+    }
+
+    /// Objects in use, objects not in use, and all there is room for, on a quiet machine.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        let places = 0..self.central.places.get() as usize;
+        let bits = |field: &Field<u64>| u64::from(field.get().count_ones());
+        let sums = places
+            .clone()
+            .map(|number| self.place(number))
+            .fold((0, 0), |(live, free), place| (live + bits(&place.live), free + bits(&place.free)));
+        let cached: u64 = self.caches.iter().map(|cache| cache.count.get()).sum();
+        (sums.0, sums.1 + cached, (places.len() * Self::PER_FRAME) as u64)
+    }
+
+    pub(crate) fn is_locked(&self) -> bool {
+        self.central.lock.is_held()
+    }
+
+    /// Its frames: of objects, and of its directory.
+    pub(crate) fn frame_numbers(&self) -> impl Iterator<Item = Pfn> + '_ {
+        let places = 0..self.central.places.get() as usize;
+        let objects = places.filter_map(|number| self.place(number).frame.get());
+        objects.chain(self.root.iter().filter_map(Field::get))
+    }
+
     // ---- where things are ----
 
     fn cache(&self, cpu: CpuId) -> &'m Cache {

@@ -122,6 +122,12 @@ impl<'m> Node<'m> {
         span(page, Level(self.level.0 + 1))
     }
 
+    /// The entry for a page, on a quiet machine.
+    pub(crate) fn quiet_entry(&self, page: Vpn) -> Entry {
+        // RELAXED: nobody writes.
+        Entry(self.word(page).raw().load(Relaxed))
+    }
+
     /// The entries, on a quiet machine.
     pub(crate) fn quiet(&self) -> impl Iterator<Item = Entry> + 'm {
         // RELAXED: nobody writes.

@@ -1,7 +1,7 @@
 //! Looking at everything in a page table: for checkers of a quiet machine.
 
 use crate::node::{Header, Node, header};
-use crate::walker::Walker;
+use crate::walker::{Seen, Walker};
 use machine::entry::Kind;
 use machine::lock::Spin;
 use machine::{Entry, EntryFormat, KernelFrame, Level, Machine, Vpn, cells};
@@ -48,6 +48,28 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
     /// Visits every table and every entry, in the order of addresses. Nobody changes the tables meanwhile.
     pub fn survey(&self, machine: &'m M, visit: &mut impl FnMut(Sight)) {
         self.survey_node(machine, Node::new(machine, self.table.root(), Level::ROOT), Vpn(0), visit);
+    }
+
+    /// What is mapped at a page. Nobody changes the tables meanwhile.
+    pub fn quiet_peek(&self, machine: &'m M, page: Vpn) -> Seen {
+        let mut node = Node::new(machine, self.table.root(), Level::ROOT);
+        loop {
+            let entry = node.quiet_entry(page);
+            match M::Entry::kind(entry, node.level) {
+                Kind::Table(child) => node = Node::new(machine, child, Level(node.level.0 - 1)),
+                _ => return Seen { entry, level: node.level },
+            }
+        }
+    }
+
+    /// The table whose entries map a page, if there is one. Nobody changes the tables meanwhile.
+    pub fn quiet_leaf_table(&self, machine: &'m M, page: Vpn) -> Option<KernelFrame> {
+        let mut node = Node::new(machine, self.table.root(), Level::ROOT);
+        while node.level > Level::LEAF {
+            let Kind::Table(child) = M::Entry::kind(node.quiet_entry(page), node.level) else { return None };
+            node = Node::new(machine, child, Level(node.level.0 - 1));
+        }
+        Some(node.frame)
     }
 
     /// How many tables there are by counting them.

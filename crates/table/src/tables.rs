@@ -2,8 +2,8 @@
 
 use crate::node::{Header, Life, header};
 use crate::{PageTable, Payload, TableBatch, Walker, grow};
-use frame::{Frames, Id, Slab};
-use machine::{Asid, Boot, Cx, Level, Machine, Shortage, level};
+use frame::{Frames, Id, Slab, SlabView};
+use machine::{Asid, Boot, CpuId, Cx, Level, Machine, Shortage, level};
 use revoke::{CpuTlbs, Revoked};
 
 /// All page tables of a machine.
@@ -79,6 +79,22 @@ impl<'m, M: Machine> Tables<'m, M> {
     /// The page tables there are: for checkers of a quiet machine.
     pub fn ids(&self) -> impl Iterator<Item = Id<PageTable>> + '_ {
         self.slab.ids()
+    }
+
+    /// Where the page tables are described: for checkers of a quiet machine.
+    pub fn slab_view(&self) -> &dyn SlabView {
+        &self.slab
+    }
+
+    /// The live page table of this name in TLBs: for checkers of a quiet machine.
+    pub fn by_asid(&self, asid: Asid) -> Option<Id<PageTable>> {
+        let id = Id::from_raw(asid.0.checked_sub(1)?);
+        (self.slab.is_live(id) && self.get(id).domain.asid() == asid).then_some(id)
+    }
+
+    /// The generation up to which a CPU claims to have dropped what was revoked: for checkers of a quiet machine.
+    pub fn quiet_claim(&self, cpu: CpuId, id: Id<PageTable>) -> Option<u64> {
+        self.get(id).domain.quiet_claim(&self.tlbs, cpu)
     }
 
     /// Makes this CPU, which translates through no page table, translate through this one.
