@@ -1,12 +1,13 @@
 //! Looking at all objects of a quiet machine: for checkers and reports.
 
-use crate::Objects;
-use crate::attach::{Attachment, Mappers};
-use crate::file::File;
-use crate::lineage::Lineage;
+use crate::model::Lineage;
+use crate::model::{Attachment, Mappers};
+use crate::model::{File, FileKind, Name};
+use crate::objects::Objects;
 use crate::radix::Visit;
-use frame::Id;
-use machine::Machine;
+use core::sync::atomic::Ordering::Relaxed;
+use frame::{Id, SlabView};
+use machine::{Machine, PAGE_SIZE};
 
 /// How many objects there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -21,7 +22,63 @@ pub struct Census {
     pub lineages: u64,
 }
 
+/// A file at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileReport {
+    /// Where its bytes are.
+    pub kind: FileKind,
+    /// Whether opening its key finds it.
+    pub is_named: bool,
+    /// How many use it.
+    pub users: u64,
+    /// One past its last page.
+    pub end: u64,
+    /// Cached pages, by its own count.
+    pub pages: u64,
+    /// Dirty ones among them, by its own count.
+    pub dirty: u64,
+    /// Whether somebody holds the lock of its cached pages.
+    pub is_locked: bool,
+}
+
+impl Mappers {
+    /// Whether nobody holds the list's lock or waits for it.
+    pub fn is_idle(&self) -> bool {
+        self.lock.is_idle()
+    }
+}
+
 impl<'m, M: Machine> Objects<'m, M> {
+    /// A file. Nobody changes it meanwhile.
+    pub fn file_report(&self, id: Id<File>) -> FileReport {
+        let file = self.files.get(id);
+        FileReport {
+            kind: file.kind(),
+            is_named: file.name.get() == Name::Key,
+            users: file.users(),
+            // RELAXED: nobody changes it.
+            end: file.size.raw().load(Relaxed).div_ceil(PAGE_SIZE),
+            pages: file.cached_pages(),
+            dirty: file.dirty_pages(),
+            is_locked: file.cache.is_held(),
+        }
+    }
+
+    /// How many locks of the registry of files are held.
+    pub fn registry_locks_held(&self) -> u64 {
+        self.registry.iter().filter(|bucket| bucket.is_locked()).count() as u64
+    }
+
+    /// Every slab, with a name.
+    pub fn slab_views(&self) -> [(&'static str, &dyn SlabView); 4] {
+        [
+            ("files", &self.files),
+            ("cache nodes", &self.nodes),
+            ("attachments", &self.attachments),
+            ("lineages", &self.lineages),
+        ]
+    }
+
     /// How many objects there are: equal before and after, nothing leaked.
     pub fn census(&self) -> Census {
         Census {

@@ -1,27 +1,14 @@
 //! Which files there are: opening, closing, forgetting.
 //!
-//! A file that nobody has open keeps its clean pages: the next program that opens it finds them (Linux: cached inodes). It
-//! goes when it has neither users nor pages.
+//! A file that nobody has open keeps its clean pages: the next program that opens it finds them (Linux:
+//! cached inodes). It goes when it has neither users nor pages.
 
-use crate::Objects;
-use crate::file::{File, FileKind, Name, SIZE_MAX};
+use crate::model::{BUCKETS, Bucket, File, FileKind, Name, SIZE_MAX};
+use crate::objects::Objects;
 use crate::radix::INDEX_END;
 use frame::Id;
-use machine::lock::{Held, Spin};
-use machine::{Cx, Field, FileKey, IoError, Machine, Shortage, level};
-
-/// How many buckets the registry has.
-pub(crate) const BUCKETS: usize = 256;
-
-machine::cells! {
-    /// Some of the files.
-    pub(crate) struct Bucket {
-        /// Covers the chain, and its files' users.
-        lock: Spin<{ level::REGISTRY }>,
-        /// (lock)
-        first: Field<Option<Id<File>>>,
-    }
-}
+use machine::lock::Held;
+use machine::{Cx, FileKey, IoError, Machine, Shortage, level};
 
 /// Why a file could not be opened or resized.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,8 +43,8 @@ enum Left {
 }
 
 impl<'m, M: Machine> Objects<'m, M> {
-    /// Opens the file of this key: the one there is (its kind and size stay what they are), or a new one. Each opening is
-    /// closed by [`Objects::close`].
+    /// Opens the file of this key: the one there is (its kind and size stay what they are), or a new one.
+    /// Each opening is closed by [`Objects::close`].
     pub fn open(
         &self,
         cx: &mut Cx<'m, M, { level::LAYOUT }>,
@@ -129,23 +116,24 @@ impl<'m, M: Machine> Objects<'m, M> {
         file.users.add(1);
     }
 
-    /// Ends a use. The last one writes dirty pages (an error of this or an earlier write is the answer) and frees shared
-    /// memory; clean pages of a regular file stay cached.
+    /// Ends a use. The last one writes dirty pages (an error of this or an earlier write is the answer) and
+    /// frees shared memory; clean pages of a regular file stay cached.
     pub fn close(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, id: Id<File>) -> Result<(), IoError> {
         let file = self.files.get(id);
         let is_last = {
             let _held = self.bucket(file.key()).lock.lock(cx);
             file.users.get() == 1
         };
-        // Two users that leave at once may both find the other: then the pages stay dirty, and cached, until the file is
-        // opened or written again.
+        // Two users that leave at once may both find the other: then the pages stay dirty, and cached, until
+        // the file is opened or written again.
         let result =
             if is_last && file.dirty_pages() > 0 { self.writeback(cx, id, 0..INDEX_END) } else { Ok(()) };
         self.drop_user(cx, id);
         result
     }
 
-    /// Lets nobody find the file of this key any more (`unlink`): its pages, dirty ones too, go with its last user.
+    /// Lets nobody find the file of this key any more (`unlink`): its pages, dirty ones too, go with its last
+    /// user.
     pub fn forget(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, key: FileKey) {
         let bucket = self.bucket(key);
         let found = {
