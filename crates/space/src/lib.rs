@@ -18,6 +18,7 @@ mod commit;
 mod error;
 mod fork;
 mod grow;
+mod inspect;
 mod layout;
 mod lock_pages;
 mod map;

@@ -36,6 +36,7 @@ mod nodes;
 mod path;
 mod remove;
 mod resize;
+mod survey;
 #[cfg(test)]
 mod tests;
 pub mod version;
@@ -46,6 +47,7 @@ pub use find::Ranges;
 pub use gap::Direction;
 pub use lockless::Busy;
 pub use nodes::{Nodes, Reserve};
+pub use survey::AllRanges;
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use machine::{Cx, Field, Machine, Memory, Word};

@@ -12,7 +12,7 @@ use machine::{Boot, Cx, Machine, Memory, Shortage, Word, level};
 /// it. So a version must never come back: a node's new life starts above the highest version any node died
 /// with.
 pub struct Nodes<'m, M: Machine> {
-    slab: Slab<'m, M, Node>,
+    pub(super) slab: Slab<'m, M, Node>,
     /// At least the version of every dead node; even.
     highest_dead: Word,
 }
