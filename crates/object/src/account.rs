@@ -1,12 +1,13 @@
 //! Mapping and unmapping pages: entry, reference, map count and resident pages change in one place.
 //!
-//! A mapping owns one reference and one map count of its page. The map count falls when the entry is taken (nobody can
-//! follow it any more), the reference only once the change is settled (no CPU can use it any more): so a frame is never
-//! freed, and never found to be somebody's alone, while a stale translation of it may live.
+//! A mapping owns one reference and one map count of its page. The map count falls when the entry is taken
+//! (nobody can follow it any more), the reference only once the change is settled (no CPU can use it any
+//! more): so a frame is never freed, and never found to be somebody's alone, while a stale translation of it
+//! may live.
 
-use crate::Objects;
 use crate::exclusive::{AnonCtx, born};
-use crate::file::{File, FileKind};
+use crate::model::{File, FileKind};
+use crate::objects::Objects;
 use crate::page::{CachedPage, PageCtx};
 use frame::counts::{AtCap, Exclusive};
 use frame::{Descriptor, Flags, Id, State};
@@ -53,7 +54,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         Ok(())
     }
 
-    /// Maps a fresh frame at an empty entry: an anonymous page is born. The frame's reference becomes the mapping's.
+    /// Maps a fresh frame at an empty entry: an anonymous page is born. The frame's reference becomes the
+    /// mapping's.
     pub fn map_anon(
         &self,
         leaf: &mut Leaf<'_, 'm, M>,
@@ -73,8 +75,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         leaf.install(at, entry, None);
     }
 
-    /// Puts a fresh copy in the place of what is mapped (copy-on-write): the old translation is void before the new one
-    /// exists. `file` is what is mapped there. The batch has room and is settled later.
+    /// Puts a fresh copy in the place of what is mapped (copy-on-write): the old translation is void before
+    /// the new one exists. `file` is what is mapped there. The batch has room and is settled later.
     pub fn replace_with_anon(
         &self,
         leaf: &mut Leaf<'_, 'm, M>,
@@ -93,8 +95,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
     }
 
-    /// Counts one more mapping of a file's page, for a child's copy of the entry, with its reference. (Anonymous pages:
-    /// [`crate::exclusive::share_for_fork`].)
+    /// Counts one more mapping of a file's page, for a child's copy of the entry, with its reference.
+    /// (Anonymous pages: [`crate::exclusive::share_for_fork`].)
     pub fn map_again(&self, cx: &Cx<'m, M, { level::TABLE1 }>, pfn: Pfn) -> Result<(), AtCap> {
         let page = self.descriptor(pfn);
         page.get(cx)?;
@@ -159,9 +161,9 @@ impl MappedFile {
 
 /// Unmaps pages: entries are taken, map counts and resident pages fall at once, references when settled.
 ///
-/// A page of a file that could be written through the entry is marked dirty if hardware says it was, and the change is
-/// flushed before the leaf's lock is dropped: a writeback that finds no entry there any more misses no late store
-/// (LR11, L-19).
+/// A page of a file that could be written through the entry is marked dirty if hardware says it was, and the
+/// change is flushed before the leaf's lock is dropped: a writeback that finds no entry there any more misses
+/// no late store (LR11, L-19).
 pub struct Unmapper<'a, 'm, M: Machine> {
     objects: &'a Objects<'m, M>,
     file: Option<MappedFile>,

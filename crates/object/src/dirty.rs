@@ -1,19 +1,20 @@
 //! Which cached pages have bytes their file has not.
 
-use crate::Objects;
-use crate::file::FileKind;
+use crate::model::FileKind;
+use crate::objects::Objects;
 use crate::page::PageCtx;
 use crate::radix::Mark;
 use machine::{Cx, Machine, Pfn, level};
 
 impl<'m, M: Machine> Objects<'m, M> {
-    /// Notes that a page is, or is about to be, newer than its file. Nothing happens if it is no longer the file's page
-    /// (it was truncated: nobody wants its bytes) or if the file is memory.
+    /// Notes that a page is, or is about to be, newer than its file. Nothing happens if it is no longer the
+    /// file's page (it was truncated: nobody wants its bytes) or if the file is memory.
     ///
-    /// Who makes an entry of a shared mapping writable marks the page first, under the lock of the page table: writeback
-    /// takes the mark away first and write-protects the entries after, under the same locks, so a store through the entry
-    /// is either written or leaves the page marked. Who takes away an entry that hardware marked dirty, and lets go of the
-    /// page table's lock, flushes first and marks the page then (LR11).
+    /// Who makes an entry of a shared mapping writable marks the page first, under the lock of the page
+    /// table: writeback takes the mark away first and write-protects the entries after, under the same locks,
+    /// so a store through the entry is either written or leaves the page marked. Who takes away an entry that
+    /// hardware marked dirty, and lets go of the page table's lock, flushes first and marks the page then
+    /// (LR11).
     pub fn mark_dirty(&self, cx: &mut Cx<'m, M, { level::TABLE1 }>, ctx: PageCtx, pfn: Pfn) {
         let file = self.files.get(ctx.file);
         if file.kind() == FileKind::Memory {

@@ -1,7 +1,7 @@
 //! Exclusive anonymous pages: who may write without asking.
 //!
-//! One bit of a page's counts says that its single mapping is the only way to it. This module is the only one that sets
-//! or clears it (CR1, CR2, CR4):
+//! One bit of a page's counts says that its single mapping is the only way to it. This module is the only one
+//! that sets or clears it (CR1, CR2, CR4):
 //!
 //! | function | event | bit |
 //! |---|---|---|
@@ -10,11 +10,11 @@
 //! | [`share_for_fork`] | fork maps it a second time (CR6) | cleared, unless pinned |
 //! | [`try_share`] | reclaim, migration, merging (CR8) | cleared, unless pinned |
 //!
-//! The bit, the pins and the counts share one word, so "not pinned? then no longer exclusive" is one step: a pin taken
-//! before is seen, a pin tried after sees the bit gone.
+//! The bit, the pins and the counts share one word, so "not pinned? then no longer exclusive" is one step: a
+//! pin taken before is seen, a pin tried after sees the bit gone.
 
-use crate::attach::Owner;
-use crate::lineage::Lineage;
+use crate::model::Lineage;
+use crate::model::Owner;
 use crate::page::owner_number;
 use frame::counts::{Exclusive, Pinned};
 use frame::{Descriptor, Id, State};
@@ -46,13 +46,14 @@ pub enum Reuse {
     Copy,
 }
 
-/// The page stays exclusive to its one mapping (it is pinned), or cannot be counted once more: the child gets a copy.
+/// The page stays exclusive to its one mapping (it is pinned), or cannot be counted once more: the child gets
+/// a copy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub struct MustCopy;
 
-/// A fresh page, which only the caller knows and whose one reference becomes its mapping's: anonymous, of that place, mapped
-/// once, exclusive (CR5). The caller holds the leaf's lock and installs the entry next.
+/// A fresh page, which only the caller knows and whose one reference becomes its mapping's: anonymous, of
+/// that place, mapped once, exclusive (CR5). The caller holds the leaf's lock and installs the entry next.
 pub fn born<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor, at: AnonCtx) {
     debug_assert!(page.maps(cx) == 0, "a page is born once");
     page.set_owner(cx, owner_number(at.lineage), at.index);
@@ -61,11 +62,12 @@ pub fn born<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor, a
     debug_assert!(counted.is_ok(), "the first mapping fits");
 }
 
-/// Decides a write fault on an anonymous page (CR11). The caller holds the lock of the one leaf through which it came, and
-/// no reference of its own beyond the mapping's: so the page is its alone if there is one reference, one mapping and no
-/// pin. While the leaf is locked nobody can copy this mapping, and there is no other.
-// LINUX: mm/memory.c wp_can_reuse_anon_folio(); there is no swap cache and no batch of the LRU that could hold a
-// reference, so a single look decides.
+/// Decides a write fault on an anonymous page (CR11). The caller holds the lock of the one leaf through which
+/// it came, and no reference of its own beyond the mapping's: so the page is its alone if there is one
+/// reference, one mapping and no pin. While the leaf is locked nobody can copy this mapping, and there is no
+/// other.
+// LINUX: mm/memory.c wp_can_reuse_anon_folio(); there is no swap cache and no batch of the LRU that could
+// hold a reference, so a single look decides.
 pub fn reuse<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor) -> Reuse {
     let counts = page.counts(cx);
     debug_assert!(counts.maps() > 0, "a fault comes through a mapping");
@@ -80,8 +82,8 @@ pub fn reuse<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor) 
     Reuse::Copy
 }
 
-/// Counts a second mapping of an anonymous page, for a child (CR6), with its reference. The caller holds the locks of both
-/// leaves, and on success makes both entries read-only. On refusal nothing has changed.
+/// Counts a second mapping of an anonymous page, for a child (CR6), with its reference. The caller holds the
+/// locks of both leaves, and on success makes both entries read-only. On refusal nothing has changed.
 // LINUX: include/linux/rmap.h folio_try_dup_anon_rmap_pte().
 pub fn share_for_fork<'m, M: Machine, const L: u8>(
     cx: &Cx<'m, M, L>,
@@ -104,8 +106,8 @@ pub fn share_for_fork<'m, M: Machine, const L: u8>(
     Err(MustCopy)
 }
 
-/// Takes exclusivity away before a page is merged, swapped out or moved (CR8). The caller has cleared the entry and flushed
-/// it, and puts the old entry back if the page is pinned.
+/// Takes exclusivity away before a page is merged, swapped out or moved (CR8). The caller has cleared the
+/// entry and flushed it, and puts the old entry back if the page is pinned.
 // LINUX: include/linux/rmap.h folio_try_share_anon_rmap_pte().
 pub fn try_share<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor) -> Result<(), Pinned> {
     page.share(cx)

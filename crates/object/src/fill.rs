@@ -1,11 +1,12 @@
 //! Getting a page of a file, reading it in if need be.
 //!
-//! A page that is being read is in the cache already, locked and not up to date; whoever wants it waits for its lock on a
-//! queue of its own. A page that could not be read leaves the cache before it is unlocked: so **a cached page that is not
-//! locked is up to date**, and each of those who waited reads (and fails) for itself.
+//! A page that is being read is in the cache already, locked and not up to date; whoever wants it waits for
+//! its lock on a queue of its own. A page that could not be read leaves the cache before it is unlocked: so
+//! **a cached page that is not locked is up to date**, and each of those who waited reads (and fails) for
+//! itself.
 
-use crate::Objects;
-use crate::file::{File, FileKind};
+use crate::model::{File, FileKind};
+use crate::objects::Objects;
 use crate::page::{CachedPage, PageCtx, owner_number, unlock_page};
 use crate::radix::{InsertError, Locked};
 use frame::{Flags, Request, State};
@@ -93,8 +94,8 @@ struct Window {
 impl<'m, M: Machine> Objects<'m, M> {
     /// The page of a file, with a reference; up to date, not locked. `None` only for [`Want::Existing`].
     ///
-    /// A miss reads the aligned window of [`WINDOW`] pages around it, as far as the file reaches and memory allows. The
-    /// caller holds no lock but its address space's layout, and keeps the file open.
+    /// A miss reads the aligned window of [`WINDOW`] pages around it, as far as the file reaches and memory
+    /// allows. The caller holds no lock but its address space's layout, and keeps the file open.
     pub fn page(
         &self,
         cx: &mut Cx<'m, M, { level::LAYOUT }>,
@@ -130,8 +131,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
     }
 
-    /// Reads pages of a file in, as far as it reaches (Linux: `force_page_cache_readahead`). Pages that cannot be read
-    /// are left out.
+    /// Reads pages of a file in, as far as it reaches (Linux: `force_page_cache_readahead`). Pages that
+    /// cannot be read are left out.
     pub fn read_ahead(
         &self,
         cx: &mut Cx<'m, M, { level::LAYOUT }>,
@@ -278,8 +279,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
     }
 
-    /// Puts a page into the cache, which takes a reference of its own. The size is checked under the cache lock, so that
-    /// no page appears behind a truncation's back.
+    /// Puts a page into the cache, which takes a reference of its own. The size is checked under the cache
+    /// lock, so that no page appears behind a truncation's back.
     fn add(&self, held: &mut Locked<'_, 'm, M>, ctx: PageCtx, pfn: Pfn) -> Result<(), Refused> {
         let file = self.files.get(ctx.file);
         if ctx.index >= file.end(held) {

@@ -1,34 +1,21 @@
 //! Lineages: the reverse map of anonymous pages.
 //!
-//! A lineage is a family of address spaces that may share anonymous pages: a program and what it forked; exec starts a
-//! new one. An anonymous page belongs to a lineage (its descriptor's owner) and has a linear index in it: the page number
-//! at which it was born. It can be mapped in a member's table at that page number, or, where `mremap` moved it, at the
-//! pages of an attachment that gives that index. Linux: `anon_vma`, with one tree a family instead of one a VMA.
+//! A lineage is a family of address spaces that may share anonymous pages: a program and what it forked; exec
+//! starts a new one. An anonymous page belongs to a lineage (its descriptor's owner) and has a linear index
+//! in it: the page number at which it was born. It can be mapped in a member's table at that page number, or,
+//! where `mremap` moved it, at the pages of an attachment that gives that index. Linux: `anon_vma`, with one
+//! tree a family instead of one a VMA.
 
-use crate::Objects;
-use crate::attach::{Attachment, Mappers, Mapping, Owner, Place, Sharing};
+use crate::attach::Place;
+use crate::model::{Attachment, Lineage, Mapping, Owner, Sharing};
+use crate::objects::Objects;
 use frame::Id;
 use machine::{Cx, EntryFormat, Machine, PAGE_SHIFT, Shortage, Vpn, VpnRange, level};
 use table::PageTable;
 
-machine::cells! {
-    /// A family of address spaces.
-    pub struct Lineage {
-        /// Its members (whole address spaces, index = page number) and, in between, ranges that were moved.
-        pub(crate) mappers: Mappers,
-    }
-}
-
-impl Lineage {
-    /// Its members and moved ranges.
-    pub fn mappers(&self) -> &Mappers {
-        &self.mappers
-    }
-}
-
 impl<'m, M: Machine> Objects<'m, M> {
-    /// A new lineage whose first member is the space of `table`: for a new program. Answers the membership too, which
-    /// [`Objects::leave_lineage`] ends.
+    /// A new lineage whose first member is the space of `table`: for a new program. Answers the membership
+    /// too, which [`Objects::leave_lineage`] ends.
     pub fn found_lineage(
         &self,
         cx: &mut Cx<'m, M, { level::PAGE }>,
@@ -60,8 +47,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         Ok(member)
     }
 
-    /// Ends a membership; no anonymous page is mapped in the member's table any more, and its moved ranges are
-    /// detached. The last member takes the lineage along.
+    /// Ends a membership; no anonymous page is mapped in the member's table any more, and its moved ranges
+    /// are detached. The last member takes the lineage along.
     pub fn leave_lineage(&self, cx: &mut Cx<'m, M, { level::PAGE }>, member: Id<Attachment>) {
         let owner = self.attachment(member).owner();
         let left = self.unlist(cx, member);

@@ -1,9 +1,9 @@
 //! All objects of a machine.
 
-use crate::attach::Attachment;
-use crate::file::File;
-use crate::lineage::Lineage;
-use crate::open::{BUCKETS, Bucket};
+use crate::model::Attachment;
+use crate::model::File;
+use crate::model::Lineage;
+use crate::model::{BUCKETS, Bucket};
 use crate::radix::Nodes;
 use frame::{Frames, Request, Slab, State};
 use machine::{Boot, Cx, Field, Machine, Order, PageOp, Pfn, Shortage, UserFrame, level};
@@ -33,7 +33,8 @@ impl<'m, M: Machine> Slabs<'m, M> {
     }
 }
 
-/// What pages belong to: files with their cached pages, and families of anonymous pages. Owns the floors below.
+/// What pages belong to: files with their cached pages, and families of anonymous pages. Owns the floors
+/// below.
 pub struct Objects<'m, M: Machine> {
     frames: Frames<'m, M>,
     tables: Tables<'m, M>,
@@ -73,8 +74,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         &self.tables
     }
 
-    /// The page of zeros that reads of untouched memory see: one reference for ever, mappings of it are not counted, never
-    /// exclusive, never written (CR29).
+    /// The page of zeros that reads of untouched memory see: one reference for ever, mappings of it are not
+    /// counted, never exclusive, never written (CR29).
     pub fn zero_frame(&self) -> Pfn {
         self.zero
     }

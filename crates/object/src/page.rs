@@ -1,10 +1,11 @@
 //! Cached pages as callers hold them, and the page lock.
 //!
-//! Everything that can be asked of a cached page is asked of a [`PageCtx`], the file and index it is reached through
-//! (WR1): a frame alone never tells what it is to whom, since one frame may come to serve several places.
+//! Everything that can be asked of a cached page is asked of a [`PageCtx`], the file and index it is reached
+//! through (WR1): a frame alone never tells what it is to whom, since one frame may come to serve several
+//! places.
 
-use crate::Objects;
-use crate::file::File;
+use crate::model::File;
+use crate::objects::Objects;
 use core::ops::{Deref, DerefMut};
 use frame::{Descriptor, Flags, Id};
 use machine::{Cx, Machine, Pfn, UserFrame, level};
@@ -53,7 +54,8 @@ impl CachedPage {
     }
 }
 
-/// What a descriptor's owner field holds for this file's (or lineage's) pages; 0 is nobody: a page that was truncated.
+/// What a descriptor's owner field holds for this file's (or lineage's) pages; 0 is nobody: a page that was
+/// truncated.
 pub fn owner_number<T>(id: Id<T>) -> u32 {
     id.raw() + 1
 }
@@ -103,7 +105,8 @@ pub(crate) fn lock_page<'a, 'm, M: Machine>(
 ) -> PageLock<'a, 'm, M> {
     while !page.try_lock(cx) {
         cx.core().parking.park_unless(cx, page.wait_key(), |cx| {
-            // WR20: the mark is set before the last look, in one step with it. A mark set for nothing is harmless.
+            // WR20: the mark is set before the last look, in one step with it. A mark set for nothing is
+            // harmless.
             page.set(cx, Flags::WAITERS);
             !page.test(cx, Flags::LOCKED)
         });
@@ -111,13 +114,15 @@ pub(crate) fn lock_page<'a, 'm, M: Machine>(
     PageLock { cx: cx.at(), page }
 }
 
-/// The key of the queue of those who wait for the end of a page's writeback. (A word's address is a multiple of 8: the
-/// next number is nobody's.) It has no mark of its own: an end of writeback always looks for waiters.
+/// The key of the queue of those who wait for the end of a page's writeback. (A word's address is a multiple
+/// of 8: the next number is nobody's.) It has no mark of its own: an end of writeback always looks for
+/// waiters.
 pub(crate) fn writeback_key(page: &Descriptor) -> u64 {
     page.wait_key() | 1
 }
 
-/// Waits until the page, to which the caller has a reference, is not being written (Linux: `folio_wait_writeback`).
+/// Waits until the page, to which the caller has a reference, is not being written (Linux:
+/// `folio_wait_writeback`).
 pub(crate) fn wait_writeback<'m, M: Machine, const L: u8>(cx: &mut Cx<'m, M, L>, page: &Descriptor) {
     while page.test(cx, Flags::WRITEBACK) {
         let parking = cx.core().parking;
@@ -136,9 +141,9 @@ impl<'m, M: Machine> Objects<'m, M> {
         self.frames().put(cx, page.pfn);
     }
 
-    /// Whether the page is still what its file has at its index. A fault asks this under the lock of the page table it
-    /// is about to install the page in: truncation disowns a page first and then visits every page table that may map
-    /// it, so an entry installed after a "yes" is found and taken away again.
+    /// Whether the page is still what its file has at its index. A fault asks this under the lock of the page
+    /// table it is about to install the page in: truncation disowns a page first and then visits every page
+    /// table that may map it, so an entry installed after a "yes" is found and taken away again.
     pub fn still_cached<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &CachedPage) -> bool {
         self.owns(cx, page.ctx, page.pfn)
     }
@@ -196,16 +201,18 @@ impl<'m, M: Machine> Objects<'m, M> {
         })
     }
 
-    /// Waits until a page is unlocked, without keeping it: the reference is given back before the sleep, so that waiters
-    /// do not hold up whoever needs the page's references gone (WR22). What the page became must be looked up again.
+    /// Waits until a page is unlocked, without keeping it: the reference is given back before the sleep, so
+    /// that waiters do not hold up whoever needs the page's references gone (WR22). What the page became must
+    /// be looked up again.
     pub(crate) fn wait_unlocked(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, page: CachedPage) {
         let descriptor = self.descriptor(page.pfn);
-        // WR20: while the reference is held the mark may be set; the unlocker takes lock and mark away in one step.
+        // WR20: while the reference is held the mark may be set; the unlocker takes lock and mark away in one
+        // step.
         descriptor.set(cx, Flags::WAITERS);
         self.release(cx.at(), page);
         let parking = cx.core().parking;
-        // From here on the descriptor is only read. If its frame was freed and is somebody else's locked page with
-        // waiters by now, this wakes with them: early or late, never not at all.
+        // From here on the descriptor is only read. If its frame was freed and is somebody else's locked page
+        // with waiters by now, this wakes with them: early or late, never not at all.
         parking.park_unless(cx, descriptor.wait_key(), |cx| {
             let flags = descriptor.flags(cx);
             !(flags.has(Flags::LOCKED) && flags.has(Flags::WAITERS))

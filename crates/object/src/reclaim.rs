@@ -1,7 +1,7 @@
 //! Dropping cached pages that nobody uses and that can be read again.
 
-use crate::Objects;
-use crate::file::{File, FileKind};
+use crate::model::{File, FileKind};
+use crate::objects::Objects;
 use crate::page::PageCtx;
 use crate::radix::{Locked, Mark};
 use core::ops::Range;
@@ -18,8 +18,8 @@ enum Spare {
 }
 
 impl<'m, M: Machine> Objects<'m, M> {
-    /// Drops up to `want` clean, unused pages of all files; answers how many. Pages used since the last time are spared in
-    /// a first round. Files that nobody has open and that have no page left go as well.
+    /// Drops up to `want` clean, unused pages of all files; answers how many. Pages used since the last time
+    /// are spared in a first round. Files that nobody has open and that have no page left go as well.
     pub fn drop_clean(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, want: u64) -> u64 {
         let mut dropped = 0;
         for spare in [Spare::Referenced, Spare::Nothing] {
@@ -38,7 +38,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         dropped
     }
 
-    /// Drops the clean, unused pages in a range of a file (Linux: `invalidate_mapping_pages`); answers how many.
+    /// Drops the clean, unused pages in a range of a file (Linux: `invalidate_mapping_pages`); answers how
+    /// many.
     pub fn invalidate(
         &self,
         cx: &mut Cx<'m, M, { level::LAYOUT }>,
@@ -75,8 +76,9 @@ impl<'m, M: Machine> Objects<'m, M> {
         dropped
     }
 
-    /// Drops a page if it is clean and only the cache has a reference to it. Taking that last reference away first (Linux:
-    /// `folio_ref_freeze`) makes lookups without a lock fail; whoever had come before it holds a reference.
+    /// Drops a page if it is clean and only the cache has a reference to it. Taking that last reference away
+    /// first (Linux: `folio_ref_freeze`) makes lookups without a lock fail; whoever had come before it holds
+    /// a reference.
     fn drop_page(&self, held: &mut Locked<'_, 'm, M>, ctx: PageCtx, pfn: Pfn, spare: Spare) -> bool {
         let page = self.descriptor(pfn);
         let was_used = spare == Spare::Referenced && page.test_and_clear(held, Flags::REFERENCED);

@@ -1,7 +1,7 @@
 //! Changing a file's size.
 
-use crate::Objects;
-use crate::file::{File, FileKind, SIZE_MAX};
+use crate::model::{File, FileKind, SIZE_MAX};
+use crate::objects::Objects;
 use crate::open::FileError;
 use crate::page::{PageCtx, lock_page, wait_writeback};
 use crate::radix::{INDEX_END, Mark};
@@ -10,16 +10,18 @@ use frame::Id;
 use machine::{Cx, Machine, PAGE_SIZE, level};
 
 impl<'m, M: Machine> Objects<'m, M> {
-    /// Gives a file another size (Linux: `truncate_pagecache`, `pagecache_isize_extended`). Whoever owns the file keeps
-    /// two changes of its size apart, and changes the backing's size.
+    /// Gives a file another size (Linux: `truncate_pagecache`, `pagecache_isize_extended`). Whoever owns the
+    /// file keeps two changes of its size apart, and changes the backing's size.
     ///
-    /// Shrinking: once it returns, no page beyond the new end is cached or mapped (private copies included), and the rest
-    /// of the last page is zeros. Growing: what was stored behind the old end in its last page becomes zeros.
+    /// Shrinking: once it returns, no page beyond the new end is cached or mapped (private copies included),
+    /// and the rest of the last page is zeros. Growing: what was stored behind the old end in its last page
+    /// becomes zeros.
     ///
     /// 1. The new size is published under the cache lock: from here on no page is added beyond it.
-    /// 2. Pages beyond it are locked (so they are not being read), waited for (not being written), taken out and disowned.
-    /// 3. Translations are taken away. A fault that held a page from before installs it either before this walk comes
-    ///    by, or not at all ([`Objects::still_cached`]).
+    /// 2. Pages beyond it are locked (so they are not being read), waited for (not being written), taken out
+    ///    and disowned.
+    /// 3. Translations are taken away. A fault that held a page from before installs it either before this
+    ///    walk comes by, or not at all ([`Objects::still_cached`]).
     pub fn truncate(
         &self,
         cx: &mut Cx<'m, M, { level::LAYOUT }>,

@@ -1,9 +1,9 @@
 //! Reaching every translation of a file's pages through its attachments.
 
-use crate::Objects;
 use crate::account::{MappedFile, Unmapper};
-use crate::attach::{Mapping, Owner, Sharing};
-use crate::file::File;
+use crate::model::File;
+use crate::model::{Mapping, Owner, Sharing};
+use crate::objects::Objects;
 use crate::writeback::Chosen;
 use core::ops::Range;
 use frame::Id;
@@ -13,9 +13,9 @@ use revoke::Batch;
 use table::{Leaf, Reaper, TableBatch, Urgency, Verdict, Walker};
 
 impl<'m, M: Machine> Objects<'m, M> {
-    /// Takes away every translation in the parts of address spaces that map these pages of a file, private copies
-    /// included (Linux: `unmap_mapping_range` with `even_cows`). The pages were disowned before, so that no fault installs
-    /// one behind the walk.
+    /// Takes away every translation in the parts of address spaces that map these pages of a file, private
+    /// copies included (Linux: `unmap_mapping_range` with `even_cows`). The pages were disowned before, so
+    /// that no fault installs one behind the walk.
     pub(crate) fn unmap_file(
         &self,
         cx: &mut Cx<'m, M, { level::PAGE }>,
@@ -32,10 +32,11 @@ impl<'m, M: Machine> Objects<'m, M> {
         });
     }
 
-    /// As [`Walker::sweep`], but tables that are still empty are not skipped: a fault may hold the lock of one, having
-    /// asked whether its page is still cached before the page was disowned, and install it next. Where there is no table
-    /// at all there is no such fault: it would have linked the table before it asked, with a fence in between (entering
-    /// the epoch in which it finds its leaf), as there is one between disowning the page and looking here.
+    /// As [`Walker::sweep`], but tables that are still empty are not skipped: a fault may hold the lock of
+    /// one, having asked whether its page is still cached before the page was disowned, and install it next.
+    /// Where there is no table at all there is no such fault: it would have linked the table before it asked,
+    /// with a fence in between (entering the epoch in which it finds its leaf), as there is one between
+    /// disowning the page and looking here.
     fn zap(
         &self,
         cx: &mut Cx<'m, M, { level::RMAP }>,
@@ -62,7 +63,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
     }
 
-    /// Write-protects and cleans every shared translation of the chosen pages, and settles (Linux: `page_mkclean`).
+    /// Write-protects and cleans every shared translation of the chosen pages, and settles (Linux:
+    /// `page_mkclean`).
     pub(crate) fn clean_mappings(
         &self,
         cx: &mut Cx<'m, M, { level::PAGE }>,

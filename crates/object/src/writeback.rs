@@ -1,15 +1,17 @@
 //! Writing dirty pages to their file.
 //!
-//! Order of events for each batch of pages (Linux: `write_cache_pages`, `folio_clear_dirty_for_io`, `page_mkclean`):
+//! Order of events for each batch of pages (Linux: `write_cache_pages`, `folio_clear_dirty_for_io`,
+//! `page_mkclean`):
 //! 1. lock the pages: nobody truncates them or starts another writeback;
 //! 2. dirty mark off, writeback mark on, in one step under the cache lock: `fsync` finds one or the other;
-//! 3. write-protect every shared mapping, and **settle**: no CPU stores through an old translation any more. A store that
-//!    comes now faults, and marks the page dirty again;
+//! 3. write-protect every shared mapping, and **settle**: no CPU stores through an old translation any more.
+//!    A store that comes now faults, and marks the page dirty again;
 //! 4. unlock, and hand the bytes to the backing;
-//! 5. writeback mark off, wake who waits for it. After an error the page is dirty again, and the file remembers.
+//! 5. writeback mark off, wake who waits for it. After an error the page is dirty again, and the file
+//!    remembers.
 
-use crate::Objects;
-use crate::file::{File, FileKind};
+use crate::model::{File, FileKind};
+use crate::objects::Objects;
 use crate::page::{CachedPage, PageCtx, lock_page, unlock_page, wait_writeback, writeback_key};
 use crate::radix::{Locked, Mark};
 use core::ops::Range;
@@ -52,9 +54,9 @@ impl Chosen {
 }
 
 impl<'m, M: Machine> Objects<'m, M> {
-    /// Writes the dirty pages of a range of pages, and waits for those that others are writing (`msync`, `fsync`). An
-    /// error of this or an earlier write is reported to one caller (Linux: `file_check_and_advance_wb_err`); the pages
-    /// concerned stay dirty.
+    /// Writes the dirty pages of a range of pages, and waits for those that others are writing (`msync`,
+    /// `fsync`). An error of this or an earlier write is reported to one caller (Linux:
+    /// `file_check_and_advance_wb_err`); the pages concerned stay dirty.
     pub fn writeback(
         &self,
         cx: &mut Cx<'m, M, { level::LAYOUT }>,
@@ -111,7 +113,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         Some(next)
     }
 
-    /// Adds the dirty pages that follow, as long as their locks are free; answers the first index not dealt with.
+    /// Adds the dirty pages that follow, as long as their locks are free; answers the first index not dealt
+    /// with.
     fn choose_more(&self, held: &mut Locked<'_, 'm, M>, chosen: &mut Chosen, range: Range<u64>) -> u64 {
         let Some(file) = chosen.iter().next().map(|page| page.ctx().file) else { return range.start };
         let tree = &self.files.get(file).tree;

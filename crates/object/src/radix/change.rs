@@ -1,4 +1,5 @@
-//! Changing a tree. All of this happens under the file's cache lock; the held lock is the argument that shows it.
+//! Changing a tree. All of this happens under the file's cache lock; the held lock is the argument that shows
+//! it.
 
 use super::{HEIGHT_MAX, MARKS, Mark, Node, Nodes, Root, SHIFT, Slot, Tree, digit};
 use frame::{Frames, Id};

@@ -14,8 +14,9 @@ pub struct Found<'m> {
 }
 
 impl Found<'_> {
-    /// Whether the slot still holds the page. Asked after a reference was taken: if the frame was freed and used again
-    /// in between, its new owner's first reference came after the slot was emptied, and taking one acquired that.
+    /// Whether the slot still holds the page. Asked after a reference was taken: if the frame was freed and
+    /// used again in between, its new owner's first reference came after the slot was emptied, and taking one
+    /// acquired that.
     pub fn still_there<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
         // ORDERING: Acquire pairs with the Release in `Node::set`.
         cx.load(self.slot, Acquire) == self.bits

@@ -1,9 +1,10 @@
 //! The index of one file's cached pages: a 64-way radix tree with marks, like Linux's xarray.
 //!
-//! Writers hold the file's cache lock. Readers hold nothing: nodes are type-stable (a freed node stays a node), every
-//! slot says by its tag what it holds, and a page found is only a candidate until a reference was taken and the slot
-//! and the page's owner were looked at again. A reader that stepped on a node freed under it may miss a page: **a
-//! lockless miss is a hint**, and whoever acts on it looks again under the lock (as inserting does).
+//! Writers hold the file's cache lock. Readers hold nothing: nodes are type-stable (a freed node stays a
+//! node), every slot says by its tag what it holds, and a page found is only a candidate until a reference
+//! was taken and the slot and the page's owner were looked at again. A reader that stepped on a node freed
+//! under it may miss a page: **a lockless miss is a hint**, and whoever acts on it looks again under the lock
+//! (as inserting does).
 //!
 //! ```text
 //! root ─ height 2 ─┬─ slot 0 ─ node: pages 0..64
@@ -56,8 +57,8 @@ machine::cells! {
 machine::cells! {
     /// A tree. Zeroed memory is an empty one.
     pub struct Tree {
-        /// (cache lock for writing) The root's number << 8, and the height; 0 without a root. One word, so that a
-        /// lockless reader never pairs one root with another's height.
+        /// (cache lock for writing) The root's number << 8, and the height; 0 without a root. One word, so
+        /// that a lockless reader never pairs one root with another's height.
         root: Word,
     }
 }
@@ -104,7 +105,8 @@ impl Root {
 
 impl Tree {
     fn root<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Option<Root> {
-        // ORDERING: Acquire pairs with the Release in `set_root`: the node's slots are seen as they were linked.
+        // ORDERING: Acquire pairs with the Release in `set_root`: the node's slots are seen as they were
+        // linked.
         let bits = cx.load(&self.root, Acquire);
         (bits != 0).then(|| Root { node: Id::from_raw((bits >> 8) as u32), height: bits as u32 & 0xff })
     }

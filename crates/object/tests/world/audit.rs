@@ -8,8 +8,8 @@ use object::{FileKind, Owner};
 use std::collections::{BTreeMap, BTreeSet};
 use table::{Rss, Sight};
 
-/// How often each page is mapped, by going through all tables, and which pages of files can be written. Resident counts
-/// are checked on the way.
+/// How often each page is mapped, by going through all tables, and which pages of files can be written.
+/// Resident counts are checked on the way.
 fn mappings(world: &World<'_>) -> (BTreeMap<Pfn, u64>, BTreeSet<Pfn>) {
     let objects = &world.objects;
     let (mut maps, mut written) = (BTreeMap::new(), BTreeSet::new());

@@ -1,4 +1,5 @@
-//! A machine made of this process for these tests: threads are CPUs and tasks, files are in a map, flushes are noted.
+//! A machine made of this process for these tests: threads are CPUs and tasks, files are in a map, flushes
+//! are noted.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(unreachable_pub, reason = "a module of several test programs")]
 
