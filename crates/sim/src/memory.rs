@@ -54,6 +54,7 @@ fn map(bytes: u64, what: &'static str) -> Result<MmapMut, SimError> {
     Ok(map)
 }
 
+#[inline]
 fn words_of(map: &MmapMut) -> &[Word] {
     // SAFETY: 1. the mapping is page-aligned, readable, writable and lives as long as the reference; 2. `Word` is
     // transparent over `AtomicU64`, any bits are valid; 3. nobody takes a plain slice of the mapping while a machine
@@ -84,18 +85,21 @@ impl KernelMemory {
         Ok(KernelMemory { maps: Some(maps), memmap_bytes, frames, exposed, exposed_count: Cell::new(0) })
     }
 
+    #[inline]
     fn maps(&self) -> &Maps {
         // Taken out only by `drop`.
         self.maps.as_ref().expect("a live machine has its memory")
     }
 
     /// Where words and line states live, for the access path.
+    #[inline]
     pub(crate) fn views(&self) -> (&[Word], &[Word]) {
         let maps = self.maps();
         (words_of(&maps.words), words_of(&maps.lines))
     }
 
     /// The descriptors' words.
+    #[inline]
     pub(crate) fn memmap(&self) -> &[Word] {
         &words_of(&self.maps().words)[..(self.frames * DESCRIPTOR_WORDS) as usize]
     }
@@ -104,6 +108,7 @@ impl KernelMemory {
     ///
     /// # Panics
     /// If they are not all below the machine's last frame.
+    #[inline]
     pub(crate) fn area(&self, first: u64, frames: u64) -> &[Word] {
         assert!(
             first + frames <= self.frames,

@@ -148,6 +148,7 @@ events! {
 }
 
 impl Counts {
+    #[inline]
     pub(crate) fn add(counter: &Cell<u64>, n: u64) {
         counter.set(counter.get().wrapping_add(n));
     }

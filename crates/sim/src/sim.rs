@@ -156,6 +156,7 @@ impl SimMachine {
         CpuId(self.current.get())
     }
 
+    #[inline]
     pub(crate) fn memory(&self) -> &KernelMemory {
         &self.memory
     }
@@ -168,6 +169,7 @@ impl SimMachine {
         }
     }
 
+    #[inline]
     pub(crate) fn here(&self) -> &Cpu {
         &self.cpus[self.current.get() as usize]
     }
@@ -254,6 +256,7 @@ impl SimMachine {
         }
     }
 
+    #[cold]
     fn charge_transfer(&self, line: Line) {
         Counts::add(&self.counts.line_transfers, 1);
         let near = line == Line::Near;
