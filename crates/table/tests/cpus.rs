@@ -187,13 +187,20 @@ impl Cpu<'_> {
     }
 }
 
+/// A machine where CPUs overtake each other often.
+fn chaotic(cpus: u32) -> World {
+    let world = World::new(cpus);
+    world.fake.chaos.store(7, SeqCst);
+    world
+}
+
 fn frames_out(world: &World) -> u64 {
     world.core.total(Counter::PgAlloc) - world.core.total(Counter::PgFree)
 }
 
 #[test]
 fn nobody_reaches_a_page_or_a_table_that_was_freed() {
-    let world = &World::new(4);
+    let world = &chaotic(4);
     let id = world.table();
     world.destroy(&mut world.cx(0), id);
     let out = frames_out(world);
@@ -202,7 +209,7 @@ fn nobody_reaches_a_page_or_a_table_that_was_freed() {
         for cpu in 0..4 {
             scope.spawn(move || {
                 let random = Random(0x9e37_79b9 + u64::from(cpu));
-                Cpu { world, id, cx: world.cx(cpu), random }.run(20_000);
+                Cpu { world, id, cx: world.cx(cpu), random }.run(8_000);
             });
         }
     });
@@ -215,12 +222,12 @@ fn nobody_reaches_a_page_or_a_table_that_was_freed() {
     }
     assert_eq!(world.tables_left(), 0);
     assert_eq!(frames_out(world), out);
-    assert!(world.core.total(Counter::TlbFlushRounds) > 0 && world.core.total(Counter::TableFree) > 0);
+    assert!(world.core.total(Counter::TableFree) > 0);
 }
 
 #[test]
 fn no_cpu_reads_the_old_page_after_another_read_the_new_one() {
-    let world = &World::new(3);
+    let world = &chaotic(3);
     let (id, mut cx) = (world.table(), world.cx(0));
     let page = Vpn(5);
     let newest = &AtomicU64::new(0);
@@ -256,7 +263,7 @@ fn no_cpu_reads_the_old_page_after_another_read_the_new_one() {
 
 #[test]
 fn no_store_is_missed_by_who_cleans_a_page() {
-    let world = &World::new(2);
+    let world = &chaotic(2);
     let (id, mut cx) = (world.table(), world.cx(0));
     let (page, frame) = (Vpn(5), Pfn(100));
     let content = &world.fake.contents[frame.0 as usize];
@@ -291,8 +298,84 @@ fn no_store_is_missed_by_who_cleans_a_page() {
 }
 
 #[test]
+fn a_cpu_that_comes_back_never_uses_what_was_revoked_meanwhile() {
+    let world = &chaotic(3);
+    let (id, mut cx) = (world.table(), world.cx(0));
+    let page = Vpn(5);
+    let oldest = &AtomicU64::new(0);
+    let over = &AtomicBool::new(false);
+    world.walker(id).lock_leaf(cx.at(), page).unwrap().install(page, leaf(Pfn(100), RW), ANON);
+    std::thread::scope(|scope| {
+        for cpu in 1..3 {
+            scope.spawn(move || {
+                let mut cx = world.cx(cpu);
+                while !over.load(SeqCst) {
+                    world.tables.activate(cx.at(), id);
+                    for _ in 0..4 {
+                        world.fake.access(CpuId(cpu), page, Access::Read, |frame| {
+                            let oldest = oldest.load(SeqCst);
+                            assert!(u64::from(frame.0) >= oldest, "a page that was finished");
+                        });
+                    }
+                    world.tables.deactivate(cx.at(), id);
+                }
+            });
+        }
+        let mut batch = world.batch(id);
+        for frame in 101..3000u32 {
+            {
+                let mut locked = world.walker(id).lock_leaf_existing(cx.at(), page).unwrap();
+                let (_, token) = locked.take(page, ANON);
+                batch.push(&mut locked, token);
+                locked.install(page, leaf(Pfn(frame), RW), ANON);
+            }
+            world.walker(id).settle(cx.at(), &mut batch, |_, _| {});
+            oldest.store(u64::from(frame), SeqCst);
+        }
+        over.store(true, SeqCst);
+    });
+    world.destroy(&mut cx, id);
+}
+
+#[test]
+fn nothing_is_installed_in_a_table_that_was_unlinked() {
+    let world = &chaotic(3);
+    let id = world.table();
+    let over = &AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for cpu in 0..2 {
+            scope.spawn(move || {
+                let (mut cx, walker) = (world.cx(cpu), world.walker(id));
+                let mut batch = world.batch(id);
+                let page = Vpn(u64::from(cpu) + 1);
+                for n in 0..3000 {
+                    let entry = leaf(Pfn(100 + n), RW);
+                    walker.lock_leaf(cx.at(), page).unwrap().install(page, entry, ANON);
+                    assert_eq!(walker.peek(cx.at(), page).entry, entry, "it went with its table");
+                    {
+                        let mut leaf = walker.lock_leaf_existing(cx.at(), page).unwrap();
+                        let (_, token) = leaf.take(page, ANON);
+                        batch.push(&mut leaf, token);
+                    }
+                    walker.settle(cx.at(), &mut batch, |_, _| {});
+                }
+                over.fetch_add(1, SeqCst);
+            });
+        }
+        let (mut cx, walker) = (world.cx(2), world.walker(id));
+        let mut batch = world.batch(id);
+        while over.load(SeqCst) < 2 {
+            walker.prune(cx.at(), range(0, 512), &mut batch, |_, _| {});
+            walker.settle(cx.at(), &mut batch, |_, _| {});
+        }
+    });
+    world.destroy(&mut world.cx(0), id);
+    assert_eq!(world.tables_left(), 0);
+}
+
+#[test]
 fn pairs_locked_in_both_directions_do_not_block_each_other() {
-    let world = &World::new(2);
+    let world = &chaotic(2);
     let (a, b, mut cx) = (world.table(), world.table(), world.cx(0));
     for id in [a, b] {
         world.walker(id).lock_leaf(cx.at(), Vpn(1)).unwrap().install(Vpn(1), leaf(Pfn(9), RW), ANON);
@@ -302,7 +385,7 @@ fn pairs_locked_in_both_directions_do_not_block_each_other() {
         for (cpu, from, to) in [(0, a, b), (1, b, a)] {
             scope.spawn(move || {
                 let mut cx = world.cx(cpu);
-                for _ in 0..20_000 {
+                for _ in 0..5_000 {
                     let to = (&world.walker(to), Vpn(1));
                     let mut pair = world.walker(from).lock_pair(cx.at(), Vpn(1), to).unwrap().unwrap();
                     let cx = pair.cx();
@@ -312,7 +395,7 @@ fn pairs_locked_in_both_directions_do_not_block_each_other() {
             });
         }
     });
-    assert_eq!(word.raw().load(SeqCst), 40_000);
+    assert_eq!(word.raw().load(SeqCst), 10_000);
     world.destroy(&mut cx, a);
     world.destroy(&mut cx, b);
 }

@@ -36,6 +36,9 @@ pub(crate) struct Fake {
     pub(crate) flushes: Mutex<Vec<(CpuSet, FlushScope)>>,
     /// How often a CPU was told to drop what it kept.
     pub(crate) stale_loads: AtomicU64,
+    /// If not 0: about every so many accesses to shared words another thread gets its turn.
+    pub(crate) chaos: AtomicU64,
+    accesses: AtomicU64,
 }
 
 impl Fake {
@@ -54,6 +57,8 @@ impl Fake {
             contents: (0..frames).map(|_| AtomicU64::new(0)).collect(),
             flushes: Mutex::default(),
             stale_loads: AtomicU64::new(0),
+            chaos: AtomicU64::new(0),
+            accesses: AtomicU64::new(0),
         }));
         let boot = Boot::new(&*fake).expect("memory for the start");
         let core = Core::new(&boot).expect("memory for the start");
@@ -63,6 +68,17 @@ impl Fake {
     /// The context of the one task of a CPU.
     pub(crate) fn cx(&'static self, core: Core<'static>, cpu: u32) -> Cx<'static, Fake> {
         Cx::new(self, core, CpuId(cpu), TaskId(cpu))
+    }
+
+    /// A point where another CPU may go ahead.
+    fn turn(&self) {
+        let chaos = self.chaos.load(Ordering::Relaxed);
+        if chaos != 0 {
+            let n = self.accesses.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            if (n >> 32).is_multiple_of(chaos) {
+                std::thread::yield_now();
+            }
+        }
     }
 
     fn mmu(&self, cpu: CpuId) -> MutexGuard<'_, Mmu> {
@@ -78,6 +94,7 @@ impl Fake {
         access: Access,
         with: impl FnOnce(Pfn) -> T,
     ) -> Option<T> {
+        self.turn();
         let mut mmu = self.mmu(cpu);
         let (root, asid) = mmu.space?;
         let cached = mmu.cached.get(&(asid, page)).copied();
@@ -203,6 +220,24 @@ impl Machine for Fake {
     }
     fn hash_bytes(&self, _: CpuId, frame: UserFrame) -> u64 {
         self.contents[frame.0.0 as usize].load(Ordering::SeqCst)
+    }
+    fn load(&self, _: CpuId, word: &Word, order: Ordering) -> u64 {
+        self.turn();
+        let value = word.raw().load(order);
+        self.turn();
+        value
+    }
+    fn store(&self, _: CpuId, word: &Word, value: u64, order: Ordering) {
+        self.turn();
+        word.raw().store(value, order);
+    }
+    fn swap(&self, _: CpuId, word: &Word, value: u64, order: Ordering) -> u64 {
+        self.turn();
+        word.raw().swap(value, order)
+    }
+    fn fetch_add(&self, _: CpuId, word: &Word, value: u64, order: Ordering) -> u64 {
+        self.turn();
+        word.raw().fetch_add(value, order)
     }
     fn relax(&self, _: CpuId, _: &Word) {
         std::thread::yield_now();
