@@ -67,8 +67,9 @@ machine::cells! {
         pub(crate) kind: Field<FileKind>,
         /// (bucket)
         pub(crate) name: Field<Name>,
-        /// (bucket) How many opened it: processes' descriptors, VMAs, operations in flight.
-        pub(crate) users: Field<u64>,
+        /// How many opened it: processes' descriptors, VMAs, operations in flight. Between 0 and 1 it changes
+        /// under the bucket's lock only.
+        users: Word,
         /// (bucket) The next file of the bucket.
         pub(crate) next: Field<Option<Id<File>>>,
         /// (cache for writing) In bytes.
@@ -129,7 +130,49 @@ impl File {
 
     /// How many users it has, at some moment.
     pub fn users(&self) -> u64 {
-        self.users.get()
+        // RELAXED: a report, or a hint.
+        self.users.raw().load(Relaxed)
+    }
+
+    /// (bucket) One more user, perhaps the first.
+    pub(crate) fn add_user<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        // ORDERING: Release pairs with the Acquire in `try_add_user`: what it leads to is complete.
+        cx.fetch_add(&self.users, 1, Release);
+    }
+
+    /// One more user unless there is none: then the file is cached, gone, or being freed.
+    pub(crate) fn try_add_user<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        // RELAXED: the compare-exchange decides.
+        let mut seen = cx.load(&self.users, Relaxed);
+        while seen > 0 {
+            // ORDERING: Acquire pairs with the Release in `add_user`.
+            match cx.compare_exchange(&self.users, seen, seen + 1, Acquire) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// One user less unless it is the last; answers whether it was not.
+    pub(crate) fn try_drop_user<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        // RELAXED: the compare-exchange decides.
+        let mut seen = cx.load(&self.users, Relaxed);
+        debug_assert!(seen > 0, "closed more often than opened");
+        while seen > 1 {
+            // ORDERING: AcqRel: the last user sees what the others did.
+            match cx.compare_exchange(&self.users, seen, seen - 1, AcqRel) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// (bucket) Makes the last user none; refuses if there are others by now.
+    pub(crate) fn drop_last_user<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        // ORDERING: AcqRel, as in `try_drop_user`.
+        cx.compare_exchange(&self.users, 1, 0, AcqRel).is_ok()
     }
 
     /// Who maps it.
@@ -311,7 +354,7 @@ pub(crate) const BUCKETS: usize = 256;
 machine::cells! {
     /// Some of the files.
     pub(crate) struct Bucket {
-        /// Covers the chain, and its files' users.
+        /// Covers the chain, and whether its files have users.
         pub(crate) lock: Spin<{ level::REGISTRY }>,
         /// (lock)
         pub(crate) first: Field<Option<Id<File>>>,

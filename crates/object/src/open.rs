@@ -59,14 +59,12 @@ impl<'m, M: Machine> Objects<'m, M> {
             file.key() == key && file.name.get() == Name::Key
         });
         if let Some(id) = known {
-            self.files.get(id).users.add(1);
+            self.files.get(id).add_user(&held);
             return Ok(id);
         }
         let id = self.new_file(&mut held, kind, size)?;
-        let file = self.files.get(id);
-        file.key.set(key);
-        file.name.set(Name::Key);
-        file.next.set(bucket.first.replace(Some(id)));
+        self.files.get(id).name.set(Name::Key);
+        self.enlist(&mut held, bucket, (id, key));
         Ok(id)
     }
 
@@ -77,13 +75,20 @@ impl<'m, M: Machine> Objects<'m, M> {
         size: u64,
     ) -> Result<Id<File>, FileError> {
         let id = self.new_file(cx.at(), FileKind::Memory, size)?;
-        let file = self.files.get(id);
         let key = FileKey(u64::from(id.raw()));
-        file.key.set(key);
         let bucket = self.bucket(key);
-        let _held = bucket.lock.lock(cx);
-        file.next.set(bucket.first.replace(Some(id)));
+        let mut held = bucket.lock.lock(cx);
+        self.enlist(&mut held, bucket, (id, key));
         Ok(id)
+    }
+
+    /// Puts a new file into the registry, with its first user.
+    fn enlist(&self, held: &mut Registry<'_, 'm, M>, bucket: &Bucket, (id, key): (Id<File>, FileKey)) {
+        let file = self.files.get(id);
+        file.key.set(key);
+        file.next.set(bucket.first.replace(Some(id)));
+        // Last: an old number may lead here, and who tries it finds no user until now.
+        file.add_user(held);
     }
 
     fn new_file(
@@ -98,7 +103,6 @@ impl<'m, M: Machine> Objects<'m, M> {
         let id = self.files.alloc(cx, self.frames()).map_err(FileError::Shortage)?;
         let file = self.files.get(id);
         file.kind.set(kind);
-        file.users.set(1);
         file.set_size(cx, size);
         Ok(id)
     }
@@ -108,26 +112,30 @@ impl<'m, M: Machine> Objects<'m, M> {
         self.files.get(id)
     }
 
-    /// One more user of a file that is open: a VMA, say.
+    /// One more user of a file that the caller knows to be open: a VMA, say.
     pub fn retain(&self, cx: &mut Cx<'m, M, { level::TABLE1 }>, id: Id<File>) {
-        let file = self.files.get(id);
-        let _held = self.bucket(file.key()).lock.lock(cx);
-        debug_assert!(file.users.get() > 0, "only what is open is retained");
-        file.users.add(1);
+        let is_open = self.try_retain(cx, id);
+        debug_assert!(is_open, "only what is open is retained");
+    }
+
+    /// One more user of a file that was open when the caller saw its number, if it still is. The number may
+    /// lead to another file by now: the caller checks what it got the number from (a VMA's stamp, say) once
+    /// more, and closes the file if that has changed. For faults, which hold no lock that keeps the file
+    /// open.
+    #[must_use]
+    pub fn try_retain(&self, cx: &mut Cx<'m, M, { level::TABLE1 }>, id: Id<File>) -> bool {
+        self.files.get(id).try_add_user(cx)
     }
 
     /// Ends a use. The last one writes dirty pages (an error of this or an earlier write is the answer) and
     /// frees shared memory; clean pages of a regular file stay cached.
     pub fn close(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, id: Id<File>) -> Result<(), IoError> {
         let file = self.files.get(id);
-        let is_last = {
-            let _held = self.bucket(file.key()).lock.lock(cx);
-            file.users.get() == 1
-        };
-        // Two users that leave at once may both find the other: then the pages stay dirty, and cached, until
-        // the file is opened or written again.
-        let result =
-            if is_last && file.dirty_pages() > 0 { self.writeback(cx, id, 0..INDEX_END) } else { Ok(()) };
+        if file.try_drop_user(cx) {
+            return Ok(());
+        }
+        // Only the last user comes here, and goes on as the last or as one who is no longer.
+        let result = if file.dirty_pages() > 0 { self.writeback(cx, id, 0..INDEX_END) } else { Ok(()) };
         self.drop_user(cx, id);
         result
     }
@@ -137,14 +145,14 @@ impl<'m, M: Machine> Objects<'m, M> {
     pub fn forget(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, key: FileKey) {
         let bucket = self.bucket(key);
         let found = {
-            let _held = bucket.lock.lock(cx);
+            let held = bucket.lock.lock(cx);
             let found = self.chain(bucket).find(|&id| {
                 let file = self.files.get(id);
                 file.key() == key && file.name.get() == Name::Key
             });
             found.inspect(|&id| {
                 self.files.get(id).name.set(Name::None);
-                self.files.get(id).users.add(1);
+                self.files.get(id).add_user(&held);
             })
         };
         if let Some(id) = found {
@@ -155,10 +163,15 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// Ends a use without writing anything.
     fn drop_user(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, id: Id<File>) {
         let file = self.files.get(id);
-        let left = {
+        let left = loop {
+            if file.try_drop_user(cx) {
+                break Left::Users;
+            }
             let bucket = self.bucket(file.key());
             let mut held = bucket.lock.lock(cx);
-            self.user_left(&mut held, bucket, id)
+            if file.drop_last_user(&held) {
+                break self.last_user_left(&mut held, bucket, id);
+            }
         };
         if let Left::Nothing = left {
             debug_assert!(file.mappers.count() == 0, "a mapping keeps its file open");
@@ -167,14 +180,9 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
     }
 
-    fn user_left(&self, held: &mut Registry<'_, 'm, M>, bucket: &Bucket, id: Id<File>) -> Left {
+    fn last_user_left(&self, held: &mut Registry<'_, 'm, M>, bucket: &Bucket, id: Id<File>) -> Left {
         let _ = held;
         let file = self.files.get(id);
-        debug_assert!(file.users.get() > 0, "closed more often than opened");
-        file.users.sub(1);
-        if file.users.get() > 0 {
-            return Left::Users;
-        }
         let is_kept =
             file.kind() == FileKind::Regular && file.name.get() == Name::Key && file.pages.get() > 0;
         if is_kept {
@@ -198,9 +206,9 @@ impl<'m, M: Machine> Objects<'m, M> {
         let bucket = &self.registry[bucket];
         for place in 0.. {
             let id = {
-                let _held = bucket.lock.lock(cx);
+                let held = bucket.lock.lock(cx);
                 let Some(id) = self.chain(bucket).nth(place) else { return };
-                self.files.get(id).users.add(1);
+                self.files.get(id).add_user(&held);
                 id
             };
             visit(cx, id);

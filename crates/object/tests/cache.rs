@@ -288,10 +288,56 @@ fn a_forgotten_file_goes_with_its_last_user() {
     let other = open(&world, 16);
     assert_ne!(file, other, "the key is free for a new file");
     objects.retain(cx.at(), file);
+    assert!(objects.try_retain(cx.at(), other));
+    objects.close(cx.at(), other).unwrap();
     for id in [file, file, other] {
         objects.close(cx.at(), id).unwrap();
     }
+    assert!(!objects.try_retain(cx.at(), file), "an old number opens nothing");
     assert_eq!(objects.census(), object::Census::default());
+    audit(&world);
+}
+
+#[test]
+fn files_come_and_go_under_users_without_a_lock() {
+    let host = Host::new(16);
+    let world = World::new(&host);
+    let seen = [const { core::sync::atomic::AtomicU32::new(u32::MAX) }; 2];
+    std::thread::scope(|scope| {
+        for n in 0..6 {
+            let (world, seen) = (&world, &seen);
+            scope.spawn(move || {
+                let (objects, mut cx) = (&world.objects, world.cx(n));
+                let mut random = Random(u64::from(n) + 99);
+                for _ in 0..3000 {
+                    let slot = &seen[random.below(2) as usize];
+                    let old = slot.load(Ordering::Relaxed);
+                    let id = if random.below(3) == 0 || old == u32::MAX {
+                        let id = match random.below(2) {
+                            0 => objects.create_memory(cx.at(), 4 * PAGE_SIZE),
+                            _ => objects.open(cx.at(), KEY, FileKind::Regular, 4 * PAGE_SIZE),
+                        };
+                        slot.store(id.unwrap().raw(), Ordering::Relaxed);
+                        id.unwrap()
+                    } else if objects.try_retain(cx.at(), Id::from_raw(old)) {
+                        Id::from_raw(old)
+                    } else {
+                        continue;
+                    };
+                    let ctx = PageCtx { file: id, index: random.below(4) };
+                    let page = objects.page(cx.at(), ctx, Want::Read).unwrap().unwrap().page;
+                    objects.mark_dirty(cx.at(), ctx, page.pfn());
+                    objects.release(cx.at(), page);
+                    if random.below(8) == 0 {
+                        objects.forget(cx.at(), KEY);
+                    }
+                    objects.close(cx.at(), id).unwrap();
+                }
+            });
+        }
+    });
+    world.objects.forget(world.cx(0).at(), KEY);
+    assert_eq!(world.objects.census(), object::Census::default());
     audit(&world);
 }
 
