@@ -1,0 +1,45 @@
+//! The audit.
+
+use crate::checks::{blocks, files, locks, slabs, spaces as address_spaces, tlbs};
+use crate::context::Run;
+use crate::ledger::Ledger;
+use crate::outside::Outside;
+use crate::report::Report;
+use crate::violation::Violation;
+use machine::{Core, Machine};
+use space::Spaces;
+
+/// Looks at the whole state of a machine.
+pub struct Audit<'a, 'm, M: Machine> {
+    machine: &'m M,
+    core: Core<'m>,
+    spaces: &'a Spaces<'m, M>,
+}
+
+impl<'a, 'm, M: Machine> Audit<'a, 'm, M> {
+    /// Of this machine, and of everything below its address spaces.
+    pub fn new(machine: &'m M, core: Core<'m>, spaces: &'a Spaces<'m, M>) -> Self {
+        Audit { machine, core, spaces }
+    }
+
+    /// Checks every rule; tells `sink` of each violation. The machine is quiet: no operation is in flight on any CPU,
+    /// and the caller holds nothing of the manager but what `outside` tells of.
+    pub fn run(
+        &self,
+        ledger: &mut dyn Ledger,
+        outside: Outside<'_>,
+        sink: &mut dyn FnMut(Violation),
+    ) -> Report {
+        ledger.clear();
+        let (machine, core, spaces) = (self.machine, self.core, self.spaces);
+        let mut run = Run { machine, core, spaces, outside, ledger, sink, report: Report::EMPTY };
+        slabs::claim_frames(&mut run);
+        let file_sums = files::check(&mut run);
+        let space_sums = address_spaces::check(&mut run, file_sums.listed);
+        slabs::fr6(&mut run, &file_sums, &space_sums);
+        blocks::check(&mut run);
+        tlbs::check(&mut run);
+        locks::check(&mut run);
+        run.report
+    }
+}

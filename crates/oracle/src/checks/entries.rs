@@ -1,0 +1,221 @@
+//! Entries of page tables: what they map, and what they let pass.
+
+use super::tables::{self, Table};
+use crate::context::{Run, holds};
+use core::fmt;
+use frame::descriptor::INDEX_BITS;
+use frame::{Descriptor, Id, State};
+use machine::entry::{Attrs, Kind};
+use machine::{Access, Entry, EntryFormat, Level, Machine, Pfn, Vpn, VpnRange};
+use object::{File, FileKind, Lineage, owner_id, owner_number};
+use space::{Space, Vma, VmaFlags};
+use table::{PageTable, Rss, Sight};
+
+/// Where an entry is.
+#[derive(Clone, Copy)]
+struct At {
+    space: u32,
+    page: Vpn,
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "space {} {:?}", self.space, self.page)
+    }
+}
+
+/// The VMA an entry lies in.
+#[derive(Clone, Copy)]
+struct Around<'m> {
+    range: VpnRange,
+    flags: VmaFlags,
+    vma: &'m Vma,
+    file: Option<MappedFile>,
+}
+
+#[derive(Clone, Copy)]
+struct MappedFile {
+    id: Id<File>,
+    kind: FileKind,
+    end: u64,
+}
+
+/// An entry that maps a counted page.
+struct Mapped<'m> {
+    at: At,
+    pfn: Pfn,
+    attrs: Attrs,
+    page: &'m Descriptor,
+    state: State,
+    around: Option<Around<'m>>,
+}
+
+impl Mapped<'_> {
+    fn is_private(&self) -> Option<bool> {
+        self.around.map(|around| around.flags.is_private())
+    }
+}
+
+/// What was counted in one space.
+#[derive(Default)]
+struct Counted {
+    tables: u64,
+    rss: [u64; Rss::ALL.len()],
+}
+
+/// Checks all tables and entries of a space. VMAs are compared if their tree is sound.
+pub(crate) fn check<'m, M: Machine>(
+    run: &mut Run<'_, 'm, M>,
+    (id, table): (Id<Space>, Id<PageTable>),
+    vmas_are_sound: bool,
+) {
+    let spaces = run.spaces;
+    let (walker, tree) = (spaces.walker(table), spaces.tables().get(table));
+    let lineage = spaces.lineage_of(id);
+    let mut vmas = vmas_are_sound.then(|| spaces.quiet_vmas(id));
+    let mut around: Option<Around<'m>> = None;
+    let mut counted = Counted::default();
+    walker.survey(run.machine, &mut |sight| match sight {
+        Sight::Table { frame, level, first, header, used, lock } => {
+            counted.tables += 1;
+            tables::check(run, tree, &Table { frame, level, first, header, used, lock });
+        }
+        Sight::Entry { page, level, entry } => {
+            let behind = |around: &Option<Around<'_>>| around.is_none_or(|a| a.range.end <= page);
+            while behind(&around) {
+                let Some((range, vma)) = vmas.as_mut().and_then(Iterator::next) else { break };
+                around = Some(look_around(run, range, spaces.vma(vma)));
+            }
+            let around = around.filter(|a| a.range.contains(page));
+            let at = At { space: id.raw(), page };
+            if vmas_are_sound {
+                tr2(run, at, M::Entry::attrs(entry), around.as_ref());
+            }
+            check_entry(run, (at, level, entry), (around, lineage), &mut counted);
+        }
+    });
+    tables::tr1_count(run, tree, counted.tables);
+    tr4(run, id, tree, &counted);
+}
+
+fn look_around<'m, M: Machine>(run: &Run<'_, 'm, M>, range: VpnRange, vma: &'m Vma) -> Around<'m> {
+    let file = vma.file().map(|id| {
+        let report = run.objects().file_report(id);
+        MappedFile { id, kind: report.kind, end: report.end }
+    });
+    Around { range, flags: vma.flags(), vma, file }
+}
+
+/// One entry: claims what it maps.
+fn check_entry<'m, M: Machine>(
+    run: &mut Run<'_, 'm, M>,
+    (at, level, entry): (At, Level, Entry),
+    (around, lineage): (Option<Around<'m>>, Option<Id<Lineage>>),
+    counted: &mut Counted,
+) {
+    let Kind::Leaf(pfn) = M::Entry::kind(entry, level) else { return };
+    run.report.entries += 1;
+    let attrs = M::Entry::attrs(entry);
+    cr29(run, at, pfn, attrs);
+    if attrs.special || pfn == run.objects().zero_frame() {
+        return;
+    }
+    let Some((page, state)) = fr5(run, at, pfn) else { return };
+    let entries = &mut run.tally(pfn).entries;
+    *entries = entries.saturating_add(1);
+    let mapped = Mapped { at, pfn, attrs, page, state, around };
+    counted.rss[rss_of(run, &mapped) as usize] += 1 << level.span_shift();
+    cr1(run, &mapped);
+    pr2(run, &mapped);
+    pr4(run, &mapped, lineage);
+    pr5(run, &mapped);
+    pr7(run, &mapped);
+}
+
+/// How the page counts.
+fn rss_of<M: Machine>(run: &Run<'_, '_, M>, mapped: &Mapped<'_>) -> Rss {
+    if mapped.state == State::Anon {
+        return Rss::Anon;
+    }
+    let around = mapped.around.and_then(|around| around.file).map(|file| file.kind);
+    let by_owner = || {
+        let owner = owner_id(mapped.page.quiet_owner().0)?;
+        run.objects().file_ids().find(|&id| id == owner).map(|id| run.objects().file(id).kind())
+    };
+    if around.or_else(by_owner) == Some(FileKind::Memory) { Rss::Shmem } else { Rss::File }
+}
+
+fn tr2<M: Machine>(run: &mut Run<'_, '_, M>, at: At, attrs: Attrs, around: Option<&Around<'_>>) {
+    holds!(run, TR2, around.is_some(), "{at}: an entry outside of every VMA");
+    let Some(around) = around else { return };
+    let (entry, vma) = (attrs.perms, around.flags.perms());
+    let within = (!entry.read || vma.allow(Access::Read))
+        && (!entry.write || vma.write)
+        && (!entry.execute || vma.execute);
+    holds!(run, TR2, within, "{at}: {entry:?} in a VMA with {vma:?}");
+}
+
+fn tr4<M: Machine>(run: &mut Run<'_, '_, M>, id: Id<Space>, tree: &PageTable, counted: &Counted) {
+    for kind in Rss::ALL {
+        let (own, found) = (tree.rss(kind), counted.rss[kind as usize]);
+        holds!(run, TR4, own == found, "space {}: {own} {kind:?} pages, {found} are mapped", id.raw());
+    }
+}
+
+fn cr29<M: Machine>(run: &mut Run<'_, '_, M>, at: At, pfn: Pfn, attrs: Attrs) {
+    let is_zero = pfn == run.objects().zero_frame();
+    holds!(run, CR29, attrs.special == is_zero, "{at}: {pfn:?} is mapped as special: {}", attrs.special);
+    holds!(run, CR29, !is_zero || !attrs.perms.write, "{at}: the zero page is writable");
+}
+
+/// What is mapped is a page that somebody may map. Answers its descriptor and state.
+fn fr5<'m, M: Machine>(run: &mut Run<'_, 'm, M>, at: At, pfn: Pfn) -> Option<(&'m Descriptor, State)> {
+    let page = run.descriptor(pfn);
+    let meta = page.map(Descriptor::quiet_meta);
+    let mappable = meta.is_some_and(|m| m.is_head() && matches!(m.state(), State::Anon | State::File));
+    holds!(run, FR5, mappable, "{at}: {pfn:?} is mapped and is {:?}", meta);
+    page.zip(meta).filter(|_| mappable).map(|(page, meta)| (page, meta.state()))
+}
+
+fn cr1<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>) {
+    if mapped.state == State::Anon && mapped.attrs.perms.write {
+        let (at, pfn, counts) = (mapped.at, mapped.pfn, mapped.page.quiet_counts());
+        holds!(run, CR1, counts.is_exclusive(), "{at}: {pfn:?} is writable and shared: {counts:?}");
+    }
+}
+
+fn pr2<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>) {
+    let (at, pfn, attrs) = (mapped.at, mapped.pfn, mapped.attrs);
+    let file = mapped.around.and_then(|around| around.file);
+    let noted = file.is_some_and(|file| file.kind == FileKind::Regular) && mapped.state == State::File;
+    if noted && mapped.is_private() == Some(false) && (attrs.perms.write || attrs.dirty) {
+        let is_dirty = run.tally(pfn).is_dirty;
+        holds!(run, PR2, is_dirty, "{at}: {pfn:?} is writable or dirty here and clean in its file");
+    }
+}
+
+fn pr4<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>, lineage: Option<Id<Lineage>>) {
+    let Some(around) = mapped.around else { return };
+    let (at, pfn, found) = (mapped.at, mapped.pfn, mapped.page.quiet_owner());
+    let cut = |index: u64| index & ((1 << INDEX_BITS) - 1);
+    let wanted = match mapped.state {
+        State::Anon => lineage.map(|lineage| (owner_number(lineage), cut(around.vma.anon_index(at.page)))),
+        _ => around.file.map(|file| (owner_number(file.id), cut(around.vma.file_index(at.page)))),
+    };
+    holds!(run, PR4, wanted == Some(found), "{at}: {pfn:?} is of {found:?}, its VMA says {wanted:?}");
+}
+
+fn pr5<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>) {
+    let Some(around) = mapped.around.filter(|_| mapped.state == State::File) else { return };
+    let Some(file) = around.file else { return };
+    let (at, pfn, index, end) = (mapped.at, mapped.pfn, around.vma.file_index(mapped.at.page), file.end);
+    holds!(run, PR5, index < end, "{at}: {pfn:?} is page {index} of a file of {end}");
+}
+
+fn pr7<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>) {
+    let (at, pfn, write) = (mapped.at, mapped.pfn, mapped.attrs.perms.write);
+    let (Some(private), state) = (mapped.is_private(), mapped.state) else { return };
+    let kept = if private { state == State::Anon || !write } else { state == State::File };
+    let mapping = if private { "a private" } else { "a shared" };
+    holds!(run, PR7, kept, "{at}: {state:?} {pfn:?} in {mapping} mapping, writable: {write}");
+}

@@ -1,0 +1,11 @@
+//! The checkers, one file a group.
+
+pub(crate) mod blocks;
+mod entries;
+pub(crate) mod files;
+pub(crate) mod locks;
+pub(crate) mod slabs;
+pub(crate) mod spaces;
+mod tables;
+pub(crate) mod tlbs;
+mod vmas;

@@ -1,0 +1,38 @@
+//! What an audit remembers of each frame.
+
+use machine::Pfn;
+
+/// Claims on one frame, found so far.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Tally {
+    /// Entries that map it and count.
+    pub entries: u32,
+    /// References that [`crate::Holders`] told of.
+    pub held: u16,
+    /// Cache slots that have it, or kernel structures that own it.
+    pub owners: u8,
+    /// Whether its cache slot is marked dirty.
+    pub is_dirty: bool,
+}
+
+/// Memory for one [`Tally`] a frame. An audit asks only for frames that were ever touched.
+pub trait Ledger {
+    /// Makes every tally zero.
+    fn clear(&mut self);
+    /// The tally of a frame, which is below the memmap's end.
+    fn tally(&mut self, frame: Pfn) -> &mut Tally;
+}
+
+/// A ledger in an array that has a place for every frame: 8 bytes a frame.
+#[derive(Debug)]
+pub struct DenseLedger<'a>(pub &'a mut [Tally]);
+
+impl Ledger for DenseLedger<'_> {
+    fn clear(&mut self) {
+        self.0.fill(Tally::default());
+    }
+
+    fn tally(&mut self, frame: Pfn) -> &mut Tally {
+        &mut self.0[frame.0 as usize]
+    }
+}
