@@ -28,12 +28,13 @@ impl Cursor {
         self.next = page;
     }
 
-    /// Locks the next leaf, with the pages of the range that lie in it. What no table leads to is skipped in one step for
-    /// each absent upper entry.
+    /// Locks the next leaf, with the pages of the range that lie in it. What no table leads to is skipped in
+    /// one step for each absent upper entry.
     ///
-    /// Empty tables are not skipped: a fault may hold the lock of one, have found its VMA unchanged, and install its entry
-    /// next. Where there is no table there is no such fault: it would have linked the table before it looked at the VMA,
-    /// with a fence in between, as there is one between the change of the VMA and the look here.
+    /// Empty tables are not skipped: a fault may hold the lock of one, have found its VMA unchanged, and
+    /// install its entry next. Where there is no table there is no such fault: it would have linked the table
+    /// before it looked at the VMA, with a fence in between, as there is one between the change of the VMA
+    /// and the look here.
     pub fn next<'c, 'm, M: Machine>(
         &mut self,
         walker: &Walker<'_, 'm, M>,

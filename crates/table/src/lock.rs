@@ -4,6 +4,10 @@
 //! be freed before it is locked. It may have been unlinked in the meantime; then it is marked dead, and the
 //! walk starts again. Once a leaf is locked and found alive it stays in the tree (unlinking it needs its
 //! lock), and the epoch is left.
+//!
+//! Every walk starts with a full fence, that of entering the epoch. So of two CPUs, one that links a table,
+//! locks its leaf and then looks at something, and one that changes this something and then walks, at least
+//! one sees what the other did: the space above leaves empty tables to the cursor and relies on this.
 
 use crate::leaf::{Leaf, Slots, Unlock};
 use crate::node::{self, Node};

@@ -92,7 +92,8 @@ impl<'m, M: Machine> Tables<'m, M> {
         (self.slab.is_live(id) && self.get(id).domain.asid() == asid).then_some(id)
     }
 
-    /// The generation up to which a CPU claims to have dropped what was revoked: for checkers of a quiet machine.
+    /// The generation up to which a CPU claims to have dropped what was revoked: for checkers of a quiet
+    /// machine.
     pub fn quiet_claim(&self, cpu: CpuId, id: Id<PageTable>) -> Option<u64> {
         self.get(id).domain.quiet_claim(&self.tlbs, cpu)
     }
