@@ -3,7 +3,7 @@
 //! A [`Recording`] is what one run of a program did to its memory on Linux: the address spaces it
 //! started with, the memory and process calls it made, the faults it took and, where the source
 //! can tell, the pages it touched in between. It is written to a `.fhr` file, which is compact,
-//! compressed and checksummed ([`format`] draws it to the byte), and read back by whoever replays
+//! compressed and checksummed ([`mod@format`] draws it to the byte), and read back by whoever replays
 //! it.
 //!
 //! ```
@@ -23,7 +23,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`model`] | what a recording says: events, calls, mappings, provenance |
-//! | [`format`] | the file, to the byte |
+//! | [`mod@format`] | the file, to the byte |
 //! | [`import`] | `perf.data` and `strace` text into recordings |
 //! | [`recorder`] | runs a program under `perf`, `strace` or `valgrind` and records it |
 #![forbid(unsafe_code)]

@@ -12,7 +12,7 @@ use damage::{parts, rehash, seal};
 use record::{Recording, example};
 
 /// How many mutations of each recording are tried by default.
-const TRIES: u64 = 1500;
+const TRIES: u64 = 1000;
 
 /// Xorshift with a multiplication: small, and the same for ever.
 struct Random(u64);

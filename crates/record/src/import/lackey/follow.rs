@@ -114,10 +114,7 @@ impl<L: Logs> Follower<L> {
                 process.enter(thread);
                 match result {
                     Some(result) => self.call(process, number, &args, result, process.clock)?,
-                    None => {
-                        process.pending.insert(thread, (number, process.clock, args));
-                        self.leave(process, number);
-                    }
+                    None => self.begin(process, thread, number, args),
                 }
             }
             Line::Fork { thread, child } => {
@@ -135,6 +132,16 @@ impl<L: Logs> Follower<L> {
             Line::Other => {}
         }
         Ok(())
+    }
+
+    /// A call began that other threads may run during. What was touched until now was touched
+    /// before it.
+    fn begin(&mut self, process: &mut Proc, thread: u32, number: u64, args: Args) {
+        if decode_call(number, &args.values, None).is_some() {
+            self.end_epoch(process);
+        }
+        process.pending.insert(thread, (number, process.clock, args));
+        self.leave(process, number);
     }
 
     /// A call returned.
@@ -158,8 +165,6 @@ impl<L: Logs> Follower<L> {
                 WAIT4 if value != 0 => self.wait(process, value as u32)?,
                 _ => {}
             }
-        }
-        if result.is_ok() {
             self.leave(process, number);
         }
         let file = self.mapped_file(process, number, args, ret);
