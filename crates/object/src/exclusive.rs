@@ -13,8 +13,7 @@
 //! The bit, the pins and the counts share one word, so "not pinned? then no longer exclusive" is one step: a
 //! pin taken before is seen, a pin tried after sees the bit gone.
 
-use crate::model::Lineage;
-use crate::model::Owner;
+use crate::model::{Lineage, Owner};
 use crate::page::owner_number;
 use frame::counts::{Exclusive, Pinned};
 use frame::{Descriptor, Id, State};

@@ -1,8 +1,6 @@
 //! Looking at all objects of a quiet machine: for checkers and reports.
 
-use crate::model::Lineage;
-use crate::model::{Attachment, Mappers};
-use crate::model::{File, FileKind, Name};
+use crate::model::{Attachment, File, FileKind, Lineage, Mappers, Name};
 use crate::objects::Objects;
 use crate::radix::Visit;
 use core::sync::atomic::Ordering::Relaxed;

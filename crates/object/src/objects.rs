@@ -1,9 +1,6 @@
 //! All objects of a machine.
 
-use crate::model::Attachment;
-use crate::model::File;
-use crate::model::Lineage;
-use crate::model::{BUCKETS, Bucket};
+use crate::model::{Attachment, BUCKETS, Bucket, File, Lineage};
 use crate::radix::Nodes;
 use frame::{Frames, Request, Slab, State};
 use machine::{Boot, Cx, Field, Machine, Order, PageOp, Pfn, Shortage, UserFrame, level};
