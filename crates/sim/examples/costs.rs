@@ -187,7 +187,7 @@ fn creation() {
 
 /// Equal for every run on every host: compare the output of two processes.
 fn fingerprint() {
-    let sim = SimMachine::new(&config(4, 64 << 20)).unwrap();
+    let sim = SimMachine::new(&SimConfig { tasks_max: 40, ..config(4, 64 << 20) }).unwrap();
     let boot = Boot::new(&sim).unwrap();
     let core = Core::new(&boot).unwrap();
     let locks = boot.array::<Sleep<{ level::LAYOUT }>>(40).unwrap();
@@ -197,8 +197,8 @@ fn fingerprint() {
             scope.spawn(CpuId(number % 4), move |task| {
                 let mut cx = Cx::new(sim, core, task.cpu(), task.task());
                 for round in 0..50 {
-                    let held = locks[(number + round) as usize % 7].write(&mut cx);
-                    task.spend(Cause::User, 5000);
+                    let held = locks[(number + round) as usize % 29].write(&mut cx);
+                    task.sleep_until(task.now() + 5000);
                     drop(held);
                     task.yield_user();
                 }

@@ -197,6 +197,8 @@ pub(crate) struct Frame {
 pub(crate) struct Contents {
     /// Number of the chunk + 1 of each group of frames.
     index: Vec<u32>,
+    /// Boxed: growing the list must not move megabytes of frames.
+    #[allow(clippy::vec_box)]
     chunks: Vec<Box<[Frame; CHUNK]>>,
     frames: u64,
 }

@@ -63,7 +63,9 @@ impl SimFiles {
         if size < stored.size {
             let first = size.div_ceil(PAGE_SIZE);
             drop(stored.pages.split_off(&first));
-            if let Some(last) = stored.pages.get_mut(&(size / PAGE_SIZE)).filter(|_| size % PAGE_SIZE != 0) {
+            if let Some(last) =
+                stored.pages.get_mut(&(size / PAGE_SIZE)).filter(|_| !size.is_multiple_of(PAGE_SIZE))
+            {
                 let tail = (size % PAGE_SIZE) as usize;
                 last.write(tail, &vec![0; PAGE_SIZE as usize - tail]);
             }

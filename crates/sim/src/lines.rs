@@ -44,7 +44,7 @@ pub(crate) fn read(state: u64, cpu: u32, near: impl Fn(u32) -> bool) -> (u64, Li
 #[inline]
 pub(crate) fn write(state: u64, cpu: u32, near: impl Fn(u32) -> bool, near_bits: u64) -> (u64, Line) {
     let bit = presence_bit(cpu);
-    let new = u64::from(cpu) + 1 | bit;
+    let new = (u64::from(cpu) + 1) | bit;
     if state == new || state == 0 {
         return (new, Line::Here);
     }
