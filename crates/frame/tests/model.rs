@@ -3,8 +3,9 @@
 mod common;
 
 use common::{Host, Started, audit::audit, mib, range};
+use core::sync::atomic::Ordering;
 use frame::{Config, Flags, Mobility, Owner, Request, Reserve, State, ZoneKind};
-use machine::{CpuId, MemoryRange, NodeId, Order, Pfn};
+use machine::{CpuId, Memory, MemoryRange, NodeId, Order, Pfn};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -77,6 +78,7 @@ impl Model<'_, '_> {
         assert_eq!(descriptor.order(&cx), order);
         assert_eq!(descriptor.flags(&cx), Flags::default());
         assert_eq!(descriptor.owner_and_index(&cx), (0, 0));
+        assert_eq!(cx.load(descriptor.link_word(), Ordering::Relaxed), 0, "a lock there would be free");
         let highest = match request.mobility {
             Mobility::Movable => request.zone,
             _ => request.zone.min(ZoneKind::Normal),

@@ -113,6 +113,28 @@ fn a_shortage_leaves_the_slab_as_it_was() {
 }
 
 #[test]
+fn what_was_freed_is_used_again_before_the_slab_grows() {
+    let host = Host::new(2, &[range(1 << 20, mib(16), 0)]);
+    let (s, slab) = Started::with(&host, &Config::default(), |boot| Slab::<Host, Odd>::new(boot).unwrap());
+    let fill = |cpu| -> Vec<_> {
+        let mut cx = s.cx(cpu);
+        (0..2000).map(|_| slab.alloc(cx.at(), &s.frames).unwrap()).collect()
+    };
+    let ids = fill(0);
+    let frames = slab.frames();
+    // Every other object first, so that each frame is partly free for a while.
+    for parity in [0, 1] {
+        for &id in ids.iter().filter(|id| id.raw() % 2 == parity) {
+            slab.free(s.cx(1).at(), id);
+        }
+    }
+    fill(0);
+    // The CPUs keep fewer than 48 of them, which is worth five frames.
+    assert!(slab.frames() <= frames + 5, "{} frames, then {}", frames, slab.frames());
+    assert_eq!(audit(&s.frames), slab.frames());
+}
+
+#[test]
 fn every_allocation_of_a_growing_slab_can_fail() {
     for n in 1..4 {
         let host = Host::new(1, &[range(1 << 20, mib(16), 0)]);
