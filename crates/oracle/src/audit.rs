@@ -22,8 +22,8 @@ impl<'a, 'm, M: Machine> Audit<'a, 'm, M> {
         Audit { machine, core, spaces }
     }
 
-    /// Checks every rule; tells `sink` of each violation. The machine is quiet: no operation is in flight on any CPU,
-    /// and the caller holds nothing of the manager but what `outside` tells of.
+    /// Checks every rule; tells `sink` of each violation. The machine is quiet: no operation is in flight on
+    /// any CPU, and the caller holds nothing of the manager but what `outside` tells of.
     pub fn run(
         &self,
         ledger: &mut dyn Ledger,

@@ -65,7 +65,8 @@ impl<'r, 'm, M: Machine> Run<'r, 'm, M> {
     }
 }
 
-/// `holds!(run, rule, condition, "message", arguments)`: the arguments are looked at only if the condition is false.
+/// `holds!(run, rule, condition, "message", arguments)`: the arguments are looked at only if the condition is
+/// false.
 macro_rules! holds {
     ($run:expr, $rule:ident, $holds:expr, $($message:tt)+) => {
         $run.check($crate::rule::Rule::$rule, $holds, format_args!($($message)+))

@@ -1,11 +1,13 @@
 //! What must be true of a Freehold machine: whole-state checkers, one function per numbered rule.
 //!
-//! [`Audit::run`] looks at everything that was ever touched on a quiet machine (no operation is in flight) and tells of
-//! every rule that does not hold. The rules are [`Rule`]; `docs/rules.md` lists them with their sources and tests.
+//! [`Audit::run`] looks at everything that was ever touched on a quiet machine (no operation is in flight)
+//! and tells of every rule that does not hold. The rules are [`Rule`]; `docs/rules.md` lists them with their
+//! sources and tests.
 //!
-//! It reads memory behind the machine's back, so an audit costs no simulated time and decides no schedule. It allocates
-//! nothing: what it must remember of each frame goes into a [`Ledger`] of the caller's. What it cannot find by walking
-//! the manager comes from [`Outside`]: the translations CPUs hold, and references that others hold.
+//! It reads memory behind the machine's back, so an audit costs no simulated time and decides no schedule. It
+//! allocates nothing: what it must remember of each frame goes into a [`Ledger`] of the caller's. What it
+//! cannot find by walking the manager comes from [`Outside`]: the translations CPUs hold, and references that
+//! others hold.
 //!
 //! # Order of a run
 //! 1. slabs claim their frames; files claim their cached pages;

@@ -1,6 +1,6 @@
 //! What an audit cannot find by walking the manager.
 
-use frame::Id;
+use frame::{Id, SlabView};
 use machine::{Asid, CpuId, KernelFrame, Perms, Pfn, Vpn};
 use object::File;
 
@@ -47,9 +47,18 @@ pub trait Tlbs {
 /// References that others than the manager hold while it is quiet.
 pub trait Holders {
     /// Calls `hold` for every reference to a frame.
-    fn for_each_frame(&self, hold: &mut dyn FnMut(Pfn));
+    fn for_each_frame(&self, hold: &mut dyn FnMut(Pfn)) {
+        let _ = hold;
+    }
+    /// Calls `visit` with every slab of the floors above, and how many of its objects can be reached.
+    fn for_each_slab(&self, visit: &mut dyn FnMut(&'static str, &dyn SlabView, u64)) {
+        let _ = visit;
+    }
     /// How often a file is open, not counting mappings; `None`: not known, and not checked.
-    fn opens(&self, file: Id<File>) -> Option<u64>;
+    fn opens(&self, file: Id<File>) -> Option<u64> {
+        let _ = file;
+        None
+    }
 }
 
 /// Nothing is known, and nothing checked.
@@ -62,12 +71,7 @@ impl Tlbs for () {
 }
 
 /// No frame is held; who has files open is not known.
-impl Holders for () {
-    fn for_each_frame(&self, _: &mut dyn FnMut(Pfn)) {}
-    fn opens(&self, _: Id<File>) -> Option<u64> {
-        None
-    }
-}
+impl Holders for () {}
 
 /// All of it.
 #[derive(Clone, Copy)]

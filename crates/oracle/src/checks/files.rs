@@ -117,7 +117,8 @@ fn check_list<M: Machine>(run: &mut Run<'_, '_, M>, list: &Mappers, owner: Owner
     listed
 }
 
-/// How many nodes an index of these (ascending) pages has: one for each different prefix, on each level up to the root.
+/// How many nodes an index of these (ascending) pages has: one for each different prefix, on each level up to
+/// the root.
 #[derive(Default)]
 struct NodeCount {
     last: Option<u64>,

@@ -16,6 +16,8 @@ pub(crate) fn for_each_slab<M: Machine>(
         visit(run, name, slab);
     }
     visit(run, "page tables", spaces.tables().slab_view());
+    let holders = run.outside.holders;
+    holders.for_each_slab(&mut |name, slab, _| visit(run, name, slab));
 }
 
 /// Claims the frames of all slabs (FR3).
@@ -31,22 +33,33 @@ pub(crate) fn claim_frames<M: Machine>(run: &mut Run<'_, '_, M>) {
 
 /// Every live object was reached, and only live objects were.
 pub(crate) fn fr6<M: Machine>(run: &mut Run<'_, '_, M>, files: &FileSums, spaces: &SpaceSums) {
-    let reached = |name| match name {
-        "spaces" => spaces.spaces,
-        "VMAs" => spaces.vmas,
-        "tree nodes" => spaces.tree_nodes,
-        "page tables" => spaces.tables,
-        "files" => files.files,
-        "cache nodes" => files.cache_nodes,
-        "attachments" => files.listed,
-        _ => files.lineages,
-    };
-    for_each_slab(run, |run, name, slab| {
-        let (live, in_use) = (slab.live(), slab.in_use());
-        holds!(run, FR6, live == reached(name), "{name}: {live} are live, {} are reached", reached(name));
-        holds!(run, FR6, live == in_use, "{name}: {live} are live, CPUs counted {in_use}");
-        let (idle, capacity) = (slab.idle(), slab.capacity());
-        let sum = live + idle;
-        holds!(run, FR6, sum == capacity, "{name}: {live} live and {idle} idle ones, room for {capacity}");
-    });
+    let objects = run.objects();
+    for (name, slab) in objects.slab_views() {
+        let reached = match name {
+            "files" => files.files,
+            "cache nodes" => files.cache_nodes,
+            "attachments" => files.listed,
+            _ => files.lineages,
+        };
+        fr6_slab(run, name, slab, reached);
+    }
+    for (name, slab) in run.spaces.slab_views() {
+        let reached = match name {
+            "spaces" => spaces.spaces,
+            "VMAs" => spaces.vmas,
+            _ => spaces.tree_nodes,
+        };
+        fr6_slab(run, name, slab, reached);
+    }
+    fr6_slab(run, "page tables", run.spaces.tables().slab_view(), spaces.tables);
+    let holders = run.outside.holders;
+    holders.for_each_slab(&mut |name, slab, reached| fr6_slab(run, name, slab, reached));
+}
+
+fn fr6_slab<M: Machine>(run: &mut Run<'_, '_, M>, name: &str, slab: &dyn SlabView, reached: u64) {
+    let (live, in_use, idle, capacity) = (slab.live(), slab.in_use(), slab.idle(), slab.capacity());
+    holds!(run, FR6, live == reached, "{name}: {live} are live, {reached} are reached");
+    holds!(run, FR6, live == in_use, "{name}: {live} are live, CPUs counted {in_use}");
+    let sum = live + idle;
+    holds!(run, FR6, sum == capacity, "{name}: {live} live and {idle} idle ones, room for {capacity}");
 }

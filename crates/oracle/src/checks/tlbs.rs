@@ -29,8 +29,9 @@ pub(crate) fn check<M: Machine>(run: &mut Run<'_, '_, M>) {
     });
 }
 
-/// The space's tables if the CPU may use what it holds of the space: it is in the active set, or would not drop it when
-/// it comes back. What is held of dead spaces, or is behind by generation, is dropped before it can be used.
+/// The space's tables if the CPU may use what it holds of the space: it is in the active set, or would not
+/// drop it when it comes back. What is held of dead spaces, or is behind by generation, is dropped before it
+/// can be used.
 fn usable<M: Machine>(run: &Run<'_, '_, M>, cpu: CpuId, asid: Asid) -> Option<Id<PageTable>> {
     let tables = run.spaces.tables();
     let id = tables.by_asid(asid)?;

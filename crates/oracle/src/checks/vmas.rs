@@ -47,8 +47,9 @@ fn vr1<M: Machine>(run: &mut Run<'_, '_, M>, id: Id<Space>, range: VpnRange, vma
     holds!(run, VR1, range.end <= end::<M>(), "space {raw}: {own:?} is beyond user space");
 }
 
-/// Exempt are stacks (one may grow until it touches another; Linux does not merge then either), and pairs that fork made
-/// and nobody changed since: a child's VMAs lose their locks, which may have been the only difference.
+/// Exempt are stacks (one may grow until it touches another; Linux does not merge then either), and pairs
+/// that fork made and nobody changed since: a child's VMAs lose their locks, which may have been the only
+/// difference.
 fn vr2<M: Machine>(run: &mut Run<'_, '_, M>, id: Id<Space>, lower: Id<Vma>, upper: Id<Vma>) {
     let (a, b) = (run.spaces.vma(lower), run.spaces.vma(upper));
     let touch = a.range().end == b.range().start;
