@@ -53,6 +53,8 @@ pub struct SimConfig {
     pub quantum_ns: u64,
     /// How long (simulated ns) a task runs in user mode while others wait for its CPU.
     pub slice_ns: u64,
+    /// The run is given up when the CPU furthest behind has passed this moment (simulated ns): a livelock.
+    pub run_ns_max: u64,
     /// Stack of a task; committed as it is touched.
     pub stack_bytes: usize,
 }
@@ -72,6 +74,7 @@ impl Default for SimConfig {
             tlb: TlbSize::Entries(1536),
             quantum_ns: 1_000,
             slice_ns: 1_000_000,
+            run_ns_max: u64::MAX,
             stack_bytes: 256 << 10,
         }
     }
@@ -104,6 +107,14 @@ pub enum SimError {
         /// The latest CPU's clock.
         at_ns: u64,
         /// One line for each task: what it waits for.
+        waits: Vec<String>,
+    },
+    /// The run passed [`SimConfig::run_ns_max`].
+    #[error("still running at {at_ns} ns:\n{}", waits.join("\n"))]
+    TooLong {
+        /// The clock of the CPU furthest behind.
+        at_ns: u64,
+        /// One line for each task: what it does.
         waits: Vec<String>,
     },
     /// A task panicked: a broken assertion in the manager or in the lab.

@@ -34,9 +34,10 @@ impl Fiber {
         size: usize,
         body: impl FnOnce() + 's,
     ) -> Result<Fiber, SimError> {
-        // SAFETY: what `body` borrows outlives `'s`, which is not over before the body of `SimMachine::scope` has
-        // returned; right then (also when it panics) every fiber of the machine is abandoned, and only the machine
-        // that the scope belongs to resumes it. (`'s` is invariant and chosen by `scope`, as in `std::thread::scope`.)
+        // SAFETY: what `body` borrows outlives `'s`, which is not over before the body of `SimMachine::scope`
+        // has returned; right then (also when it panics) every fiber of the machine is abandoned, and only
+        // the machine that the scope belongs to resumes it. (`'s` is invariant and chosen by `scope`, as in
+        // `std::thread::scope`.)
         unsafe { Fiber::new(size, body) }
     }
 
@@ -85,16 +86,16 @@ impl Fiber {
         });
     }
 
-    /// Takes the stack of a fiber back wherever it stopped. What is on the stack is forgotten, not dropped: its
-    /// destructors would run kernel code (release locks, wake tasks) on a machine that has stopped.
+    /// Takes the stack of a fiber back wherever it stopped. What is on the stack is forgotten, not dropped:
+    /// its destructors would run kernel code (release locks, wake tasks) on a machine that has stopped.
     pub(crate) fn abandon(mut self) {
         if !self.coroutine.started() {
             // Only drops the body.
             self.coroutine.force_unwind();
             return self.finish();
         }
-        // SAFETY: the fiber never runs again, so nothing looks at what was on its stack. Values there are forgotten,
-        // as by `mem::forget`; `Scope::spawn` tells its callers so.
+        // SAFETY: the fiber never runs again, so nothing looks at what was on its stack. Values there are
+        // forgotten, as by `mem::forget`; `Scope::spawn` tells its callers so.
         unsafe { self.coroutine.force_reset() };
         self.finish();
     }
@@ -106,8 +107,9 @@ pub(crate) fn leave() {
     if exit.is_null() {
         return;
     }
-    // SAFETY: `CURRENT` is the yielder of the fiber this thread runs: set when its body starts and below after each
-    // return to it, and put back by `resume` when it is left. The yielder lives on that fiber's stack below the body.
+    // SAFETY: `CURRENT` is the yielder of the fiber this thread runs: set when its body starts and below
+    // after each return to it, and put back by `resume` when it is left. The yielder lives on that fiber's
+    // stack below the body.
     unsafe { (*exit).suspend(()) };
     CURRENT.set(exit);
 }

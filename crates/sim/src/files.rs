@@ -74,7 +74,8 @@ impl SimFiles {
         stored.size = size;
     }
 
-    /// Replaces the file's contents by other synthetic ones, as another machine would through a network file system.
+    /// Replaces the file's contents by other synthetic ones, as another machine would through a network file
+    /// system.
     pub fn rewrite(&self, file: FileKey) {
         let mut files = self.files.borrow_mut();
         let stored = files.entry(file.0).or_insert_with(Stored::unknown);

@@ -1,8 +1,8 @@
 //! Which CPUs have which cache line: the cost of touching a shared word.
 //!
-//! A line's state is one word: who wrote it last, and which CPUs have it since. Caches are as large as it takes: a line
-//! leaves a CPU only because another CPU writes it. A line that nobody touched costs what a line costs that is here
-//! (whoever zeroed it brought it).
+//! A line's state is one word: who wrote it last, and which CPUs have it since. Caches are as large as it
+//! takes: a line leaves a CPU only because another CPU writes it. A line that nobody touched costs what a
+//! line costs that is here (whoever zeroed it brought it).
 
 /// Bits of the last writer (its number + 1; 0: nobody).
 const WRITER: u64 = (1 << 10) - 1;

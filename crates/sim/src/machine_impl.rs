@@ -91,8 +91,8 @@ impl Machine for SimMachine {
         self.with_content(frame.0, Content::hash)
     }
 
-    // One host thread runs all CPUs, one step at a time: plain loads and stores are atomic here, and in the order
-    // the scheduler chose. Orderings matter to no one yet (store buffers will look at them).
+    // One host thread runs all CPUs, one step at a time: plain loads and stores are atomic here, and in the
+    // order the scheduler chose. Orderings matter to no one yet (store buffers will look at them).
 
     #[inline]
     fn load(&self, cpu: CpuId, word: &Word, _order: Ordering) -> u64 {
@@ -382,6 +382,12 @@ impl SimMachine {
             self.post(target.0, Interrupt { arrival, sequence, from: cpu, scope: *scope });
         }
         Counts::add(&self.counts.ipis, u64::from(sent));
+        let cause = match scope {
+            FlushScope { tables: true, .. } => &self.counts.ipis_tables,
+            FlushScope { pages: Some(_), .. } => &self.counts.ipis_pages,
+            FlushScope { pages: None, .. } => &self.counts.ipis_space,
+        };
+        Counts::add(cause, u64::from(sent));
         if sent == 0 {
             return;
         }

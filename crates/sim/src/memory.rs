@@ -1,7 +1,7 @@
 //! Kernel memory: one lazily committed host mapping that holds the frame descriptors and every kernel frame.
 //!
-//! Everything is in one mapping at fixed offsets, so that a word has a number which does not depend on where the host
-//! put the mapping. All decisions of the simulator use that number, never an address.
+//! Everything is in one mapping at fixed offsets, so that a word has a number which does not depend on where
+//! the host put the mapping. All decisions of the simulator use that number, never an address.
 
 use crate::config::SimError;
 use machine::{PAGE_SIZE, Word};
@@ -56,9 +56,10 @@ fn map(bytes: u64, what: &'static str) -> Result<MmapMut, SimError> {
 
 #[inline]
 fn words_of(map: &MmapMut) -> &[Word] {
-    // SAFETY: 1. the mapping is page-aligned, readable, writable and lives as long as the reference; 2. `Word` is
-    // transparent over `AtomicU64`, any bits are valid; 3. nobody takes a plain slice of the mapping while a machine
-    // uses it: `MmapMut`'s own slices are taken only in `recycle`, from an owned `Maps`.
+    // SAFETY: 1. the mapping is page-aligned, readable, writable and lives as long as the reference; 2.
+    // `Word` is transparent over `AtomicU64`, any bits are valid; 3. nobody takes a plain slice of the
+    // mapping while a machine uses it: `MmapMut`'s own slices are taken only in `recycle`, from an owned
+    // `Maps`.
     unsafe { std::slice::from_raw_parts(map.as_ptr().cast::<Word>(), map.len() / size_of::<Word>()) }
 }
 

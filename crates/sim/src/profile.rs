@@ -1,4 +1,5 @@
-//! The cost profile: what each event costs in simulated nanoseconds, read from a data file that names its sources.
+//! The cost profile: what each event costs in simulated nanoseconds, read from a data file that names its
+//! sources.
 
 use thiserror::Error;
 
@@ -46,7 +47,7 @@ macro_rules! constants {
         const NAMES: &[&str] = &[$(stringify!($name)),*];
 
         impl Costs {
-            fn collect(mut of: impl FnMut(&'static str) -> Result<u64, ProfileError>) -> Result<Costs, ProfileError> {
+            fn collect<E>(mut of: impl FnMut(&'static str) -> Result<u64, E>) -> Result<Costs, E> {
                 Ok(Costs { $($name: of(stringify!($name))?),* })
             }
         }

@@ -111,6 +111,12 @@ events! {
     flushes,
     /// CPUs asked by interrupt to flush.
     ipis,
+    /// Of these, for some pages of a space.
+    ipis_pages,
+    /// Of these, for a whole space.
+    ipis_space,
+    /// Of these, because page tables went too.
+    ipis_tables,
     /// Single pages dropped from a TLB.
     pages_flushed,
     /// Whole spaces dropped from a TLB.

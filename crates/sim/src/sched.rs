@@ -1,11 +1,12 @@
 //! Who runs when.
 //!
-//! Each CPU has its own clock. The CPU with the lowest clock runs until it is a quantum ahead of the next one, spins, waits
-//! for other CPUs, or has no task. Everything that CPUs can see of each other passes one of three doors, before it
-//! happens: [`SimMachine::point`] (shared words, flushes, parking, user loads and stores), `relax` (a spin loop), and the
-//! CPU's own waiting in `flush` and `park`. What happens between two points is one step for all other CPUs.
+//! Each CPU has its own clock. The CPU with the lowest clock runs until it is a quantum ahead of the next
+//! one, spins, waits for other CPUs, or has no task. Everything that CPUs can see of each other passes one of
+//! three doors, before it happens: [`SimMachine::point`] (shared words, flushes, parking, user loads and
+//! stores), `relax` (a spin loop), and the CPU's own waiting in `flush` and `park`. What happens between two
+//! points is one step for all other CPUs.
 
-use crate::cpu::{Activity, Cpu, Interrupt, TaskState};
+use crate::cpu::{Activity, Cpu, Interrupt, Task, TaskState};
 use crate::fiber;
 use crate::report::{Cause, Counts};
 use crate::violation::Rule;
@@ -40,7 +41,8 @@ impl SimMachine {
             return;
         }
         self.take_interrupts();
-        if self.now.get() >= self.soonest_other().saturating_add(self.quantum) {
+        let ahead = self.now.get() >= self.soonest_other().saturating_add(self.quantum);
+        if ahead || self.now.get() > self.run_ns_max {
             fiber::leave();
         } else {
             self.set_limit(self.soonest_other());
@@ -65,7 +67,8 @@ impl SimMachine {
                 self.quantum / 2 + next % self.quantum
             }
         };
-        self.limit.set(other.saturating_add(quantum).min(self.here().interrupt_at()));
+        let limit = other.saturating_add(quantum).min(self.here().interrupt_at());
+        self.limit.set(limit.min(self.run_ns_max.saturating_add(1)));
     }
 
     /// Another CPU has something to do from `at` on.
@@ -100,8 +103,8 @@ impl SimMachine {
         }
     }
 
-    /// The running task lets its CPU go and leaves until it is chosen again; `what` says why. Who calls this has said
-    /// in the task's state who will make it ready, or made it so.
+    /// The running task lets its CPU go and leaves until it is chosen again; `what` says why. Who calls this
+    /// has said in the task's state who will make it ready, or made it so.
     pub(crate) fn block(&self, task: TaskId, what: &'static str) {
         self.tasks.borrow_mut()[task.0 as usize].what = what;
         let cpu = self.here();
@@ -125,7 +128,8 @@ impl SimMachine {
         self.block(task, what);
     }
 
-    /// Whether the caller is no task that could wait: machine set-up, checkers, or destructors of a panicking task.
+    /// Whether the caller is no task that could wait: machine set-up, checkers, or destructors of a panicking
+    /// task.
     pub(crate) fn cannot_block(&self) -> bool {
         !self.running.get() || std::thread::panicking()
     }
@@ -139,6 +143,7 @@ impl SimMachine {
         if self.cannot_block() {
             return self.spin_alone(word);
         }
+        // RELAXED: one host thread runs all CPUs.
         let seen = word.raw().load(Relaxed);
         let cpu = self.here();
         cpu.activity.set(Activity::Spinning { word: self.spin_key(word), seen });
@@ -156,7 +161,8 @@ impl SimMachine {
         self.stale_rounds.set(turns);
         if std::thread::panicking() {
             if turns > PANIC_TURNS {
-                // The machine is lost; let the panicking task's destructors come to an end.
+                // RELAXED: as above. The machine is lost; let the panicking task's destructors come to an
+                // end.
                 word.raw().store(0, Relaxed);
                 self.stale_rounds.set(0);
             }
@@ -212,6 +218,10 @@ impl SimMachine {
                 break;
             }
             match self.choose() {
+                Some((cpu, _)) if self.next[cpu as usize].get() > self.run_ns_max => {
+                    let at_ns = self.next[cpu as usize].get();
+                    return Err(SimError::TooLong { at_ns, waits: self.waits() });
+                }
                 Some((cpu, other)) => self.step(cpu, other),
                 None if self.try_spinners_again() => {}
                 None => return Err(self.deadlock()),
@@ -267,7 +277,8 @@ impl SimMachine {
         }
     }
 
-    /// Gives an idle CPU the task that has been ready longest; interrupts that come before it are taken first.
+    /// Gives an idle CPU the task that has been ready longest; interrupts that come before it are taken
+    /// first.
     fn dispatch(&self, cpu: &Cpu, other: u64) {
         let first = cpu.ready.borrow().first().copied();
         let interrupt = cpu.interrupt_at();
@@ -317,7 +328,7 @@ impl SimMachine {
 
     pub(crate) fn free_task(&self, task: TaskId) {
         let mut tasks = self.tasks.borrow_mut();
-        tasks[task.0 as usize] = crate::cpu::Task::free();
+        tasks[task.0 as usize] = Task::free();
         self.free_tasks.borrow_mut().push(std::cmp::Reverse(task.0));
         self.live_tasks.set(self.live_tasks.get() - 1);
         for cpu in &self.cpus {
@@ -348,8 +359,10 @@ impl SimMachine {
             taken = true;
             let interrupt = cpu.pending.borrow_mut().remove(0);
             self.tick(Cause::IpiHandle, self.costs.ipi_handle);
-            let cost = self.flush_here(cpu, &interrupt.scope);
-            self.tick(Cause::IpiHandle, cost);
+            if self.deaf.get() != Some(CpuId(self.current.get())) {
+                let cost = self.flush_here(cpu, &interrupt.scope);
+                self.tick(Cause::IpiHandle, cost);
+            }
             self.answer(&interrupt);
         }
         taken
@@ -380,7 +393,8 @@ impl SimMachine {
 
     // ---- the end of hope ----
 
-    /// Wakes every spin loop, in case it waits for more than the word it named. Answers whether that is worth trying.
+    /// Wakes every spin loop, in case it waits for more than the word it named. Answers whether that is worth
+    /// trying.
     fn try_spinners_again(&self) -> bool {
         let rounds = self.stale_rounds.get();
         if self.spinners.get() == 0 || rounds >= STALE_ROUNDS {
@@ -398,36 +412,39 @@ impl SimMachine {
     }
 
     fn deadlock(&self) -> SimError {
+        let at_ns = self.cpus.iter().map(|cpu| cpu.clock.get()).max().unwrap_or(0);
+        SimError::Deadlock { at_ns, waits: self.waits() }
+    }
+
+    /// What each task does, a line each.
+    fn waits(&self) -> Vec<String> {
         let tasks = self.tasks.borrow();
         let live = tasks.iter().enumerate().filter(|(_, task)| task.state != TaskState::Free);
-        let waits = live.map(|(number, task)| {
+        let line = |(number, task): (usize, &Task)| {
             let cpu = &self.cpus[task.cpu as usize];
-            let on_cpu = cpu.task.get() == Some(TaskId(number as u32));
-            format!(
-                "task {number} on cpu {}: {}",
-                task.cpu,
-                match cpu.activity.get() {
-                    Activity::Spinning { word, seen } if on_cpu => format!(
-                        "spins on {} (holds {seen:#x}), interrupts {}",
-                        self.memory().describe(word),
-                        if cpu.irq_on.get() { "on" } else { "off" },
-                    ),
-                    Activity::Asking if on_cpu => format!("waits for {}", self.unanswering(task.cpu)),
-                    _ if on_cpu => "runs".into(),
-                    _ => task.what.to_string(),
-                }
-            )
-        });
-        let at_ns = self.cpus.iter().map(|cpu| cpu.clock.get()).max().unwrap_or(0);
-        SimError::Deadlock { at_ns, waits: waits.collect() }
+            let what = match cpu.activity.get() {
+                _ if cpu.task.get() != Some(TaskId(number as u32)) => task.what.to_string(),
+                Activity::Spinning { word, seen } => format!(
+                    "spins on {} (holds {seen:#x}), interrupts {}",
+                    self.memory().describe(word),
+                    on_or_off(cpu),
+                ),
+                Activity::Asking => format!("waits for {}", self.unanswering(task.cpu)),
+                Activity::Idle | Activity::Running => "runs".into(),
+            };
+            format!("task {number} on cpu {}: {what}", task.cpu)
+        };
+        live.map(line).collect()
     }
 
     fn unanswering(&self, asker: u32) -> String {
         let asked = |cpu: &Cpu| cpu.pending.borrow().iter().any(|p| p.from.0 == asker);
         let cpus = self.cpus.iter().enumerate().filter(|(_, cpu)| asked(cpu));
-        let names: Vec<_> = cpus
-            .map(|(n, cpu)| format!("cpu {n} (interrupts {})", if cpu.irq_on.get() { "on" } else { "off" }))
-            .collect();
+        let names: Vec<_> = cpus.map(|(n, cpu)| format!("cpu {n} (interrupts {})", on_or_off(cpu))).collect();
         format!("the answers of {}", names.join(", "))
     }
+}
+
+fn on_or_off(cpu: &Cpu) -> &'static str {
+    if cpu.irq_on.get() { "on" } else { "off" }
 }

@@ -13,6 +13,7 @@ use machine::{CpuId, MemoryRange, Word};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Violations are counted without end, and kept up to this many.
 const VIOLATIONS_KEPT: usize = 1000;
@@ -23,6 +24,7 @@ pub struct SimMachine {
     pub(crate) checks: Checks,
     pub(crate) quantum: u64,
     pub(crate) slice: u64,
+    pub(crate) run_ns_max: u64,
     pub(crate) stack_bytes: usize,
     pub(crate) tasks_max: u32,
     pub(crate) nodes: u32,
@@ -65,6 +67,9 @@ pub struct SimMachine {
     /// Retries of spin loops that found nothing new (see `Scope::run`).
     pub(crate) stale_rounds: Cell<u32>,
 
+    /// A CPU that answers requests to flush without flushing (tests of checkers).
+    pub(crate) deaf: Cell<Option<CpuId>>,
+
     pub(crate) ledger: Ledger,
     pub(crate) counts: Counts,
     violations: RefCell<Vec<Violation>>,
@@ -92,6 +97,7 @@ impl SimMachine {
             checks: config.checks,
             quantum: config.quantum_ns,
             slice: config.slice_ns,
+            run_ns_max: config.run_ns_max,
             stack_bytes: config.stack_bytes,
             tasks_max: config.tasks_max,
             nodes: config.nodes,
@@ -118,6 +124,7 @@ impl SimMachine {
             flush_number: Cell::new(0),
             jitter: Cell::new(config.seed),
             stale_rounds: Cell::new(0),
+            deaf: Cell::new(None),
             ledger: Ledger::default(),
             counts: Counts::default(),
             violations: RefCell::default(),
@@ -149,6 +156,12 @@ impl SimMachine {
             events: self.counts.snapshot(),
             violations: self.violation_count.get(),
         }
+    }
+
+    /// Plants a fault for tests of checkers: the CPU answers other CPUs' requests to flush, and does not
+    /// flush.
+    pub fn plant_deaf_cpu(&self, cpu: Option<CpuId>) {
+        self.deaf.set(cpu);
     }
 
     /// The CPU that is being simulated now.
@@ -239,10 +252,10 @@ impl SimMachine {
         let Some(state) = self.memory.views().1.get((number / 8) as usize) else { return Line::Here };
         let state = state.raw();
         // RELAXED: one host thread; the word is atomic only because the mapping is typed so.
-        let old = state.load(std::sync::atomic::Ordering::Relaxed);
+        let old = state.load(Relaxed);
         let (new, line) = step(old, self.current.get());
         if new != old {
-            state.store(new, std::sync::atomic::Ordering::Relaxed);
+            state.store(new, Relaxed);
         }
         line
     }

@@ -74,7 +74,8 @@ impl Drop for End<'_> {
 }
 
 impl SimMachine {
-    /// Opens a scope in which tasks can be started and run. Tasks left over at its end are abandoned where they are.
+    /// Opens a scope in which tasks can be started and run. Tasks left over at its end are abandoned where
+    /// they are.
     ///
     /// # Panics
     /// If a scope of this machine is open already.
@@ -123,9 +124,10 @@ impl<'s, 'env> Scope<'s, 'env> {
 
     /// Starts a task on a CPU, where it stays. It may be called by running tasks too.
     ///
-    /// If the run ends early (a deadlock, a panic of another task, [`TaskCtx::stop`]), what is on the task's stack is
-    /// forgotten without running destructors. So a task must not hold, across anything that may switch tasks, a value
-    /// whose destructor other code's soundness rests on, such as an open `std::thread::scope`.
+    /// If the run ends early (a deadlock, a panic of another task, [`TaskCtx::stop`]), what is on the task's
+    /// stack is forgotten without running destructors. So a task must not hold, across anything that may
+    /// switch tasks, a value whose destructor other code's soundness rests on, such as an open
+    /// `std::thread::scope`.
     pub fn spawn(&'s self, cpu: CpuId, body: impl FnOnce(TaskCtx<'s>) + 's) -> Result<TaskId, SimError> {
         let sim: &'s SimMachine = self.sim;
         if cpu.0 as usize >= sim.cpus.len() {
@@ -202,8 +204,9 @@ impl<'s> TaskCtx<'s> {
 
     // ---- user mode: loads and stores ----
 
-    /// Loads the aligned word at `addr` (rounded down to 8 bytes) as the program does: through the TLB and the tables,
-    /// faulting into `kernel` until it is resolved. No other CPU runs between the load and the return.
+    /// Loads the aligned word at `addr` (rounded down to 8 bytes) as the program does: through the TLB and
+    /// the tables, faulting into `kernel` until it is resolved. No other CPU runs between the load and the
+    /// return.
     pub fn load(&self, kernel: &(impl Kernel + ?Sized), addr: VirtAddr) -> Result<u64, Signal> {
         let at = self.access(kernel, addr, Access::Read)?;
         Counts::add(&self.sim.counts.loads, 1);
@@ -300,8 +303,8 @@ impl<'s> TaskCtx<'s> {
         }
     }
 
-    /// Blocks in user mode until somebody calls [`TaskCtx::notify`] for this task; at once if that happened since the
-    /// last `wait`. `what` is for the report of a deadlock.
+    /// Blocks in user mode until somebody calls [`TaskCtx::notify`] for this task; at once if that happened
+    /// since the last `wait`. `what` is for the report of a deadlock.
     pub fn wait(&self, what: &'static str) {
         let sim = self.sim;
         sim.point(self.cpu());

@@ -11,7 +11,7 @@ use machine::{
     Access, Asid, CpuId, Entry, EntryFormat, HUGE_ORDER, KernelFrame, Level, Perms, Pfn, VirtAddr, VpnRange,
     Word,
 };
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What hardware made of a user access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,8 +52,8 @@ pub struct TlbEntry {
     pub perms: Perms,
     /// The CPU believes that the entry in memory is marked dirty.
     pub dirty: bool,
-    /// Whether the space is loaded on the CPU, so that a program could use the translation now. If not, it may be out
-    /// of date: loading the space again has to drop it.
+    /// Whether the space is loaded on the CPU, so that a program could use the translation now. If not, it
+    /// may be out of date: loading the space again has to drop it.
     pub reachable: bool,
     /// Whether the frame was discarded by its owner since the translation was read.
     pub discarded: bool,
@@ -75,8 +75,8 @@ pub struct UpperEntry {
 }
 
 impl SimMachine {
-    /// Translates an access as the CPU's hardware does, through its TLB and the tables of its loaded space, marking the
-    /// entry accessed (and dirty). No other CPU runs in between.
+    /// Translates an access as the CPU's hardware does, through its TLB and the tables of its loaded space,
+    /// marking the entry accessed (and dirty). No other CPU runs in between.
     pub fn user_access(&self, cpu: CpuId, addr: VirtAddr, access: Access) -> Result<Translation, PageFault> {
         let state = &self.cpus[cpu.0 as usize];
         let page = addr.page().0;
@@ -182,8 +182,9 @@ impl SimMachine {
         let touched = X86_64::touched(entry, access);
         if touched != entry {
             self.memory().expose(u64::from(table), 1);
-            // Hardware's locked update; it cannot fail here, where nobody runs in between.
-            let _ = word.raw().compare_exchange(entry.0, touched.0, SeqCst, Relaxed);
+            // RELAXED: one host thread. Hardware's locked update is one step with the read above: nobody runs
+            // in between.
+            word.raw().store(touched.0, Relaxed);
         }
         let attrs = X86_64::attrs(touched);
         let huge = level == Level::HUGE;

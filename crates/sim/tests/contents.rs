@@ -44,7 +44,8 @@ proptest! {
 
     #[test]
     fn frames_behave_like_arrays_of_bytes(ops in prop::collection::vec(op(), 1..60)) {
-        let config = SimConfig { cpus: 1, memory_bytes: 4 << 20, checks: Checks::Off, ..SimConfig::default() };
+        let checks = Checks::Off;
+        let config = SimConfig { cpus: 1, memory_bytes: 4 << 20, checks, ..SimConfig::default() };
         let sim = SimMachine::new(&config).unwrap();
         let cpu = CpuId(0);
         let mut model = vec![[0u8; 4096]; FRAMES as usize];

@@ -1,4 +1,5 @@
-//! What the simulated machine promises: translations go stale, interrupts wait, time and order repeat exactly.
+//! What the simulated machine promises: translations go stale, interrupts wait, time and order repeat
+//! exactly.
 
 mod support;
 
@@ -508,4 +509,62 @@ fn foolish_configurations_are_refused() {
     assert!(refused(SimConfig { quantum_ns: 0, ..config(2) }));
     assert!(refused(SimConfig { tlb: TlbSize::Entries(0), ..config(2) }));
     assert!(refused(SimConfig { ranges: Some(vec![]), ..config(2) }));
+}
+
+#[test]
+fn a_cpu_that_does_not_flush_is_caught() {
+    let sim = SimMachine::new(&config(2)).unwrap();
+    let tiny = Tiny::new(&sim);
+    sim.plant_deaf_cpu(Some(CpuId(1)));
+    sim.scope(|scope| {
+        scope.spawn(CpuId(1), |cx| cx.store(&tiny, addr(3, 0), 1).unwrap())?;
+        scope.spawn(CpuId(0), |cx| {
+            cx.sleep_until(50_000);
+            sim.flush(cx.cpu(), &cpus(&[0, 1]), &one_page(3));
+        })?;
+        scope.run()
+    })
+    .unwrap();
+    assert_eq!(sim.violations()[0].rule, Rule::FlushIncomplete);
+}
+
+#[test]
+fn wild_entries_and_endless_faults_are_reported() {
+    struct Blind;
+    impl sim::Kernel for Blind {
+        fn page_fault(&self, _: sim::TaskCtx<'_>, _: sim::PageFault) -> sim::Outcome {
+            sim::Outcome::Resolved
+        }
+    }
+    let sim = SimMachine::new(&config(1)).unwrap();
+    let tiny = Tiny::new(&sim);
+    tiny.map(3, 0x00ff_ffff, READ_WRITE);
+    tiny.enter(CpuId(0));
+    sim.scope(|scope| {
+        scope.spawn(CpuId(0), |cx| {
+            assert_eq!(cx.load(&Blind, addr(4, 0)), Err(sim::Signal::Stuck));
+            assert!(sim.user_access(cx.cpu(), addr(3, 0), machine::Access::Read).is_err());
+        })?;
+        scope.run()
+    })
+    .unwrap();
+    let rules: Vec<_> = sim.violations().iter().map(|v| v.rule).collect();
+    assert_eq!(rules, [Rule::FaultLoop, Rule::WildEntry]);
+}
+
+#[test]
+fn a_livelock_is_given_up() {
+    let sim = SimMachine::new(&SimConfig { run_ns_max: 1_000_000, ..config(2) }).unwrap();
+    let result = sim.scope(|scope| {
+        for cpu in 0..2 {
+            let sim = &sim;
+            scope.spawn(CpuId(cpu), move |cx| {
+                // Each undoes what the other waits for.
+                while sim.swap(cx.cpu(), shared(sim, 0), u64::from(cpu), AcqRel) < 7 {}
+            })?;
+        }
+        scope.run()
+    });
+    let Err(SimError::TooLong { waits, .. }) = &result else { panic!("{result:?}") };
+    assert_eq!(waits.len(), 2);
 }

@@ -209,7 +209,8 @@ proptest! {
         for (step, op) in ops.into_iter().enumerate() {
             match op {
                 Op::Map(start, n, file) => {
-                    let source = if file { Source::Private { file: FILE, page: start } } else { Source::Anonymous };
+                    let private = Source::Private { file: FILE, page: start };
+                    let source = if file { private } else { Source::Anonymous };
                     shadow.map(1, pages(start, n), source);
                     (start..start + n).for_each(|p| { dumb.insert(p, (file.then_some(p), [None; 4])); });
                 }
@@ -255,7 +256,8 @@ proptest! {
                     let expected = dumb.get(&page).map(|(of, words)| {
                         words[word as usize].unwrap_or(of.map_or(0, |of| file_word(3, of, 0, word)))
                     });
-                    prop_assert_eq!(shadow.peek(pid, at(page, word)), expected, "process {} page {}", pid, page);
+                    let found = shadow.peek(pid, at(page, word));
+                    prop_assert_eq!(found, expected, "process {} page {}", pid, page);
                 }
             }
         }

@@ -1,13 +1,14 @@
 //! The dumb model of processes and bytes that every simulated load is compared with.
 //!
-//! It knows ranges of mapped pages, where their bytes come from, and the words that were stored. It knows nothing of
-//! frames, tables, sharing or caches, so it cannot repeat the manager's mistakes. The lab tells it of each call that
-//! succeeded, and of each load and store in the same step as the access.
+//! It knows ranges of mapped pages, where their bytes come from, and the words that were stored. It knows
+//! nothing of frames, tables, sharing or caches, so it cannot repeat the manager's mistakes. The lab tells it
+//! of each call that succeeded, and of each load and store in the same step as the access.
 //!
-//! A call takes time, and other threads of the process go on meanwhile. Where that matters, the lab brackets the call:
-//! [`Shadow::begin`] before, [`Shadow::end`] after; in between loads may find the bytes of before or of after, and
-//! a word stored in between may or may not outlive the change: its next load settles which. Layout changes of
-//! one process do not overlap each other (its layout lock sees to that in the manager, the replayer's order here).
+//! A call takes time, and other threads of the process go on meanwhile. Where that matters, the lab brackets
+//! the call: [`Shadow::begin`] before, [`Shadow::end`] after; in between loads may find the bytes of before
+//! or of after, and a word stored in between may or may not outlive the change: its next load settles which.
+//! Layout changes of one process do not overlap each other (its layout lock sees to that in the manager, the
+//! replayer's order here).
 
 mod change;
 mod files;
@@ -193,8 +194,8 @@ impl Shadow {
         self.apply(pid, &Change::Wipe { range });
     }
 
-    /// Pages moved (`mremap`): `from` to as many pages at `to`. With `keep` (`MREMAP_DONTUNMAP`) the old range stays mapped,
-    /// without what was stored to it.
+    /// Pages moved (`mremap`): `from` to as many pages at `to`. With `keep` (`MREMAP_DONTUNMAP`) the old
+    /// range stays mapped, without what was stored to it.
     pub fn remap(&mut self, pid: u32, from: VpnRange, to: VpnRange, keep: Keep) {
         self.apply(pid, &Change::Move { from, to, keep });
     }
