@@ -32,7 +32,8 @@ impl<M: Machine> Linux<'_, M> {
             ("VmStk:\t", stats.stack),
             ("VmExe:\t", text),
             ("VmLib:\t", stats.exec - text),
-            ("VmPTE:\t", stats.tables),
+            // LINUX: mm_pgtables_bytes() leaves the root out.
+            ("VmPTE:\t", stats.tables.saturating_sub(1)),
             ("VmSwap:\t", 0),
         ] {
             pages_line(out, label, pages)?;

@@ -54,11 +54,11 @@ pub struct System<'m> {
 /// Whatever a call could leak.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Count {
-    pub free: u64,
-    pub slab_frames: u64,
+    /// Frames that are free, tables, anonymous pages of one process, or cached.
+    pub frames: u64,
     pub objects: object::inspect::Census,
+    /// Spaces, VMAs, nodes.
     pub spaces: [u64; 3],
-    pub tables: u64,
     pub processes: usize,
     pub committed: u64,
 }
@@ -197,18 +197,59 @@ impl<'m> System<'m> {
         lines
     }
 
+    pub fn free(&self) -> u64 {
+        self.linux.frames().free_frames() + self.linux.frames().per_cpu_frames()
+    }
+
     pub fn count(&mut self) -> Count {
-        let frames = self.linux.frames();
         let spaces = self.linux.spaces();
+        let objects = self.linux.objects();
+        let stats = spaces.ids().map(|space| spaces.stats(space));
+        let held: u64 = stats.map(|stats| stats.tables + stats.anon_rss).sum();
+        let cached: u64 = objects.file_ids().map(|file| objects.file(file).cached_pages()).sum();
         Count {
-            free: frames.free_frames() + frames.per_cpu_frames(),
-            slab_frames: 0,
-            objects: self.linux.objects().census(),
+            frames: self.free() + held + cached,
+            objects: objects.census(),
             spaces: spaces.in_use(),
-            tables: spaces.ids().map(|space| spaces.stats(space).tables).sum(),
             processes: self.linux.all_processes().count(),
             committed: spaces.committed(),
         }
+    }
+
+    /// Resident pages of the process: anonymous, file, shared memory.
+    pub fn rss(&self) -> [u64; 3] {
+        let space = self.linux.process(self.process).space().expect("alive");
+        let stats = self.linux.spaces().stats(space);
+        [stats.anon_rss, stats.file_rss, stats.shmem_rss]
+    }
+
+    pub fn counter(&self, counter: machine::Counter) -> u64 {
+        self.cx.core().total(counter)
+    }
+
+    /// Makes the slabs large enough for what tests do: frames they take from now on would look like leaks.
+    pub fn warm_up(&mut self) {
+        let child = self.linux.fork(&mut self.cx, self.process).expect("a child");
+        let parent = self.process;
+        self.become_process(child);
+        let file = self.file(99, 64 * PAGE, FileRights::READ | FileRights::WRITE);
+        for i in 0..16 {
+            let at = 0x6000_0000 + i * 0x40_0000;
+            self.mmap(at, PAGE, RW, PRIVATE | ANON | FIXED).expect("room");
+            self.mmap(at + 2 * PAGE, PAGE, RW, SHARED | ANON | FIXED).expect("room");
+            self.mmap_file(at + 4 * PAGE, PAGE, RW, SHARED | FIXED, &file, i * PAGE).expect("room");
+            self.store(at + 2 * PAGE, 1).expect("stored");
+        }
+        let children: Vec<_> =
+            (0..3).map(|_| self.linux.fork(&mut self.cx, child).expect("a child")).collect();
+        for child in children {
+            self.linux.exit(&mut self.cx, child, linux::Exit::Code(0));
+        }
+        self.linux.objects().close(self.cx.at(), file.file).expect("closed");
+        self.become_process(parent);
+        self.linux.exit(&mut self.cx, child, linux::Exit::Code(0));
+        self.linux.wait(&mut self.cx, parent, None, linux::Waiting::Poll).expect("a zombie");
+        self.linux.objects().drop_clean(self.cx.at(), u64::MAX);
     }
 }
 
