@@ -199,6 +199,7 @@ impl Meta {
     }
 
     /// What the block is used for.
+    #[inline]
     pub fn state(self) -> State {
         State::ALL.get(self.part(STATE) as usize).copied().unwrap_or(State::Absent)
     }
@@ -568,22 +569,26 @@ impl Descriptor {
         ((bits >> INDEX_BITS) as u32, bits & ((1 << INDEX_BITS) - 1))
     }
 
+    #[inline]
     pub(crate) fn counts_word(&self) -> &Word {
         &self.counts
     }
 
     /// The second word of a block the allocator has: covered by the zone's or the list's lock, or by being on its way.
     /// Looking at a neighbour that is handed out is allowed too: only under the zone lock does a block become free.
+    #[inline]
     pub(crate) fn meta_field(&self) -> &Field<Meta> {
         &cast_words::<Field<Meta>>(core::slice::from_ref(&self.meta))[0]
     }
 
     /// The links of a block the allocator has (same locks).
+    #[inline]
     pub(crate) fn links_field(&self) -> &Field<Links> {
         &cast_words::<Field<Links>>(core::slice::from_ref(&self.links))[0]
     }
 
     /// Wipes what an owner wrote into the third and fourth word: for a block the allocator has, in no list.
+    #[inline]
     pub(crate) fn wipe_owner(&self) {
         for word in [&self.owner, &self.links] {
             cast_words::<Field<u64>>(core::slice::from_ref(word))[0].set(0);

@@ -16,6 +16,7 @@ const WATERMARK_SCALE: u64 = 10;
 const BATCH_BASIS_MAX: u64 = (1 << 20) / PAGE_SIZE;
 
 /// Where in the table of zones one is.
+#[inline]
 pub(crate) fn zone_index(node: NodeId, kind: ZoneKind) -> usize {
     usize::from(node.0) * ZONE_KINDS + kind as usize
 }

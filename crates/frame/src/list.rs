@@ -37,6 +37,7 @@ impl FreeList {
         self.count.get()
     }
 
+    #[inline]
     pub(crate) fn push(&self, memmap: &MemMap<'_>, pfn: Pfn, end: End) {
         let links = match end {
             End::Front => Links { previous: None, next: self.first.get() },
@@ -48,6 +49,7 @@ impl FreeList {
         self.count.add(1);
     }
 
+    #[inline]
     pub(crate) fn remove(&self, memmap: &MemMap<'_>, pfn: Pfn) {
         debug_assert!(self.count.get() > 0, "a free list is shorter than its blocks");
         let Links { previous, next } = memmap.descriptor(pfn).links_field().get();
@@ -56,6 +58,7 @@ impl FreeList {
         self.count.sub(1);
     }
 
+    #[inline]
     pub(crate) fn pop(&self, memmap: &MemMap<'_>, end: End) -> Option<Pfn> {
         let pfn = match end {
             End::Front => self.first.get(),
@@ -83,6 +86,7 @@ impl FreeList {
     }
 
     /// Makes what follows (`None`: the list's end) point back to `to`.
+    #[inline]
     fn point_before(&self, memmap: &MemMap<'_>, from: Option<Pfn>, to: Option<Pfn>) {
         match from.map(|pfn| memmap.descriptor(pfn).links_field()) {
             Some(links) => links.set(Links { previous: to, ..links.get() }),
@@ -91,6 +95,7 @@ impl FreeList {
     }
 
     /// Makes what goes before (`None`: the list's start) point on to `to`.
+    #[inline]
     fn point_after(&self, memmap: &MemMap<'_>, from: Option<Pfn>, to: Option<Pfn>) {
         match from.map(|pfn| memmap.descriptor(pfn).links_field()) {
             Some(links) => links.set(Links { next: to, ..links.get() }),

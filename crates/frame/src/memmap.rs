@@ -137,6 +137,7 @@ impl<'m> MemMap<'m> {
         &self.descriptors[pfn.0 as usize]
     }
 
+    #[inline]
     fn word(&self, pfn: Pfn) -> Option<&'m Word> {
         self.subsections.get((pfn.0 >> SUBSECTION_ORDER.0) as usize)
     }

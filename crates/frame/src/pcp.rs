@@ -34,6 +34,7 @@ machine::cells! {
 }
 
 /// Which list blocks of this order and type are in, if such blocks are kept at all.
+#[inline]
 pub(crate) fn list_index(order: Order, list: MigrateType) -> Option<usize> {
     match (order, list) {
         (_, MigrateType::HighAtomic | MigrateType::Isolate) => None,
@@ -44,16 +45,19 @@ pub(crate) fn list_index(order: Order, list: MigrateType) -> Option<usize> {
 }
 
 /// The order of the blocks of a list.
+#[inline]
 pub(crate) fn list_order(index: usize) -> Order {
     if index < 12 { Order((index / 3) as u8) } else { HUGE_ORDER }
 }
 
 impl Pcp {
     /// Frames in the lists.
+    #[inline]
     pub(crate) fn frames(&self) -> u64 {
         self.frames.get()
     }
 
+    #[inline]
     pub(crate) fn pop(&self, memmap: &MemMap<'_>, index: usize) -> Option<Pfn> {
         self.freed.set(self.freed.get() / 2);
         let pfn = self.lists[index].pop(memmap, End::Front)?;
@@ -62,6 +66,7 @@ impl Pcp {
     }
 
     /// Takes a freed block. Answers how many frames are to be drained now.
+    #[inline]
     pub(crate) fn push(&self, memmap: &MemMap<'_>, index: usize, pfn: Pfn, zone: &Zone) -> u64 {
         let frames = list_order(index).frames();
         let (batch, high) = (zone.batch.get(), zone.pcp_high.get());

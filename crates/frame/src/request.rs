@@ -15,6 +15,7 @@ pub enum Mobility {
 }
 
 impl Mobility {
+    #[inline]
     pub(crate) const fn list(self) -> MigrateType {
         match self {
             Mobility::Unmovable => MigrateType::Unmovable,
@@ -107,6 +108,7 @@ impl Request {
     }
 
     /// The highest zone, given the mobility.
+    #[inline]
     pub(crate) fn highest(&self) -> ZoneKind {
         if self.mobility == Mobility::Movable { self.zone } else { self.zone.min(ZoneKind::Normal) }
     }

@@ -81,16 +81,19 @@ pub(crate) enum Mark {
 }
 
 impl Zone {
+    #[inline]
     pub(crate) fn is_populated(&self) -> bool {
         self.present.get() != 0
     }
 
+    #[inline]
     pub(crate) fn list(&self, order: Order, list: MigrateType) -> &FreeList {
         &self.free[order.0 as usize][list as usize]
     }
 
     /// Whether a request may be served here. Looks without the lock: the answer is a policy, not a promise.
     /// Linux: `__zone_watermark_ok`.
+    #[inline]
     pub(crate) fn allows(&self, request: &Request, mark: Mark) -> bool {
         let mark = match (mark, request.reserve) {
             (Mark::Low, _) => self.low.get(),
