@@ -10,29 +10,44 @@ use std::process::ExitCode;
 pub(crate) enum Verdict {
     /// All is well.
     Good,
+    /// A rule was broken, or a difference was found.
+    Broken,
     /// A program was run for the user, and this is what it returned.
     Program(u8),
 }
 
 /// Why a verb could not do its work; the text is one line.
 #[derive(Debug)]
-pub(crate) struct Error(String);
+pub(crate) struct Error {
+    text: String,
+    status: u8,
+}
 
 impl Error {
     /// An error about a file the user named.
     pub(crate) fn of_file(path: &Path, why: &impl Display) -> Self {
-        Self(format!("{}: {why}", path.display()))
+        Self::new(&format!("{}: {why}", path.display()))
+    }
+
+    /// A rule was broken, so that nothing can go on: status 1.
+    pub(crate) fn broken(why: &impl Display) -> Self {
+        Self { status: 1, ..Self::new(why) }
+    }
+
+    /// The same error, about a file the user named.
+    pub(crate) fn about_file(self, path: &Path) -> Self {
+        Self { text: format!("{}: {}", path.display(), self.text), ..self }
     }
 
     /// Any other error.
     pub(crate) fn new(why: &impl Display) -> Self {
-        Self(why.to_string())
+        Self { text: why.to_string(), status: 2 }
     }
 }
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        Self(format!("standard output: {error}"))
+        Self::new(&format!("standard output: {error}"))
     }
 }
 
@@ -40,10 +55,11 @@ impl From<io::Error> for Error {
 pub(crate) fn finish(result: Result<Verdict, Error>) -> ExitCode {
     match result {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::Broken) => ExitCode::from(1),
         Ok(Verdict::Program(status)) => ExitCode::from(status),
-        Err(Error(text)) => {
+        Err(Error { text, status }) => {
             complain(&text);
-            ExitCode::from(2)
+            ExitCode::from(status)
         }
     }
 }

@@ -6,6 +6,7 @@
 mod exit;
 mod info;
 mod record;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ struct Cli {
 enum Verb {
     /// Run a program on Linux and record its memory life
     Record(record::Args),
+    /// Replay a recording on the simulated machine, audited, and report
+    Replay(replay::Args),
     /// Show what is in a recording and what it lacks
     Info(info::Args),
     /// The recorder's helper; `record` starts it between the watching tool and the program
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     };
     exit::finish(match cli.verb {
         Verb::Record(args) => record::run(&args),
+        Verb::Replay(args) => replay::run(&args),
         Verb::Info(args) => info::run(&args),
         Verb::Helper(args) => record::run_helper(&args),
     })

@@ -6,7 +6,7 @@ use crate::space::Space;
 use crate::spaces::Spaces;
 use crate::vma::{Content, VmaFlags};
 use crate::error::Error;
-use crate::map::VMAS_MAX;
+use crate::map::{Replaced, VMAS_MAX};
 use frame::Id;
 use machine::{Cx, Machine, PAGE_SIZE, Perms, VirtAddr, Vpn, VpnRange, level};
 
@@ -60,14 +60,14 @@ impl<M: Machine> Layout<'_, '_, M> {
     fn extend_heap(&mut self, range: VpnRange) -> Result<(), Error> {
         // A page stays free behind the heap, and a stack keeps its guard (Linux: the same check in `brk`).
         let room = VpnRange::new(range.start, range.end + 1 + self.guard_behind(range.end));
-        if self.first_in(room).is_some() || self.count() >= VMAS_MAX {
+        if self.first_in(room).is_some() || self.count() > VMAS_MAX {
             return Err(Error::NoMemory);
         }
         let all = Perms { read: true, write: true, execute: true };
         let mut flags = VmaFlags::MAY_READ | VmaFlags::MAY_WRITE | VmaFlags::MAY_EXEC | self.space.future.get();
         flags = flags.with_perms(Perms { execute: false, ..all });
         self.check_lock_limit(flags, range.pages())?;
-        self.check_size(flags, range.pages(), 0)?;
+        self.check_size(flags, range.pages(), &Replaced::NOTHING)?;
         flags |= VmaFlags::ACCOUNTED;
         self.spaces.commit(self.space, range.pages())?;
         let mut prepared = match self.prepare(1) {

@@ -77,14 +77,19 @@ impl<M: Machine> Spaces<'_, M> {
 
     /// Promises pages to a space.
     pub(crate) fn commit(&self, space: &Space, pages: u64) -> Result<(), Error> {
+        self.commit_instead(space, pages, 0)
+    }
+
+    /// The same while `less` promised pages are about to be taken back (Linux: `mmap_region` charges the difference).
+    pub(crate) fn commit_instead(&self, space: &Space, pages: u64, less: u64) -> Result<(), Error> {
         if pages == 0 {
             return Ok(());
         }
         let after = self.promises.committed.add_shared(pages);
         let refused = match self.promises.mode.get() {
             Overcommit::Always => false,
-            Overcommit::Heuristic => pages > self.frames().total_frames(),
-            Overcommit::Never { .. } => after > self.commit_limit(),
+            Overcommit::Heuristic => pages.saturating_sub(less) > self.frames().total_frames(),
+            Overcommit::Never { .. } => after - less > self.commit_limit(),
         };
         if refused {
             self.promises.committed.add_shared(pages.wrapping_neg());

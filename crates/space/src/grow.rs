@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::layout::{Layout, STACK_GUARD};
+use crate::map::Replaced;
 use crate::place::LOWEST;
 use crate::space::{Sign, Space, limit_pages};
 use crate::spaces::Spaces;
@@ -41,7 +42,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         if size > limit_pages(self.space.limits().stack) {
             return Err(Error::NoMemory);
         }
-        self.check_size(flags, more, 0)?;
+        self.check_size(flags, more, &Replaced::NOTHING)?;
         self.check_lock_limit(flags, more)?;
         let commit = if flags.contains(VmaFlags::ACCOUNTED) { more } else { 0 };
         self.spaces.commit(self.space, commit)?;

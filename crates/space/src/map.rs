@@ -62,6 +62,24 @@ impl Mapping {
     }
 }
 
+/// Pages that a new mapping takes the place of.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Replaced {
+    total: u64,
+    data: u64,
+    committed: u64,
+}
+
+impl Replaced {
+    /// Nothing.
+    pub(crate) const NOTHING: Replaced = Replaced { total: 0, data: 0, committed: 0 };
+
+    /// Pages that stay mapped, with other rights.
+    pub(crate) const fn total(total: u64) -> Replaced {
+        Replaced { total, ..Replaced::NOTHING }
+    }
+}
+
 impl<'m, M: Machine> Spaces<'m, M> {
     /// Makes a mapping; answers where it is (Linux: `do_mmap`, `mmap_region`).
     ///
@@ -82,15 +100,15 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
     fn map(&mut self, mapping: &Mapping) -> Result<VpnRange, Error> {
         let range = self.place(mapping.place, mapping.pages)?;
         let mut flags = mapping.flags() | self.space.future.get();
-        if self.count() >= VMAS_MAX {
+        if self.count() > VMAS_MAX {
             return Err(Error::NoMemory);
         }
         self.check_lock_limit(flags, range.pages())?;
-        let replaced = self.pages_in(range);
-        self.check_size(flags, range.pages(), replaced)?;
+        let replaced = self.in_range(range);
+        self.check_size(flags, range.pages(), &replaced)?;
         let commit = if flags.is_accountable() { range.pages() } else { 0 };
         flags.set(VmaFlags::ACCOUNTED, commit > 0);
-        self.spaces.commit(self.space, commit)?;
+        self.spaces.commit_instead(self.space, commit, replaced.committed)?;
         let prepared = self.prepare(3);
         let mut prepared = match prepared {
             Ok(prepared) => prepared,
@@ -113,28 +131,27 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         self.merge_around(range);
     }
 
-    /// How many pages of the range are mapped.
-    pub(crate) fn pages_in(&mut self, range: VpnRange) -> u64 {
-        let mut pages = 0;
-        let counted = self.for_each_in(range, |_, _, part| {
-            pages += part.pages();
+    /// What of the range is mapped.
+    fn in_range(&mut self, range: VpnRange) -> Replaced {
+        let mut replaced = Replaced::default();
+        let counted = self.for_each_in(range, |layout, id, part| {
+            let flags = layout.vma(id).flags();
+            replaced.total += part.pages();
+            replaced.data += if is_data(flags) { part.pages() } else { 0 };
+            replaced.committed += if flags.contains(VmaFlags::ACCOUNTED) { part.pages() } else { 0 };
             Ok(())
         });
         debug_assert!(counted.is_ok());
-        pages
+        replaced
     }
 
-    /// `RLIMIT_AS` and `RLIMIT_DATA`, with `replaced` pages about to go (Linux: `may_expand_vm`).
-    pub(crate) fn check_size(&self, flags: VmaFlags, pages: u64, replaced: u64) -> Result<(), Error> {
+    /// `RLIMIT_AS` and `RLIMIT_DATA`, with some pages about to go (Linux: `may_expand_vm`).
+    pub(crate) fn check_size(&self, flags: VmaFlags, pages: u64, replaced: &Replaced) -> Result<(), Error> {
         let limits = self.space.limits();
-        let total = self.space.total.get() - replaced;
-        if total.saturating_add(pages) > limit_pages(limits.address_space) {
-            return Err(Error::NoMemory);
-        }
-        if is_data(flags) && self.space.data.get().saturating_add(pages) > limit_pages(limits.data) {
-            return Err(Error::NoMemory);
-        }
-        Ok(())
+        let fits = |now: u64, less: u64, limit: u64| (now - less).saturating_add(pages) <= limit_pages(limit);
+        let total = fits(self.space.total.get(), replaced.total, limits.address_space);
+        let data = !is_data(flags) || fits(self.space.data.get(), replaced.data, limits.data);
+        if total && data { Ok(()) } else { Err(Error::NoMemory) }
     }
 
     /// `RLIMIT_MEMLOCK` for more locked pages (Linux: `mlock_future_ok`).

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::map::VMAS_MAX;
+use crate::map::{Replaced, VMAS_MAX};
 use crate::space::Space;
 use crate::spaces::Spaces;
 use crate::vma::{Vma, VmaFlags};
@@ -79,7 +79,7 @@ impl<M: Machine> Layout<'_, '_, M> {
             return Err(Error::NoMemory);
         }
         if crate::space::is_data(new) && !crate::space::is_data(old) {
-            self.check_size(new, part.pages(), part.pages())?;
+            self.check_size(new, part.pages(), &Replaced::total(part.pages()))?;
         }
         let commit = if new.is_accountable() && !old.contains(VmaFlags::ACCOUNTED) { part.pages() } else { 0 };
         self.spaces.commit(self.space, commit)?;

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::map::VMAS_MAX;
+use crate::map::{Replaced, VMAS_MAX};
 use crate::place::{Place, user_end};
 use crate::space::{Sign, Space};
 use crate::spaces::Spaces;
@@ -153,7 +153,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             }
         }
         self.check_lock_limit(flags, new_pages.saturating_sub(old.pages()))?;
-        self.check_size(flags, more, 0)
+        self.check_size(flags, more, &Replaced::NOTHING)
     }
 
     /// Whether the VMA ends with the old range and what follows is free.

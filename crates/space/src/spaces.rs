@@ -194,13 +194,10 @@ impl<'m, M: Machine> Spaces<'m, M> {
 
     /// The VMA that has this page or the first one behind it, read without a lock.
     pub fn vma_at(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>, page: Vpn) -> Option<Snapshot> {
-        const TRIES: usize = 8;
-        for _ in 0..TRIES {
-            if let Some(answer) = self.try_vma_at(cx, id, page) {
-                return answer;
-            }
+        if let Some(found) = self.covering_lockless(cx, id, page) {
+            return Some(found);
         }
-        // Somebody keeps changing it: wait for them.
+        // Without the lock a hole is only a hint: a VMA that is being split or changed is not seen.
         let space = self.space(id);
         let held = space.layout.read(cx);
         let (_, value) = space.tree.find(&self.nodes, &held, page)?;
@@ -208,19 +205,17 @@ impl<'m, M: Machine> Spaces<'m, M> {
         self.vma(vma).snapshot(vma, &held)
     }
 
-    /// One try: `None` if a change got in the way.
-    fn try_vma_at(
+    /// The VMA that has this page, if it can be read without a lock.
+    fn covering_lockless(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
         id: Id<Space>,
         page: Vpn,
-    ) -> Option<Option<Snapshot>> {
+    ) -> Option<Snapshot> {
         let guard = cx.enter_epoch();
-        let found = self.space(id).tree.find_lockless(&self.nodes, &guard, page).ok()?;
-        let Some((_, value)) = found else { return Some(None) };
+        let (_, value) = self.space(id).tree.find_lockless(&self.nodes, &guard, page).ok()??;
         let vma = Id::from_raw(value);
-        let snapshot = self.vma(vma).snapshot(vma, &guard)?;
-        (snapshot.range.end > page).then_some(Some(snapshot))
+        self.vma(vma).snapshot(vma, &guard).filter(|vma| vma.range.contains(page))
     }
 
     /// Calls `f` with every VMA in order, the layout locked for reading.

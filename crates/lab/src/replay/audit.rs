@@ -1,0 +1,70 @@
+//! The oracle's view of the machine, and what the replay itself holds.
+
+use freehold::frame::Id;
+use freehold::machine::{Asid, CpuId, KernelFrame, Pfn};
+use freehold::object::File;
+use oracle::{Audit, Holders, Link, Outside, Tlbs, Translation};
+use sim::SimMachine;
+
+use super::engine::Engine;
+use super::tally::note;
+
+/// The machine's TLBs, as the oracle reads them.
+struct Seen<'a>(&'a SimMachine);
+
+impl Tlbs for Seen<'_> {
+    fn loaded(&self, cpu: CpuId) -> Option<(KernelFrame, Asid)> {
+        self.0.loaded_space(cpu)
+    }
+
+    fn for_each_translation(&self, see: &mut dyn FnMut(&Translation)) {
+        self.0.for_each_translation(|entry| {
+            // What cannot be reached may be out of date: loading the space again drops it.
+            if entry.reachable {
+                see(&Translation {
+                    cpu: entry.cpu,
+                    asid: entry.asid,
+                    page: entry.pages.start,
+                    frame: entry.frame,
+                    perms: entry.perms,
+                    dirty: entry.dirty,
+                });
+            }
+        });
+    }
+
+    fn for_each_link(&self, see: &mut dyn FnMut(&Link)) {
+        self.0.for_each_upper(|upper| {
+            if upper.reachable {
+                see(&Link { cpu: upper.cpu, asid: upper.asid, page: upper.pages.start, table: upper.table });
+            }
+        });
+    }
+}
+
+/// The replay holds no frame; it keeps every file of the recording open.
+struct Held<'a, 'e>(&'a Engine<'e>);
+
+impl Holders for Held<'_, '_> {
+    fn for_each_frame(&self, _: &mut dyn FnMut(Pfn)) {}
+
+    fn opens(&self, file: Id<File>) -> Option<u64> {
+        Some(self.0.files.opens(file))
+    }
+}
+
+impl Engine<'_> {
+    /// Checks the whole state. Nothing is under way.
+    pub(crate) fn audit(&self) {
+        let audit = Audit::new(self.sim, self.manager.core(), self.manager.spaces());
+        let (seen, held) = (Seen(self.sim), Held(self));
+        let outside = Outside { tlbs: &seen, holders: &held };
+        let tally = &mut *self.tally.borrow_mut();
+        let (texts, count) = (&mut tally.violations, &mut tally.violation_count);
+        let report = audit.run(&mut *self.ledger.borrow_mut(), outside, &mut |violation| {
+            note(texts, count, || format!("{}: {}", violation.rule.id(), violation.text));
+        });
+        tally.audits += 1;
+        tally.checked.add(&report);
+    }
+}

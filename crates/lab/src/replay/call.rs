@@ -1,0 +1,276 @@
+//! Memory calls, as the program made them, placed where Linux placed them.
+
+use freehold::linux::{Errno, Mmap, Mremap, Rlimit};
+use freehold::machine::{FileKey, PAGE_SIZE, VirtAddr, Vpn, VpnRange};
+use freehold::space::VmaFlags;
+use record::{Call, FileId, ProcessId};
+use sim::TaskCtx;
+use sim::shadow::{Change, Keep, Source};
+
+use super::engine::{Engine, Live};
+use super::files::nameless;
+use super::tally::note;
+use crate::exit::Error;
+
+const MAP_SHARED_OR_VALIDATE: u64 = 0x1;
+const MAP_FIXED: u64 = 0x10;
+const MAP_ANONYMOUS: u64 = 0x20;
+const MAP_GROWSDOWN: u64 = 0x100;
+const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
+const MREMAP_MAYMOVE: u64 = 1;
+const MREMAP_FIXED: u64 = 2;
+const MREMAP_DONTUNMAP: u64 = 4;
+const MADV_DONTNEED: u64 = 4;
+const ENOMEM: i64 = 12;
+
+/// How a call ended here: its result, or its error.
+type Answer = Result<u64, Errno>;
+
+impl Engine<'_> {
+    /// Makes a call and compares its answer with Linux's.
+    pub(crate) fn call(
+        &self,
+        ctx: TaskCtx<'_>,
+        (process, live): (ProcessId, Live),
+        call: &Call,
+        linux: i64,
+        number: usize,
+    ) -> Result<(), Error> {
+        ctx.syscall();
+        let change = self.change(ctx, live, call, linux);
+        let made = match change {
+            Some(Change::Map { source: Source::Shared { file, .. }, .. }) => Some(file),
+            _ => None,
+        };
+        let ticket = change.map(|change| self.shadow.borrow_mut().begin(live.shadow, change));
+        let answer = self.make(ctx, live, call, linux);
+        if answer == Err(Errno::EINTR) {
+            self.note_killed(process);
+        }
+        if let Some(ticket) = ticket {
+            let mut shadow = self.shadow.borrow_mut();
+            if answer.is_ok() { shadow.end(ticket) } else { shadow.cancel(ticket) }
+        }
+        self.follow(ctx, live, call, answer);
+        self.remember_nameless(ctx, live, made, answer);
+        self.compare(call, linux, answer, number)
+    }
+
+    /// The change a call makes to the shadow if it succeeds as it did on Linux.
+    fn change(&self, ctx: TaskCtx<'_>, live: Live, call: &Call, linux: i64) -> Option<Change> {
+        let result = u64::try_from(linux).ok()?;
+        match *call {
+            Call::Mmap { len, flags, file, offset, .. } => {
+                let range = pages(result, len)?;
+                Some(Change::Map { range, source: self.mmap_source(len, flags, file, offset) })
+            }
+            Call::Munmap { addr, len } => Some(Change::Unmap { range: pages(addr, len)? }),
+            Call::Madvise { addr, len, advice: MADV_DONTNEED } => {
+                Some(Change::Wipe { range: pages(addr, len)? })
+            }
+            Call::Mremap { addr, old_len, new_len, flags, .. } if result != addr => {
+                let (from, to) = (pages(addr, old_len)?, pages(result, new_len)?);
+                let keep = if flags & MREMAP_DONTUNMAP != 0 { Keep::Mapping } else { Keep::Nothing };
+                let moved = VpnRange::sized(to.start, to.pages().min(from.pages()));
+                Some(Change::Move { from, to: moved, keep })
+            }
+            Call::Mremap { addr, old_len, new_len, .. } => {
+                let (from, to) = (pages(addr, old_len)?, pages(addr, new_len)?);
+                (to.end < from.end).then(|| Change::Unmap { range: VpnRange::new(to.end, from.end) })
+            }
+            Call::Brk { .. } => self.heap_change(ctx, live, result),
+            _ => None,
+        }
+    }
+
+    fn mmap_source(&self, len: u64, flags: u64, file: Option<FileId>, offset: u64) -> Source {
+        let shared = flags & MAP_SHARED_OR_VALIDATE != 0;
+        let file = file.filter(|_| flags & MAP_ANONYMOUS == 0);
+        self.files.source(file, offset, shared).unwrap_or_else(|| {
+            self.nameless.set(self.nameless.get() + 1);
+            let len = len.checked_next_multiple_of(PAGE_SIZE).unwrap_or(len);
+            let file = nameless(&mut self.shadow.borrow_mut(), self.nameless.get(), len);
+            Source::Shared { file, page: 0 }
+        })
+    }
+
+    fn heap_change(&self, ctx: TaskCtx<'_>, live: Live, end: u64) -> Option<Change> {
+        let before = self.manager.linux().brk(&mut self.cx(ctx), live.id, 0).ok()?;
+        let page_up = |addr: u64| Some(VirtAddr(addr.checked_next_multiple_of(PAGE_SIZE)?).page());
+        let (old, new) = (page_up(before)?, page_up(end)?);
+        match old.cmp(&new) {
+            std::cmp::Ordering::Less => {
+                Some(Change::Map { range: VpnRange::new(old, new), source: Source::Anonymous })
+            }
+            std::cmp::Ordering::Greater => Some(Change::Unmap { range: VpnRange::new(new, old) }),
+            std::cmp::Ordering::Equal => None,
+        }
+    }
+
+    /// Makes the call.
+    fn make(&self, ctx: TaskCtx<'_>, live: Live, call: &Call, answer: i64) -> Answer {
+        let (linux, id) = (self.manager.linux(), live.id);
+        let cx = &mut self.cx(ctx);
+        let done = |result: Result<(), Errno>| result.map(|()| 0);
+        match *call {
+            Call::Mmap { file, .. } => {
+                let args = placed_mmap(call, answer);
+                let file = file.filter(|_| args.flags & MAP_ANONYMOUS == 0).map(|file| self.files.get(file).map);
+                linux.mmap(cx, id, &args, file.as_ref())
+            }
+            Call::Munmap { addr, len } => done(linux.munmap(cx, id, addr, len)),
+            Call::Mprotect { addr, len, prot } => done(linux.mprotect(cx, id, addr, len, prot)),
+            Call::Mremap { .. } => linux.mremap(cx, id, &placed_mremap(call, answer)),
+            Call::Brk { addr } => linux.brk(cx, id, addr),
+            Call::Madvise { addr, len, advice } => done(linux.madvise(cx, id, addr, len, advice)),
+            Call::Mlock { addr, len } => done(linux.mlock(cx, id, addr, len)),
+            Call::Mlock2 { addr, len, flags } => done(linux.mlock2(cx, id, addr, len, flags)),
+            Call::Munlock { addr, len } => done(linux.munlock(cx, id, addr, len)),
+            Call::Mlockall { flags } => done(linux.mlockall(cx, id, flags)),
+            Call::Munlockall => done(linux.munlockall(cx, id)),
+            Call::Msync { addr, len, flags } => done(linux.msync(cx, id, addr, len, flags)),
+            // Where the answer was stored is not recorded: it goes nowhere.
+            Call::Mincore { addr, len } => done(linux.mincore(cx, id, addr, len, addr, &mut |_, _, _| Ok(()))),
+            Call::Setrlimit { resource, soft, hard } => {
+                linux.prlimit(cx, id, resource, Some(Rlimit { soft, hard })).map(|_| 0)
+            }
+            Call::Ftruncate { file, len } => {
+                let file = self.files.get(file);
+                self.shadow.borrow_mut().truncate_begin(file.key, len);
+                done(linux.ftruncate(cx, id, &file.map, len))
+            }
+            Call::Fsync { file } => done(linux.fsync(cx, id, &self.files.get(file).map)),
+        }
+    }
+
+    /// What else follows from a call that succeeded.
+    fn follow(&self, ctx: TaskCtx<'_>, live: Live, call: &Call, answer: Answer) {
+        let Ok(result) = answer else { return };
+        match *call {
+            Call::Mmap { len, flags, .. } if flags & MAP_GROWSDOWN != 0 => {
+                let range = pages(result, len);
+                let stack = range.map(|range| (range.start.0, range.end.0));
+                self.stacks.borrow_mut()[live.shadow as usize].extend(stack);
+            }
+            Call::Mremap { old_len, new_len, .. } if new_len > old_len => {
+                let new = pages(result, new_len);
+                let old = old_len.div_ceil(PAGE_SIZE);
+                if let Some(new) = new {
+                    self.map_tail(ctx, live, VpnRange::new(new.start + old, new.end));
+                }
+            }
+            Call::Ftruncate { file, len } => {
+                let key = self.files.get(file).key;
+                self.shadow.borrow_mut().truncate(key, len);
+                if self.sim.sim_files().size(key).is_some() {
+                    self.sim.sim_files().truncate(key, len);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Nameless shared memory is found again by its file, when a mapping of it grows.
+    fn remember_nameless(&self, ctx: TaskCtx<'_>, live: Live, made: Option<FileKey>, answer: Answer) {
+        let (Some(key), Ok(addr)) = (made, answer) else { return };
+        let linux = self.manager.linux();
+        let Some(space) = linux.process(live.id).space() else { return };
+        let vma = linux.spaces().vma_at(self.cx(ctx).at(), space, VirtAddr(addr).page());
+        if let Some(file) = vma.and_then(|vma| vma.file) {
+            self.nameless_keys.borrow_mut().insert(file.raw(), key);
+        }
+    }
+
+    /// A mapping grew: the shadow learns of the new pages, which continue what is mapped before them.
+    fn map_tail(&self, ctx: TaskCtx<'_>, live: Live, tail: VpnRange) {
+        let linux = self.manager.linux();
+        let Some(space) = linux.process(live.id).space() else { return };
+        let Some(vma) = linux.spaces().vma_at(self.cx(ctx).at(), space, tail.start) else { return };
+        let source = match vma.file {
+            None => Some(Source::Anonymous),
+            Some(file) => {
+                let page = vma.file_index(tail.start);
+                let known = self.files.key_of(file).or_else(|| {
+                    self.nameless_keys.borrow().get(&file.raw()).copied()
+                });
+                known.map(|file| match vma.flags.contains(VmaFlags::SHARED) {
+                    true => Source::Shared { file, page },
+                    false => Source::Private { file, page },
+                })
+            }
+        };
+        if let Some(source) = source {
+            self.shadow.borrow_mut().map(live.shadow, tail, source);
+        }
+    }
+
+    /// Judges a difference: what Linux could do and this recording's memory cannot take is an error of the recording;
+    /// the rest is noted.
+    fn compare(&self, call: &Call, linux: i64, answer: Answer, number: usize) -> Result<(), Error> {
+        let here = match answer {
+            Ok(result) => i64::try_from(result).unwrap_or(i64::MAX),
+            Err(errno) => -i64::from(errno.number()),
+        };
+        if here == linux || answer == Err(Errno::EINTR) {
+            return Ok(());
+        }
+        let text = format!("event {number}: {} answered {} on Linux and {} here", call.name(), shown(linux), shown(here));
+        let fatal = linux >= 0 && moves_memory(call);
+        if fatal && here != -ENOMEM {
+            return Err(Error::new(&format!("the recording contradicts itself: {text}")));
+        }
+        if fatal {
+            return Err(Error::new(&format!("{text} (--memory may be too little)")));
+        }
+        let tally = &mut *self.tally.borrow_mut();
+        note(&mut tally.differences, &mut tally.difference_count, || text);
+        Ok(())
+    }
+
+    /// An operation that Linux did and that cannot be done here.
+    pub(crate) fn refused(&self, what: &str, errno: Errno) -> Error {
+        Error::new(&format!("the recording cannot go on: {what}: {errno}"))
+    }
+}
+
+/// Whether later events depend on where the call put things.
+fn moves_memory(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::Mmap { .. } | Call::Munmap { .. } | Call::Mprotect { .. } | Call::Mremap { .. } | Call::Brk { .. }
+    )
+}
+
+fn shown(answer: i64) -> String {
+    if answer < 0 { format!("error {}", answer.unsigned_abs()) } else { format!("{answer:#x}") }
+}
+
+/// `mmap` where Linux put it: what is free there must be free here.
+fn placed_mmap(call: &Call, answer: i64) -> Mmap {
+    let Call::Mmap { addr, len, prot, flags, offset, .. } = *call else { unreachable!("an mmap") };
+    match u64::try_from(answer) {
+        Ok(place) if flags & MAP_FIXED == 0 => {
+            Mmap { addr: place, len, prot, flags: flags | MAP_FIXED_NOREPLACE, offset }
+        }
+        _ => Mmap { addr, len, prot, flags, offset },
+    }
+}
+
+/// `mremap` to where Linux moved it.
+fn placed_mremap(call: &Call, answer: i64) -> Mremap {
+    let Call::Mremap { addr, old_len, new_len, flags, new_addr } = *call else { unreachable!("an mremap") };
+    match u64::try_from(answer) {
+        Ok(place) if place != addr => {
+            let flags = flags | MREMAP_MAYMOVE | MREMAP_FIXED;
+            Mremap { addr, old_len, new_len, flags, new_addr: place }
+        }
+        _ => Mremap { addr, old_len, new_len, flags, new_addr },
+    }
+}
+
+/// The pages of a range of bytes, rounded up; `None` if it wraps or is empty.
+fn pages(addr: u64, len: u64) -> Option<VpnRange> {
+    let end = addr.checked_add(len)?.checked_next_multiple_of(PAGE_SIZE)?;
+    let range = VpnRange::new(VirtAddr(addr).page(), Vpn(end / PAGE_SIZE));
+    (!range.is_empty()).then_some(range)
+}

@@ -1,0 +1,271 @@
+//! The replay itself: every task of the recording is a task of the simulated machine and does its events in turn.
+
+use std::cell::{Cell, RefCell};
+
+use freehold::Manager;
+use freehold::frame::Id;
+use freehold::linux::Process;
+use freehold::machine::{CpuId, Cx, FileKey};
+use record::{EventKind, Recording, TaskId};
+use sim::shadow::Shadow;
+use sim::{RunReport, Scope, SimError, SimMachine, TaskCtx};
+
+use super::files::Files;
+use super::ledger::SparseLedger;
+use super::order::Order;
+use super::tally::Tally;
+use super::when::When;
+use crate::exit::Error;
+
+/// A process of the recording, on Freehold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Live {
+    /// On Freehold.
+    pub(crate) id: Id<Process>,
+    /// In the shadow: its own number, or (after `vfork`) the parent's.
+    pub(crate) shadow: u32,
+    /// Whether it was killed: its events are skipped.
+    pub(crate) killed: bool,
+}
+
+/// What a replay came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// What was counted.
+    pub(crate) tally: Tally,
+    /// Loads that the shadow judged.
+    pub(crate) loads: u64,
+    /// Stores that it recorded.
+    pub(crate) stores: u64,
+}
+
+/// One replay.
+pub(crate) struct Engine<'e> {
+    pub(crate) recording: &'e Recording,
+    pub(crate) sim: &'e SimMachine,
+    pub(crate) manager: &'e Manager<'e, SimMachine>,
+    pub(crate) files: &'e Files,
+    pub(crate) shadow: RefCell<Shadow>,
+    pub(crate) tally: RefCell<Tally>,
+    /// By the recording's number.
+    pub(crate) processes: RefCell<Vec<Option<Live>>>,
+    /// By CPU: whose space is loaded.
+    pub(crate) loaded: Vec<Cell<Option<record::ProcessId>>>,
+    /// By CPU and process: how many of its tasks live there.
+    pub(crate) placed: RefCell<Vec<Vec<u32>>>,
+    /// How many nameless shared memories there were.
+    pub(crate) nameless: Cell<u64>,
+    /// By process: where its growing stacks start and end, as the shadow knows them.
+    pub(crate) stacks: RefCell<Vec<Vec<(u64, u64)>>>,
+    /// The oracle's memory.
+    pub(crate) ledger: RefCell<SparseLedger>,
+    /// Nameless shared memory by its file's number: what the shadow calls it.
+    pub(crate) nameless_keys: RefCell<std::collections::BTreeMap<u32, FileKey>>,
+    stores: Cell<u64>,
+    events_of: Vec<Vec<u32>>,
+    order: RefCell<Order>,
+    waiting: RefCell<Vec<(freehold::machine::TaskId, usize)>>,
+    when: When,
+    progress: &'e dyn Fn(usize),
+    failed: RefCell<Option<Error>>,
+}
+
+impl<'e> Engine<'e> {
+    /// A replay that has not begun.
+    pub(crate) fn new(
+        recording: &'e Recording,
+        manager: &'e Manager<'e, SimMachine>,
+        (files, shadow): (&'e Files, Shadow),
+        when: When,
+        progress: &'e dyn Fn(usize),
+    ) -> Self {
+        let sim = manager.machine();
+        let cpus = freehold::machine::Machine::cpus(sim) as usize;
+        let mut events_of = vec![Vec::new(); recording.tasks.len()];
+        for (number, event) in recording.events.iter().enumerate() {
+            events_of[event.task.0 as usize].push(number as u32);
+        }
+        Engine {
+            recording,
+            sim,
+            manager,
+            files,
+            shadow: RefCell::new(shadow),
+            tally: RefCell::default(),
+            processes: RefCell::new(vec![None; recording.processes.len()]),
+            loaded: vec![Cell::new(None); cpus],
+            placed: RefCell::new(vec![vec![0; recording.processes.len()]; cpus]),
+            nameless: Cell::new(0),
+            stacks: RefCell::new(vec![Vec::new(); recording.processes.len()]),
+            ledger: RefCell::default(),
+            nameless_keys: RefCell::default(),
+            stores: Cell::new(0),
+            events_of,
+            order: RefCell::new(Order::new(recording)),
+            waiting: RefCell::default(),
+            when,
+            progress,
+            failed: RefCell::default(),
+        }
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self) -> Result<RunReport, Error> {
+        let mut cx = self.manager.cx(CpuId(0), freehold::machine::TaskId(0));
+        let first = self.manager.linux().first_process(&mut cx);
+        let first = first.map_err(|errno| Error::new(&format!("the first process: {errno}")))?;
+        self.processes.borrow_mut()[0] = Some(Live { id: first, shadow: 0, killed: false });
+        self.shadow.borrow_mut().process(0);
+        let result = self.sim.scope(|scope| {
+            self.spawn(scope, TaskId(0))?;
+            scope.run()
+        });
+        match (self.failed.take(), result) {
+            (Some(error), _) => Err(error),
+            (None, Ok(report)) => Ok(report),
+            (None, Err(error)) => Err(Error::broken(&error)),
+        }
+    }
+
+    /// What the replay counted.
+    pub(crate) fn into_outcome(self) -> Outcome {
+        let shadow = self.shadow.into_inner();
+        Outcome { tally: self.tally.into_inner(), loads: shadow.loads(), stores: shadow.stores() }
+    }
+
+    /// Starts a task of the recording.
+    fn spawn<'s>(&'s self, scope: &'s Scope<'s, '_>, task: TaskId) -> Result<(), SimError> {
+        let cpu = CpuId(task.0 % freehold::machine::Machine::cpus(self.sim));
+        let process = self.recording.tasks[task.0 as usize].process;
+        self.placed.borrow_mut()[cpu.0 as usize][process.0 as usize] += 1;
+        scope.spawn(cpu, move |ctx| self.live(scope, ctx, task)).map(drop)
+    }
+
+    /// A task's life: its events, each in its turn.
+    fn live<'s>(&'s self, scope: &'s Scope<'s, '_>, ctx: TaskCtx<'s>, task: TaskId) {
+        let process = self.recording.tasks[task.0 as usize].process;
+        if let Some(live) = self.live_process(process) {
+            let attached = self.manager.linux().attach(&mut self.cx(ctx), live.id, ctx.task());
+            debug_assert!(attached.is_ok() || live.killed);
+        }
+        for &event in &self.events_of[task.0 as usize] {
+            let event = event as usize;
+            self.take_turn(ctx, event);
+            self.switch_to(ctx, process);
+            let started = self.execute(ctx, task, event);
+            match started {
+                Ok(None) => {}
+                Ok(Some(child)) => {
+                    if let Err(error) = self.spawn(scope, child) {
+                        self.fail(ctx, Error::new(&error));
+                    }
+                }
+                Err(error) => self.fail(ctx, error),
+            }
+            self.end_turn(ctx, event);
+        }
+    }
+
+    /// The context of the manager for a task of the machine.
+    pub(crate) fn cx(&self, ctx: TaskCtx<'_>) -> Cx<'e, SimMachine> {
+        self.manager.cx(ctx.cpu(), ctx.task())
+    }
+
+    /// A process that has started.
+    pub(crate) fn live_process(&self, process: record::ProcessId) -> Option<Live> {
+        self.processes.borrow()[process.0 as usize]
+    }
+
+    /// A value that no store had before.
+    pub(crate) fn fresh_value(&self) -> u64 {
+        self.stores.set(self.stores.get() + 1);
+        self.stores.get() << 8 | 0xa5
+    }
+
+    /// Ends the run with an error.
+    fn fail(&self, ctx: TaskCtx<'_>, error: Error) -> ! {
+        self.failed.borrow_mut().get_or_insert(error);
+        ctx.stop("the replay cannot go on".into())
+    }
+
+    fn take_turn(&self, ctx: TaskCtx<'_>, event: usize) {
+        let ready = || self.order.borrow().is_ready(event);
+        if !ready() {
+            self.waiting.borrow_mut().push((ctx.task(), event));
+            ctx.wait_until("its turn", ready);
+            self.waiting.borrow_mut().retain(|&(_, waiting)| waiting != event);
+        }
+        self.order.borrow_mut().start(event);
+    }
+
+    fn end_turn(&self, ctx: TaskCtx<'_>, event: usize) {
+        let done = self.order.borrow_mut().finish(event);
+        (self.progress)(done);
+        if self.when.is_due(done, self.recording.events.len()) {
+            self.order.borrow_mut().pause();
+        }
+        if self.order.borrow().is_quiet() {
+            self.audit();
+            self.order.borrow_mut().resume();
+        }
+        let ready: Vec<_> = {
+            let order = self.order.borrow();
+            let waiting = self.waiting.borrow();
+            waiting.iter().filter(|&&(_, event)| order.is_ready(event)).map(|&(task, _)| task).collect()
+        };
+        for task in ready {
+            ctx.notify(task);
+        }
+    }
+
+    /// Does one event; answers a task that it started.
+    fn execute(&self, ctx: TaskCtx<'_>, task: TaskId, number: usize) -> Result<Option<TaskId>, Error> {
+        let event = &self.recording.events[number];
+        let process = self.recording.tasks[task.0 as usize].process;
+        let Some(live) = self.live_process(process) else { return Ok(None) };
+        if let EventKind::Exit = event.kind {
+            self.exit(ctx, process, live);
+            return Ok(None);
+        }
+        if live.killed {
+            return Ok(self.still_born(event));
+        }
+        match &event.kind {
+            EventKind::Exec { mappings, brk_start } => self.exec(ctx, process, mappings, *brk_start)?,
+            EventKind::Fork { child_process, child_task, memory } => {
+                self.fork(ctx, (process, live), *child_process, *memory)?;
+                return Ok(Some(*child_task));
+            }
+            EventKind::Call { call, ret } => self.call(ctx, (process, live), call, *ret, number)?,
+            EventKind::Fault { addr, access, .. } => self.access(ctx, process, *addr, *access),
+            EventKind::Touch { read, written, .. } => self.touch(ctx, process, read, written),
+            EventKind::Content { page, class } => self.content(ctx, process, *page, *class),
+            EventKind::Exit => {}
+        }
+        self.note_peaks();
+        Ok(None)
+    }
+
+    /// A child of a process that was killed still has events, which are skipped in their turn.
+    fn still_born(&self, event: &record::Event) -> Option<TaskId> {
+        match event.kind {
+            EventKind::Fork { child_task, .. } => Some(child_task),
+            _ => None,
+        }
+    }
+
+    fn note_peaks(&self) {
+        let spaces = self.manager.spaces();
+        let mut tally = self.tally.borrow_mut();
+        let (mut all, mut tables) = (0, 0);
+        for id in spaces.ids() {
+            let stats = spaces.stats(id);
+            let rss = stats.anon_rss + stats.file_rss + stats.shmem_rss;
+            tally.peak_rss_one_pages = tally.peak_rss_one_pages.max(rss);
+            all += rss;
+            tables += stats.tables;
+        }
+        tally.peak_rss_pages = tally.peak_rss_pages.max(all);
+        tally.peak_tables = tally.peak_tables.max(tables);
+    }
+}

@@ -1,0 +1,122 @@
+//! `freehold replay`: a recording on the simulated machine, every rule checked, and what it cost.
+
+mod access;
+mod audit;
+mod call;
+mod engine;
+mod files;
+mod ledger;
+mod life;
+mod order;
+mod report;
+mod tally;
+mod when;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use freehold::Manager;
+use indicatif::{ProgressBar, ProgressStyle};
+use record::Recording;
+use sim::shadow::Shadow;
+use sim::{SimConfig, SimMachine};
+
+use crate::exit::{Error, Verdict};
+use engine::Engine;
+use files::Files;
+use report::Report;
+use when::When;
+
+/// Options of `replay`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The recording (.fhr)
+    recording: PathBuf,
+    /// CPUs of the simulated machine (1 to 512)
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=512))]
+    cpus: u32,
+    /// NUMA nodes (1 to 64, at most one a CPU)
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    nodes: u32,
+    /// Memory of the machine: a number with K, M, G or T
+    #[arg(long, default_value = "8G", value_parser = size)]
+    memory: u64,
+    /// When the whole state is audited: off, end, step (after each event), every=N
+    #[arg(long, default_value = "every=1000")]
+    audit: When,
+    /// Varies the schedule; the same number gives the same result to the bit
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Print one JSON object instead of the report (docs/counters.md lists its keys)
+    #[arg(long)]
+    json: bool,
+}
+
+/// Replays a recording and reports.
+pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
+    let recording = Recording::read(&args.recording).map_err(|error| Error::of_file(&args.recording, &error))?;
+    let report = replay(args, &recording).map_err(|error| error.about_file(&args.recording))?;
+    report.print(args.json)?;
+    Ok(if report.is_good() { Verdict::Good } else { Verdict::Broken })
+}
+
+fn replay(args: &Args, recording: &Recording) -> Result<Report, Error> {
+    let sim = SimMachine::new(&config(args, recording)).map_err(|error| Error::new(&error))?;
+    let started = Instant::now();
+    let manager = Manager::new(&sim, &freehold::Config::default())
+        .map_err(|shortage| Error::new(&format!("--memory {} is too little: {shortage}", args.memory)))?;
+    let mut shadow = Shadow::new();
+    let files = Files::open(recording, &manager, &mut shadow)?;
+    let bar = progress(recording.events.len());
+    let show = |done: usize| bar.set_position(done as u64);
+    let engine = Engine::new(recording, &manager, (&files, shadow), args.audit, &show);
+    let run = engine.run()?;
+    let outcome = engine.into_outcome();
+    files.close(&manager)?;
+    bar.finish_and_clear();
+    Ok(Report::new(&args.recording, recording, &manager, (run, outcome), started.elapsed()))
+}
+
+fn config(args: &Args, recording: &Recording) -> SimConfig {
+    let tasks = u32::try_from(recording.tasks.len()).unwrap_or(u32::MAX).saturating_add(1);
+    SimConfig {
+        cpus: args.cpus,
+        nodes: args.nodes,
+        memory_bytes: args.memory,
+        seed: args.seed,
+        tasks_max: tasks.max(64),
+        checks: if args.audit == When::Off { sim::Checks::Off } else { sim::Checks::Basic },
+        ..SimConfig::default()
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress(events: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(events as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} events, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Parses `512M` and the like.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.char_indices().find(|(_, c)| !c.is_ascii_digit()) {
+        Some((at, _)) => text.split_at(at),
+        None => (text, ""),
+    };
+    let shift = match unit.to_ascii_uppercase().trim_end_matches("IB").trim_end_matches('B') {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err(format!("'{unit}' is none of K, M, G, T")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a number is missing".to_string())?;
+    number.checked_mul(1 << shift).filter(|&bytes| bytes > 0).ok_or_else(|| "no such size".into())
+}
