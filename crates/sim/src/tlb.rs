@@ -1,6 +1,7 @@
 //! One CPU's translations: they stay until they are flushed, whatever becomes of the tables.
 
 use crate::config::TlbSize;
+use machine::entry::Attrs;
 use machine::{Asid, FlushScope, HUGE_ORDER, Perms, Pfn, VpnRange};
 use std::collections::BTreeMap;
 
@@ -52,8 +53,25 @@ impl Cached {
     }
 }
 
-fn key(page: u64, huge: bool) -> u64 {
-    if huge { (page & !(HUGE_ORDER.frames() - 1) | HUGE_BIT) + 1 } else { page + 1 }
+/// The size of the page a translation is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Size {
+    Base,
+    Huge,
+}
+
+impl Size {
+    /// The number that chooses a page's set.
+    fn index(self, page: u64) -> u64 {
+        match self {
+            Size::Base => page,
+            Size::Huge => page >> HUGE_ORDER.0,
+        }
+    }
+}
+
+fn key(page: u64, size: Size) -> u64 {
+    if size == Size::Huge { (page & !(HUGE_ORDER.frames() - 1) | HUGE_BIT) + 1 } else { page + 1 }
 }
 
 enum Store {
@@ -106,17 +124,17 @@ impl Tlb {
         let hint = page as usize % FIRST_LEVEL;
         if let Store::Sets { entries, .. } = &self.store {
             let entry = &entries[self.first[hint] as usize];
-            if entry.key == key(page, false) && entry.asid == asid {
+            if entry.key == key(page, Size::Base) && entry.asid == asid {
                 return Some((*entry, Found::First));
             }
         }
-        let small = self.find(asid, key(page, false), page).map(|(slot, entry)| {
+        let small = self.find(asid, key(page, Size::Base), page).map(|(slot, entry)| {
             self.first[hint] = slot as u32;
             entry
         });
         if small.is_none() && self.huge != 0 {
-            let huge = key(page, true);
-            return self.find(asid, huge, page >> HUGE_ORDER.0).map(|(_, entry)| (entry, Found::Second));
+            let huge = key(page, Size::Huge);
+            return self.find(asid, huge, Size::Huge.index(page)).map(|(_, entry)| (entry, Found::Second));
         }
         small.map(|entry| (entry, Found::Second))
     }
@@ -135,9 +153,9 @@ impl Tlb {
     }
 
     /// Keeps a translation; answers the one that made room for it, or that it replaced.
-    pub(crate) fn insert(&mut self, page: u64, huge: bool, mut entry: Cached) -> Option<Cached> {
-        entry.key = key(page, huge);
-        let index = if huge { page >> HUGE_ORDER.0 } else { page };
+    pub(crate) fn insert(&mut self, page: u64, size: Size, mut entry: Cached) -> Option<Cached> {
+        entry.key = key(page, size);
+        let index = size.index(page);
         let known = self.find(entry.asid, entry.key, index).map(|(slot, _)| slot);
         let old = match &mut self.store {
             Store::All(all) => all.insert((entry.asid, entry.key), entry),
@@ -154,7 +172,7 @@ impl Tlb {
                     next[set] = ((way + 1) % WAYS) as u8;
                     start + way
                 });
-                if !huge {
+                if size == Size::Base {
                     self.first[page as usize % FIRST_LEVEL] = slot as u32;
                 }
                 let old = std::mem::replace(&mut entries[slot], entry);
@@ -169,7 +187,8 @@ impl Tlb {
     }
 
     /// A translation to insert.
-    pub(crate) fn entry(asid: Asid, frame: Pfn, perms: Perms, dirty: bool, age: (u32, u64)) -> Cached {
+    pub(crate) fn entry(asid: Asid, frame: Pfn, attrs: &Attrs, age: (u32, u64)) -> Cached {
+        let Attrs { perms, dirty, .. } = *attrs;
         Cached { key: 0, asid, frame, perms, dirty, generation: age.0, filled: age.1 }
     }
 
@@ -180,10 +199,10 @@ impl Tlb {
         }
     }
 
-    /// Drops one page's translation; answers whether it was there.
-    fn remove(&mut self, asid: Asid, page: u64, huge: bool, dropped: &mut impl FnMut(&Cached)) {
-        let key = key(page, huge);
-        let index = if huge { page >> HUGE_ORDER.0 } else { page };
+    /// Drops one page's translation, if it is there.
+    fn remove(&mut self, asid: Asid, page: u64, size: Size, dropped: &mut impl FnMut(&Cached)) {
+        let key = key(page, size);
+        let index = size.index(page);
         let Some((slot, entry)) = self.find(asid, key, index) else { return };
         match &mut self.store {
             Store::Sets { entries, .. } => entries[slot] = Cached::EMPTY,
@@ -205,9 +224,9 @@ impl Tlb {
         }
         if let Some(pages) = scope.pages.filter(|pages| pages.pages() <= 64) {
             for page in pages.start.0..pages.end.0 {
-                self.remove(scope.asid, page, false, &mut dropped);
+                self.remove(scope.asid, page, Size::Base, &mut dropped);
                 if self.huge != 0 {
-                    self.remove(scope.asid, page, true, &mut dropped);
+                    self.remove(scope.asid, page, Size::Huge, &mut dropped);
                 }
             }
             return;

@@ -3,7 +3,7 @@
 use crate::SimMachine;
 use crate::config::Checks;
 use crate::report::{Cause, Counts};
-use crate::tlb::{Cached, Found, Tlb};
+use crate::tlb::{Cached, Found, Size, Tlb};
 use crate::violation::Rule;
 use machine::entry::Kind;
 use machine::x86_64::X86_64;
@@ -187,13 +187,13 @@ impl SimMachine {
             word.raw().store(touched.0, Relaxed);
         }
         let attrs = X86_64::attrs(touched);
-        let huge = level == Level::HUGE;
+        let size = if level == Level::HUGE { Size::Huge } else { Size::Base };
         let generation = self.contents.borrow().generation(frame.0);
         let page = addr.page().0;
         let age = (generation, self.flush_number.get());
-        let cached = Tlb::entry(asid, frame, attrs.perms, attrs.dirty, age);
-        tlb.insert(page, huge, cached);
-        let first = if huge { page & (HUGE_ORDER.frames() - 1) } else { 0 };
+        let cached = Tlb::entry(asid, frame, &attrs, age);
+        tlb.insert(page, size, cached);
+        let first = if size == Size::Huge { page & (HUGE_ORDER.frames() - 1) } else { 0 };
         Ok(Translation { frame: frame.plus(first), perms: attrs.perms, cached: false, generation })
     }
 

@@ -112,7 +112,7 @@ impl Shadow {
             Change::Map { range, source } => process.map(*range, *source),
             Change::Unmap { range } => process.unmap(range),
             Change::Wipe { range } => process.wipe(range),
-            Change::Move { from, to, keep } => process.relocate(from, to, *keep == Keep::Mapping),
+            Change::Move { from, to, keep } => process.relocate(from, to, *keep),
             Change::Fork => {}
         }
     }

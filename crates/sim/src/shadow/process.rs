@@ -1,7 +1,7 @@
 //! One process of the model: its ranges, and the words stored to its private pages.
 
-use crate::shadow::Source;
 use crate::shadow::files::{Extent, Files, unwritten};
+use crate::shadow::{Keep, Source};
 use crate::synthetic;
 use machine::{FileKey, VirtAddr, Vpn, VpnRange};
 use std::collections::BTreeMap;
@@ -324,7 +324,7 @@ impl Process {
     }
 
     /// Moves ranges and pages. The new place was unmapped or is replaced.
-    pub(super) fn relocate(&mut self, from: &VpnRange, to: &VpnRange, keep: bool) {
+    pub(super) fn relocate(&mut self, from: &VpnRange, to: &VpnRange, keep: Keep) {
         let ranges = self.cut(from);
         let pages = self.take_pages(from);
         let moved: Vec<(u64, Vec<u64>)> = self
@@ -332,7 +332,7 @@ impl Process {
             .range(from.start.addr().0..from.end.addr().0.max(from.start.addr().0))
             .map(|(&addr, values)| (addr, values.clone()))
             .collect();
-        if keep {
+        if keep == Keep::Mapping {
             self.wipe(from);
         } else {
             self.unmap(from);
