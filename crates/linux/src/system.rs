@@ -5,7 +5,7 @@ use crate::errno::{Call, Errno, errno};
 use crate::process::{Process, Shared, TaskSlot};
 use balance::{Balance, Policy};
 use fault::Faults;
-use frame::{Frames, Id, Slab};
+use frame::{Frames, Id, Slab, SlabView};
 use machine::{Boot, Cx, Machine, Shortage, level};
 use object::Objects;
 use space::{Error, Space, Spaces};
@@ -98,6 +98,11 @@ impl<'m, M: Machine> Linux<'m, M> {
     /// All processes, zombies included, on a quiet machine.
     pub fn all_processes(&self) -> impl Iterator<Item = Id<Process>> + '_ {
         self.processes.ids()
+    }
+
+    /// Where processes are described: for checkers of a quiet machine.
+    pub fn slab_view(&self) -> &dyn SlabView {
+        &self.processes
     }
 
     /// The address space of a process that has not exited.
