@@ -5,6 +5,7 @@ use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
 use frame::Request;
 use machine::{Cx, Level, Machine, Order, PageOp, Pfn, Shortage, UserFrame, level};
+use object::CachedPage;
 use object::exclusive::AnonCtx;
 use table::Leaf;
 
@@ -50,22 +51,45 @@ impl<'m, M: Machine> Faults<'m, M> {
         Ok(fresh)
     }
 
-    /// Maps a new private page where nothing is mapped (Linux: `do_anonymous_page`, `do_cow_fault`). The frame's
-    /// reference becomes the mapping's, or goes.
+    /// Maps a new frame of zeros where nothing is mapped (Linux: `do_anonymous_page`). The frame's reference becomes the
+    /// mapping's, or goes.
     pub(crate) fn install_private(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
         wish: &Wish,
         fresh: UserFrame,
     ) -> Result<Outcome, FaultError> {
+        self.install_if(cx, wish, fresh, |_| true)
+    }
+
+    /// The same with a copy of an object's page (Linux: `do_cow_fault`), unless that was truncated meanwhile: the
+    /// truncation takes private copies away, and would miss one that comes behind it.
+    pub(crate) fn install_copy(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        source: &CachedPage,
+        fresh: UserFrame,
+    ) -> Result<Outcome, FaultError> {
+        let objects = self.spaces().objects();
+        self.install_if(cx, wish, fresh, |leaf| objects.still_cached(leaf, source))
+    }
+
+    fn install_if(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        fresh: UserFrame,
+        still_wanted: impl FnOnce(&Leaf<'_, 'm, M>) -> bool,
+    ) -> Result<Outcome, FaultError> {
         let ctx = self.anon_ctx(wish);
         let installed = match self.lock_unchanged(cx, wish) {
-            Ok(Some(mut leaf)) => {
+            Ok(Some(mut leaf)) if still_wanted(&leaf) => {
                 self.note_anon(wish);
                 self.spaces().objects().map_anon(&mut leaf, wish.page, (fresh, ctx), wish.attrs());
                 Ok(Outcome::Done)
             }
-            Ok(None) => Ok(Outcome::Again),
+            Ok(_) => Ok(Outcome::Again),
             Err(shortage) => Err(FaultError::Shortage(shortage)),
         };
         self.keep_or_give_back(cx, fresh, installed)

@@ -6,7 +6,7 @@ use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
 use machine::entry::Attrs;
 use machine::{Counter, Cx, Entry, Machine, Vpn, VpnRange, level};
-use object::{CachedPage, FileKind, How, PageCtx, TooManyMaps, Want};
+use object::{CachedPage, Fetched, FileKind, How, PageCtx, TooManyMaps, Want};
 
 /// Pages mapped around a load of a file, aligned (Linux: `fault_around_bytes`, 64 KiB).
 const AROUND: u64 = 16;
@@ -23,23 +23,46 @@ impl<'m, M: Machine> Faults<'m, M> {
             cx.count(Counter::FaultFileRead);
             return Ok(Outcome::Done);
         }
-        let objects = self.spaces().objects();
-        let Some(fetched) = objects.page(cx.at(), ctx, Want::Read)? else { return Ok(Outcome::Again) };
+        let Some(fetched) = self.fetch(cx, wish, ctx)? else { return Ok(Outcome::Again) };
         if fetched.how == How::Read {
             cx.count(Counter::PgMajFault);
         }
-        if wish.is_write() && wish.vma.flags.is_private() {
-            return self.copy_on_first_write(cx, wish, fetched.page);
-        }
-        let outcome = self.install_object_page(cx, wish, fetched.page)?;
-        if outcome == Outcome::Done {
-            cx.count(if wish.is_write() { Counter::FaultFileShared } else { Counter::FaultFileRead });
-            if !wish.is_write() {
-                // The window around the page was read in with it.
-                let _ = self.map_around(cx, wish)?;
-            }
+        let page = fetched.page;
+        let outcome = match wish.is_write() && wish.vma.flags.is_private() {
+            true => self.copy_on_first_write(cx, wish, page)?,
+            false => self.install_object_page(cx, wish, page)?,
+        };
+        if outcome == Outcome::Done && !wish.is_write() {
+            cx.count(Counter::FaultFileRead);
+            // The window around the page was read in with it.
+            let _ = self.map_around(cx, wish)?;
+        } else if outcome == Outcome::Done && !wish.vma.flags.is_private() {
+            cx.count(Counter::FaultFileShared);
         }
         Ok(outcome)
+    }
+
+    /// The page of the object, read in if it must be; `None` if the mapping changed meanwhile.
+    ///
+    /// Nothing but the VMA keeps the object open, and nothing keeps the VMA: so the object is held open here, and is the
+    /// right one if the VMA has not changed since it was seen.
+    fn fetch(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        ctx: PageCtx,
+    ) -> Result<Option<Fetched>, FaultError> {
+        let (spaces, objects) = (self.spaces(), self.spaces().objects());
+        if !objects.try_retain(cx.at(), ctx.file) {
+            return Ok(None);
+        }
+        let fetched = match spaces.vma(wish.vma.id).is_current(&wish.vma, cx) {
+            true => objects.page(cx.at(), ctx, Want::Read),
+            false => Ok(None),
+        };
+        // If this was the last use, dirty pages were written: an error of that is the file's to remember.
+        let _ = objects.close(cx.at(), ctx.file);
+        Ok(fetched?)
     }
 
     /// A store to a private page never seen before: the copy is mapped at once.
@@ -49,14 +72,11 @@ impl<'m, M: Machine> Faults<'m, M> {
         wish: &Wish,
         page: CachedPage,
     ) -> Result<Outcome, FaultError> {
-        let objects = self.spaces().objects();
         let outcome = match self.copied_frame(cx, page.pfn()) {
-            // A truncation since then is caught by the VMA's stamp no more than on Linux by its lock: the copy is of a
-            // page that was the file's when the fault began.
-            Ok(fresh) => self.install_private(cx, wish, fresh),
+            Ok(fresh) => self.install_copy(cx, wish, &page, fresh),
             Err(shortage) => Err(FaultError::Shortage(shortage)),
         };
-        objects.release(cx.at(), page);
+        self.spaces().objects().release(cx.at(), page);
         if outcome == Ok(Outcome::Done) {
             cx.count(Counter::FaultFileCow);
             cx.count(Counter::CowCopied);
@@ -80,7 +100,8 @@ impl<'m, M: Machine> Faults<'m, M> {
                 let attrs = self.object_attrs(wish, wish.page, &page);
                 match objects.map_file(&mut leaf, wish.page, page, attrs) {
                     Ok(()) => return Ok(Outcome::Done),
-                    Err(TooManyMaps(page)) => (page, Ok(Outcome::Again)),
+                    // A million mappings of one page: refused rather than miscounted.
+                    Err(TooManyMaps(page)) => (page, Err(FaultError::Bus)),
                 }
             }
             Ok(_) => (page, Ok(Outcome::Again)),

@@ -1,8 +1,8 @@
 //! Floor 8 of Freehold: the Linux surface: calls, flags, errno, limits.
 //!
-//! A kernel hands this floor what a program passed: raw numbers. [`Linux`] has one method a call, each in a file of its
-//! own under `calls`; it parses the numbers into types, in the order in which Linux 6.12 looks at them, runs the
-//! operation of the floors below under [`balance`], and answers Linux's errno.
+//! A kernel hands this floor what a program passed: raw numbers. [`Linux`] has one method a call, each in a
+//! file of its own under `calls`; it parses the numbers into types, in the order in which Linux 6.12 looks
+//! at them, runs the operation of the floors below under [`balance`], and answers Linux's errno.
 //!
 //! ```text
 //! u64, u64, ... ──parse──> ranges, flags ──balance──> space, fault, object ──table──> Errno
@@ -21,9 +21,11 @@ mod family;
 mod faults;
 pub mod file;
 pub mod flags;
+mod inspect;
 pub mod limits;
 pub mod proc;
 pub mod process;
+mod running;
 pub mod signal;
 mod system;
 

@@ -267,8 +267,9 @@ impl<'s> TaskCtx<'s> {
         Err(Signal::Stuck)
     }
 
-    /// The boundary to user mode: other CPUs, other tasks of this CPU, then this task's space.
-    fn enter_user(&self, kernel: &(impl Kernel + ?Sized)) {
+    /// The boundary to user mode: other CPUs, other tasks of this CPU, then this task's space is loaded. Every access
+    /// begins with it; a system call that wants its caller's space loaded begins with it too.
+    pub fn enter_user(&self, kernel: &(impl Kernel + ?Sized)) {
         let sim = self.sim;
         sim.point(self.cpu());
         if sim.now.get() >= sim.here().slice_end.get() {

@@ -100,8 +100,10 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
     ) -> Result<(), Error> {
         let spaces = self.spaces;
         let (from, into) = (spaces.walker(from), spaces.walker(into));
-        let (range, file) = (self.vma(id).range(), self.vma(id).mapped_file());
-        let mut cursor = Cursor::new(range);
+        let seen = self.snapshot(id);
+        let file = self.vma(id).mapped_file();
+        let lineage = spaces.lineage_of(self.id).ok_or(Error::Killed)?;
+        let mut cursor = Cursor::new(seen.range);
         while let Some(part) = cursor.next(&from, self.at()).map(|(_, part)| part) {
             // Both tables stay: unmapping needs the layout lock, and nobody knows the child.
             let Some(mut pair) = from.lock_pair(self.at(), part.start, (&into, part.start))? else { continue };
@@ -109,7 +111,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             loop {
                 let Some((page, entry)) = pair.from().next_used(next, part.end) else { break };
                 next = page + 1;
-                spaces.copy_entry(&mut pair, (page, file), entry, batch)?;
+                let ctx = AnonCtx { lineage, index: seen.anon_index(page) };
+                spaces.copy_entry(&mut pair, (page, file, ctx), entry, batch)?;
             }
         }
         Ok(())
@@ -121,7 +124,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
     fn copy_entry(
         &self,
         pair: &mut Pair<'_, 'm, M>,
-        (page, file): (Vpn, Option<MappedFile>),
+        (page, file, ctx): (Vpn, Option<MappedFile>, AnonCtx),
         entry: Entry,
         batch: &mut TableBatch<'_, 'm, M>,
     ) -> Result<(), Error> {
@@ -136,7 +139,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
             Some(_) => self.objects().map_again(pair.cx(), pfn).map_err(|_| exclusive::MustCopy),
         };
         if shared.is_err() {
-            return self.copy_now(pair, page, pfn, attrs);
+            return self.copy_now(pair, (page, ctx), pfn, attrs);
         }
         if rss.is_some() {
             pair.cx().count(Counter::ForkShared);
@@ -153,10 +156,13 @@ impl<'m, M: Machine> Spaces<'m, M> {
     }
 
     /// A page that is pinned, or cannot be counted once more, stays the parent's alone: the child gets a copy now (CR6).
-    fn copy_now(&self, pair: &mut Pair<'_, 'm, M>, page: Vpn, pfn: Pfn, attrs: Attrs) -> Result<(), Error> {
-        let (owner, index) = self.frames().descriptor(pfn).owner_and_index(pair.cx());
-        let lineage = object::owner_id(owner).ok_or(Error::NoMemory)?;
-        let ctx = AnonCtx { lineage, index };
+    fn copy_now(
+        &self,
+        pair: &mut Pair<'_, 'm, M>,
+        (page, ctx): (Vpn, AnonCtx),
+        pfn: Pfn,
+        attrs: Attrs,
+    ) -> Result<(), Error> {
         let copy = self.frames().allocate_user(pair.cx().at(), &Request::user())?;
         let copying = PageOp::Copy { to: copy, from: UserFrame(pfn), order: Order::ZERO };
         pair.cx().machine().page_op(pair.cx().cpu(), copying);

@@ -160,8 +160,11 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         debug_assert!(whole.start < at && at < whole.end);
         let content = vma.content();
         self.begin_change(id);
-        self.resize(id, VpnRange::new(whole.start, at));
+        let lower = VpnRange::new(whole.start, at);
+        self.resize_in_tree(id, lower);
+        // The lists of what is mapped cover both parts at every moment: the upper joins before the lower shrinks.
         let upper = self.insert(prepared, VpnRange::new(at, whole.end), &content, Some(id));
+        self.resize_attachments(vma, lower);
         if vma.has_anon() {
             self.vma(upper).note_anon();
         }
@@ -187,12 +190,16 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
 
     /// Changes a VMA's place without moving what is mapped. Between `begin_change` and `end_change`.
     pub(crate) fn resize(&mut self, id: Id<Vma>, range: VpnRange) {
+        self.resize_in_tree(id, range);
+        self.resize_attachments(self.vma(id), range);
+    }
+
+    fn resize_in_tree(&mut self, id: Id<Vma>, range: VpnRange) {
         let vma = self.vma(id);
         let old = vma.range();
         let nodes = self.spaces.nodes();
         self.space.tree.resize(nodes, &self.cx, old.start, range);
         vma.set_range(range);
-        self.resize_attachments(vma, range);
     }
 
     /// Replaces a VMA's flags. Between `begin_change` and `end_change`.
@@ -225,14 +232,17 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
 
     /// Makes `lower` cover `upper` too, which goes away.
     fn absorb(&mut self, lower: Id<Vma>, upper: Id<Vma>) {
-        let (end, has_anon) = (self.vma(upper).range().end, self.vma(upper).has_anon());
+        let (vma, gone) = (self.vma(lower), self.vma(upper));
+        let whole = VpnRange::new(vma.range().start, gone.range().end);
+        let has_anon = gone.has_anon();
         self.begin_change(upper);
         self.begin_change(lower);
+        // As in `split`: the lower joins for all of it before the upper leaves.
+        self.resize_attachments(vma, whole);
         self.remove(upper);
-        let start = self.vma(lower).range().start;
-        self.resize(lower, VpnRange::new(start, end));
+        self.resize_in_tree(lower, whole);
         if has_anon {
-            self.vma(lower).note_anon();
+            vma.note_anon();
         }
         self.end_change(lower);
     }

@@ -42,11 +42,15 @@ impl Tlbs for Seen<'_> {
     }
 }
 
-/// The replay holds no frame; it keeps every file of the recording open.
+/// The floor above the oracle's view has frames for its processes; the replay keeps every file of the recording open.
 struct Held<'a, 'e>(&'a Engine<'e>);
 
 impl Holders for Held<'_, '_> {
-    fn for_each_frame(&self, _: &mut dyn FnMut(Pfn)) {}
+    fn for_each_frame(&self, hold: &mut dyn FnMut(Pfn)) {
+        for (_, slab) in self.0.manager.linux().slab_views() {
+            slab.for_each_frame(hold);
+        }
+    }
 
     fn opens(&self, file: Id<File>) -> Option<u64> {
         Some(self.0.files.opens(file))

@@ -62,6 +62,7 @@ pub(crate) struct Engine<'e> {
     /// Nameless shared memory by its file's number: what the shadow calls it.
     pub(crate) nameless_keys: RefCell<std::collections::BTreeMap<u32, FileKey>>,
     stores: Cell<u64>,
+    steps: Cell<usize>,
     events_of: Vec<Vec<u32>>,
     order: RefCell<Order>,
     waiting: RefCell<Vec<(freehold::machine::TaskId, usize)>>,
@@ -100,6 +101,7 @@ impl<'e> Engine<'e> {
             ledger: RefCell::default(),
             nameless_keys: RefCell::default(),
             stores: Cell::new(0),
+            steps: Cell::new(0),
             events_of,
             order: RefCell::new(Order::new(recording)),
             waiting: RefCell::default(),
@@ -143,15 +145,14 @@ impl<'e> Engine<'e> {
 
     /// A task's life: its events, each in its turn.
     fn live<'s>(&'s self, scope: &'s Scope<'s, '_>, ctx: TaskCtx<'s>, task: TaskId) {
-        let process = self.recording.tasks[task.0 as usize].process;
-        if let Some(live) = self.live_process(process) {
+        if let Some(live) = self.live_process(self.recording.tasks[task.0 as usize].process) {
             let attached = self.manager.linux().attach(&mut self.cx(ctx), live.id, ctx.task());
             debug_assert!(attached.is_ok() || live.killed);
         }
         for &event in &self.events_of[task.0 as usize] {
             let event = event as usize;
             self.take_turn(ctx, event);
-            self.switch_to(ctx, process);
+            ctx.enter_user(self);
             let started = self.execute(ctx, task, event);
             match started {
                 Ok(None) => {}
@@ -201,17 +202,54 @@ impl<'e> Engine<'e> {
     fn end_turn(&self, ctx: TaskCtx<'_>, event: usize) {
         let done = self.order.borrow_mut().finish(event);
         (self.progress)(done);
-        if self.when.is_due(done, self.recording.events.len()) {
+        if self.step() || (done == self.recording.events.len() && self.when != When::Off) {
             self.order.borrow_mut().pause();
         }
-        if self.order.borrow().is_quiet() {
+        self.audit_if_quiet();
+        self.wake_ready(ctx);
+    }
+
+    /// Between two accesses of an event: if an audit is due, the event stands still for it.
+    pub(crate) fn breathe(&self, ctx: TaskCtx<'_>) {
+        if self.step() {
+            self.order.borrow_mut().pause();
+        }
+        if !self.order.borrow().is_paused() {
+            return;
+        }
+        self.order.borrow_mut().stand_still();
+        if self.audit_if_quiet() {
+            self.wake_ready(ctx);
+        } else {
+            let event = usize::MAX;
+            self.waiting.borrow_mut().push((ctx.task(), event));
+            ctx.wait_until("an audit", || !self.order.borrow().is_paused());
+            self.waiting.borrow_mut().retain(|&(task, waiting)| (task, waiting) != (ctx.task(), event));
+        }
+        self.order.borrow_mut().go_on();
+    }
+
+    /// Counts a step; whether an audit is due.
+    fn step(&self) -> bool {
+        self.steps.set(self.steps.get() + 1);
+        self.when.is_due(self.steps.get())
+    }
+
+    fn audit_if_quiet(&self) -> bool {
+        let quiet = self.order.borrow().is_quiet();
+        if quiet {
             self.audit();
             self.order.borrow_mut().resume();
         }
+        quiet
+    }
+
+    /// Wakes the tasks whose turn has come.
+    fn wake_ready(&self, ctx: TaskCtx<'_>) {
         let ready: Vec<_> = {
             let order = self.order.borrow();
             let waiting = self.waiting.borrow();
-            waiting.iter().filter(|&&(_, event)| order.is_ready(event)).map(|&(task, _)| task).collect()
+            waiting.iter().filter(|&&(_, event)| order.may_go(event)).map(|&(task, _)| task).collect()
         };
         for task in ready {
             ctx.notify(task);

@@ -144,6 +144,26 @@ impl Order {
         self.paused = false;
     }
 
+    /// Whether nothing starts.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// An event that was started stands still: an audit may come.
+    pub(crate) fn stand_still(&mut self) {
+        self.running -= 1;
+    }
+
+    /// It goes on.
+    pub(crate) fn go_on(&mut self) {
+        self.running += 1;
+    }
+
+    /// Whether who waits may go: an event that stands still (`usize::MAX`), or one that is ready.
+    pub(crate) fn may_go(&self, event: usize) -> bool {
+        if event == usize::MAX { !self.paused } else { self.is_ready(event) }
+    }
+
     /// Whether nothing starts and nothing runs.
     pub(crate) fn is_quiet(&self) -> bool {
         self.paused && self.running == 0

@@ -10,18 +10,14 @@ pub(crate) enum When {
     Off,
     /// After the last event.
     End,
-    /// Every so many events, and after the last.
+    /// Every so many steps (events, and accesses of touches), and after the last event.
     Every(NonZeroUsize),
 }
 
 impl When {
-    /// Whether it is time, with so many of all events done.
-    pub(crate) fn is_due(self, done: usize, all: usize) -> bool {
-        match self {
-            When::Off => false,
-            When::End => done == all,
-            When::Every(n) => done == all || done.is_multiple_of(n.get()),
-        }
+    /// Whether it is time, after so many steps.
+    pub(crate) fn is_due(self, steps: usize) -> bool {
+        matches!(self, When::Every(n) if steps.is_multiple_of(n.get()))
     }
 }
 
