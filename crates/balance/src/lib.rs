@@ -1,7 +1,7 @@
 //! Floor 7 of Freehold: keeping it true under pressure: reclaim and the OOM killer.
 //!
-//! The only place that catches [`machine::Shortage`]. An operation that meets one has changed nothing and holds no lock
-//! when it arrives here; [`Balance::with_memory`] makes memory free and starts it again.
+//! The only place that catches [`machine::Shortage`]. An operation that meets one has changed nothing and
+//! holds no lock when it arrives here; [`Balance::with_memory`] makes memory free and starts it again.
 //!
 //! ```text
 //! operation ── Shortage ──> reclaim: lists of this CPU, clean unmapped file pages

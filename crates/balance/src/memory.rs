@@ -10,8 +10,9 @@ use space::{Space, Spaces};
 
 /// How often an operation starts again between two kills (Linux: `MAX_RECLAIM_RETRIES`).
 const RETRIES: u32 = 16;
-/// How many spaces may die for one operation: more means that killing does not help.
-const KILLS: u32 = 8;
+/// How many spaces may die for one operation: more means that killing does not help. (It ends by itself
+/// too, when nobody is left.)
+const KILLS: u32 = 64;
 /// Above this order nobody dies for want of a block (Linux: `PAGE_ALLOC_COSTLY_ORDER`).
 const COSTLY: Order = Order(3);
 
@@ -54,9 +55,9 @@ impl<'m> Balance<'m> {
 
     /// Runs `op` until it meets no shortage, making memory free in between as far as the policy goes.
     ///
-    /// `current` is the space the caller runs in: if it is the one that must die, or is dying, `op` does not start
-    /// again and the answer is `E::killed`. Other errors than shortage are passed on at once: a refusal by a limit never
-    /// kills.
+    /// `current` is the space the caller runs in: if it is the one that must die, or is dying, `op` does
+    /// not start again and the answer is `E::killed`. Other errors than shortage are passed on at once: a
+    /// refusal by a limit never kills.
     pub fn with_memory<M: Machine, T, E: Shortfall>(
         &self,
         cx: &mut Cx<'m, M>,

@@ -16,8 +16,8 @@ pub(crate) enum Progress {
     None,
 }
 
-/// Frees what nobody needs: the CPUs' lists of free frames go back to their zones, where they merge; clean file pages
-/// that nothing maps are dropped.
+/// Frees what nobody needs: the CPUs' lists of free frames go back to their zones, where they merge; clean
+/// file pages that nothing maps are dropped.
 pub(crate) fn reclaim<'m, M: Machine>(
     cx: &mut Cx<'m, M, { level::PROCESS }>,
     spaces: &Spaces<'m, M>,

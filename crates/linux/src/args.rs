@@ -1,7 +1,7 @@
 //! Addresses and lengths as programs pass them, made into ranges of pages.
 //!
-//! Calls differ in what they answer for the same nonsense, so each states its errors itself; here is only the arithmetic
-//! that must not wrap unseen.
+//! Calls differ in what they answer for the same nonsense, so each states its errors itself; here is only
+//! the arithmetic that must not wrap unseen.
 
 use crate::errno::Errno;
 use machine::{EntryFormat, Machine, PAGE_SHIFT, PAGE_SIZE, VirtAddr, Vpn, VpnRange};
@@ -16,7 +16,8 @@ pub(crate) fn is_page_aligned(addr: u64) -> bool {
     addr & (PAGE_SIZE - 1) == 0
 }
 
-/// The length in whole pages, rounded up; `None` if that exceeds 64 bits (Linux's `PAGE_ALIGN` answers 0 then).
+/// The length in whole pages, rounded up; `None` if that exceeds 64 bits (Linux's `PAGE_ALIGN` answers 0
+/// then).
 pub(crate) fn page_align(len: u64) -> Option<u64> {
     Some(len.checked_add(PAGE_SIZE - 1)? & !(PAGE_SIZE - 1))
 }

@@ -11,8 +11,8 @@ use machine::entry::Kind;
 use machine::{Access, Cx, EntryFormat, Level, Machine, PAGE_SIZE, UserFrame, VirtAddr};
 
 impl<'m, M: Machine> Linux<'m, M> {
-    /// A page fault of the process: makes the access possible, or says which signal the program gets. `Kill` also if
-    /// memory could not be had in any way.
+    /// A page fault of the process: makes the access possible, or says which signal the program gets.
+    /// `Kill` also if memory could not be had in any way.
     pub fn user_fault(
         &self,
         cx: &mut Cx<'m, M>,
@@ -35,8 +35,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         })
     }
 
-    /// Stores bytes into the process's memory, faulting pages in. `EFAULT` where it may not store; what lies before is
-    /// stored.
+    /// Stores bytes into the process's memory, faulting pages in. `EFAULT` where it may not store; what
+    /// lies before is stored.
     pub fn copy_to_user(
         &self,
         cx: &mut Cx<'m, M>,
@@ -71,7 +71,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         }
     }
 
-    /// Stores through the translation if it allows stores still: under the lock of its table it stays what it is.
+    /// Stores through the translation if it allows stores still: under the lock of its table it stays what
+    /// it is.
     fn store_if_mapped(
         &self,
         cx: &mut Cx<'m, M>,

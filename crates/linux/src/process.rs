@@ -16,7 +16,8 @@ machine::cells! {
     pub struct Process {
         /// 0: free. `ALIVE` or `ZOMBIE`. (registry)
         pub(crate) state: Field<u64>,
-        /// Its address space, of which it holds one use; none once it has exited. Changed only by its own exec and exit.
+        /// Its address space, of which it holds one use; none once it has exited. Changed only by its own
+        /// exec and exit.
         pub(crate) space: Field<Option<Id<Space>>>,
         /// (registry) Who waits for it.
         pub(crate) parent: Field<Option<Id<Process>>>,
@@ -58,6 +59,15 @@ machine::cells! {
         pub(crate) next: Field<Option<TaskId>>,
         /// (registry) The thread before.
         pub(crate) prev: Field<Option<TaskId>>,
+    }
+}
+
+machine::cells! {
+    /// What one CPU translates through.
+    #[repr(align(64))]
+    pub(crate) struct CpuSlot {
+        /// (own CPU) The space, of which the CPU holds one use.
+        pub(crate) space: Field<Option<Id<Space>>>,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::errno::{Call, Errno, errno};
-use crate::process::{Process, Shared, TaskSlot};
+use crate::process::{CpuSlot, Process, Shared, TaskSlot};
 use balance::{Balance, Policy};
 use fault::Faults;
 use frame::{Frames, Id, Slab, SlabView};
@@ -12,17 +12,19 @@ use space::{Error, Space, Spaces};
 
 /// Processes, their calls and their faults.
 ///
-/// Calls take the context of the task that makes them and the process it runs. Arguments are what programs pass: any
-/// bits. A call either succeeds or answers Linux's errno, and then has changed nothing, except where Linux does too
-/// (`mprotect`, `mlock`, `madvise` and `msync` keep what they did before the first hole).
+/// Calls take the context of the task that makes them and the process it runs. Arguments are what programs
+/// pass: any bits. A call either succeeds or answers Linux's errno, and then has changed nothing, except
+/// where Linux does too (`mprotect`, `mlock`, `madvise` and `msync` keep what they did before the first
+/// hole).
 ///
-/// What the kernel around promises: a task calls for its own process; `exec` and `exit` of a process come after its
-/// other tasks have stopped.
+/// What the kernel around promises: a task calls for its own process; `exec` and `exit` of a process come
+/// after its other tasks have stopped.
 pub struct Linux<'m, M: Machine> {
     pub(crate) faults: Faults<'m, M>,
     pub(crate) balance: Balance<'m>,
     pub(crate) processes: Slab<'m, M, Process>,
     pub(crate) tasks: &'m [TaskSlot],
+    pub(crate) cpus: &'m [CpuSlot],
     pub(crate) shared: &'m Shared,
     pub(crate) config: Config,
 }
@@ -32,6 +34,7 @@ pub struct Layout<'m, M: Machine> {
     balance: Balance<'m>,
     processes: Slab<'m, M, Process>,
     tasks: &'m [TaskSlot],
+    cpus: &'m [CpuSlot],
     shared: &'m Shared,
 }
 
@@ -42,6 +45,7 @@ impl<'m, M: Machine> Layout<'m, M> {
             balance: Balance::new(boot)?,
             processes: Slab::new(boot)?,
             tasks: boot.array(boot.machine().tasks_max() as usize)?,
+            cpus: boot.array(boot.machine().cpus() as usize)?,
             shared: &boot.array::<Shared>(1)?[0],
         })
     }
@@ -50,9 +54,9 @@ impl<'m, M: Machine> Layout<'m, M> {
 impl<'m, M: Machine> Linux<'m, M> {
     /// A system without processes.
     pub fn new(layout: Layout<'m, M>, faults: Faults<'m, M>, config: Config) -> Self {
-        let Layout { balance, processes, tasks, shared } = layout;
+        let Layout { balance, processes, tasks, cpus, shared } = layout;
         faults.spaces().set_overcommit(config.overcommit);
-        Linux { faults, balance, processes, tasks, shared, config }
+        Linux { faults, balance, processes, tasks, cpus, shared, config }
     }
 
     /// The settings.
@@ -60,7 +64,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         &self.config
     }
 
-    /// What to do about shortage from now on. For tests that fail allocations; a running system keeps one policy.
+    /// What to do about shortage from now on. For tests that fail allocations; a running system keeps one
+    /// policy.
     pub fn set_shortage_policy(&mut self, policy: Policy) {
         self.config.shortage = policy;
     }
@@ -115,7 +120,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         self.spaces().space(space).is_killed(cx)
     }
 
-    /// Runs an operation on the process's space, reclaiming while it meets shortage; what it answers becomes an errno.
+    /// Runs an operation on the process's space, reclaiming while it meets shortage; what it answers
+    /// becomes an errno.
     pub(crate) fn run<T>(
         &self,
         cx: &mut Cx<'m, M>,

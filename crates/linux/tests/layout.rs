@@ -1,7 +1,8 @@
 //! Which calls split VMAs and which merge them: Linux's rules, as pictures.
 //!
-//! A picture is a row of pages from `BASE`. A letter is a page: `w` is private and read-write, `r` read-only, `x`
-//! read-execute, `n` inaccessible, `s` shared memory, `f` a private file; `.` is a hole. `|` is a border between VMAs.
+//! A picture is a row of pages from `BASE`. A letter is a page: `w` is private and read-write, `r`
+//! read-only, `x` read-execute, `n` inaccessible, `s` shared memory, `f` a private file; `.` is a hole. `|`
+//! is a border between VMAs.
 
 mod common;
 

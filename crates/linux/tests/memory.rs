@@ -172,6 +172,22 @@ fn no_page_no_access() {
 }
 
 #[test]
+fn pages_no_file_can_have_are_not_there() {
+    let machine = machine(64 << 20);
+    let mut s = System::new(&machine);
+    let file = s.file(1, P, BOTH);
+    for offset in [1 << 40, 1 << 48, 1 << 62, (1 << 63) - 64 * P] {
+        let at = s.mmap_file(0, 4 * P, RW, SHARED, &file, offset).expect("mapped");
+        assert!(matches!(s.load(at), Err(Signal::Bus { .. })), "{offset:#x}");
+        assert!(matches!(s.store(at, 1), Err(Signal::Bus { .. })), "{offset:#x}");
+        s.linux.msync(&mut s.cx, s.process, at, 4 * P, 4).expect("nothing to do");
+        s.linux.madvise(&mut s.cx, s.process, at, 4 * P, 3).expect("nothing to do");
+        s.linux.ftruncate(&mut s.cx, s.process, &file, 2 * P).expect("changed");
+        s.linux.ftruncate(&mut s.cx, s.process, &file, P).expect("changed");
+    }
+}
+
+#[test]
 fn read_only_files_stay_as_they_are() {
     let machine = machine(64 << 20);
     let mut s = System::new(&machine);

@@ -14,7 +14,7 @@ struct Names;
 
 impl FileNames for Names {
     fn name(&self, _: Id<File>, key: FileKey) -> Option<FileName<'_>> {
-        let name = FileName { device: (8, 0x12), inode: 1_311_768, path: "/usr/lib/libexample.so.6" };
+        let name = FileName { device: (8, 0x12), inode: 1_311_768, path: "/usr/lib/libc.so.6" };
         (key == FileKey(1)).then_some(name)
     }
 }
@@ -36,8 +36,8 @@ fn maps_are_linux_s_to_the_column() {
     assert_eq!(
         text,
         format!(
-            "10000000-10004000 r-xp 00003000 08:12 1311768                            /usr/lib/libexample.so.6\n\
-             10004000-10006000 r--s 00020000 08:12 1311768                            /usr/lib/libexample.so.6\n\
+            "10000000-10004000 r-xp 00003000 08:12 1311768                            /usr/lib/libc.so.6\n\
+             10004000-10006000 r--s 00020000 08:12 1311768                            /usr/lib/libc.so.6\n\
              {shared:<73}/dev/zero (deleted)\n\
              20000000-20001000 rw-p 00000000 00:00 0                                  [heap]\n\
              7f1234567000-7f1234568000 ---p 00000000 00:00 0 \n"

@@ -165,7 +165,6 @@ fn threads_share_a_space_and_the_last_one_ends_it() {
     s.linux.exec(&mut s.cx, process, Some(TaskId(0)), &image).expect("exec");
     assert_eq!(s.linux.process(process).threads(), 1, "exec leaves one");
     assert_eq!(s.linux.process_of(TaskId(9)), None);
-    s.linux.leave(&mut s.cx, process);
     assert!(s.linux.exit_task(&mut s.cx, TaskId(0), Exit::Code(0)));
     assert_eq!(s.linux.all_processes().count(), 0, "nobody waits for the first process");
     assert_eq!(s.linux.spaces().in_use(), [0, 0, 0]);

@@ -1,5 +1,5 @@
-//! Every call with its first, second, third ... allocation refused: a clean error, nothing changed, nothing leaked, and
-//! the same call succeeds afterwards.
+//! Every call with its first, second, third ... allocation refused: a clean error, nothing changed, nothing
+//! leaked, and the same call succeeds afterwards.
 
 mod common;
 

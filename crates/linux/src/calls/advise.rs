@@ -20,9 +20,9 @@ enum Behaviour {
     Populate(Populate),
 }
 
-/// LINUX: madvise_behavior_valid(). What this manager does not do yet is refused as on a Linux built without it:
-/// pages merged (12, 13) or huge (14, 15, 25), cold and paged out (20, 21), punched out of files (9), left out of core
-/// dumps (16, 17), dropped though locked (24), poisoned (100, 101).
+/// LINUX: madvise_behavior_valid(). What this manager does not do yet is refused as on a Linux built
+/// without it: pages merged (12, 13) or huge (14, 15, 25), cold and paged out (20, 21), punched out of
+/// files (9), left out of core dumps (16, 17), dropped though locked (24), poisoned (100, 101).
 fn parse(behaviour: u64) -> Option<Behaviour> {
     // LINUX: the argument is an int.
     Some(match behaviour & u64::from(u32::MAX) {
@@ -75,8 +75,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         span.hole_after(done)
     }
 
-    /// Advice that is kept may split VMAs. LINUX: madvise_vma_behavior() answers EAGAIN when that fails, which the
-    /// floor below does not tell from a hole.
+    /// Advice that is kept may split VMAs. LINUX: madvise_vma_behavior() answers EAGAIN when that fails,
+    /// which the floor below does not tell from a hole.
     fn advise_kept(
         &self,
         cx: &mut Cx<'m, M>,

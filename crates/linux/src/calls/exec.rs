@@ -36,8 +36,8 @@ pub struct ExecImage<'a> {
 const ALL: Perms = Perms { read: true, write: true, execute: true };
 
 impl<'m, M: Machine> Linux<'m, M> {
-    /// `execve`, called by `task` (the one thread left; `None` while the process has none): builds the new space, then
-    /// lets the old one go. On error the old program goes on unharmed.
+    /// `execve`, called by `task` (the one thread left; `None` while the process has none): builds the new
+    /// space, then lets the old one go. On error the old program goes on unharmed.
     pub fn exec(
         &self,
         cx: &mut Cx<'m, M>,
@@ -57,29 +57,31 @@ impl<'m, M: Machine> Linux<'m, M> {
             self.spaces().release(cx.at(), new);
             return Err(errno);
         }
-        self.switch_space(cx, process, task, new);
+        self.switch_space(cx, process, task, (old, new));
         object.break_start.set(VirtAddr(image.break_start));
         object.code_start.set(image.code.0);
         object.code_end.set(image.code.1);
-        self.spaces().release(cx.at(), old);
         self.give_space_back(cx, process);
         Ok(())
     }
 
     /// The process uses the new space from here on. If this CPU runs the process it changes over.
-    fn switch_space(&self, cx: &mut Cx<'m, M>, process: Id<Process>, task: Option<TaskId>, new: Id<Space>) {
-        let runs_here = task == Some(cx.task()) && self.process_of(cx.task()) == Some(process);
-        if runs_here {
-            self.leave(cx, process);
-        }
+    fn switch_space(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        task: Option<TaskId>,
+        (old, new): (Id<Space>, Id<Space>),
+    ) {
         {
             let _held = self.shared.registry.lock(cx);
             self.detach_others_locked(process, task);
             self.process(process).space.set(Some(new));
         }
-        if runs_here {
+        if self.is_loaded_here(cx, old) {
             self.enter(cx, process);
         }
+        self.let_go(cx, old);
     }
 
     /// Maps the image into an empty space. Starting over does no harm: every place is fixed.

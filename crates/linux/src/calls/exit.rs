@@ -19,11 +19,12 @@ impl<'m, M: Machine> Linux<'m, M> {
         }
     }
 
-    /// `exit_group`: the process ends, and its use of the space. Its other tasks have stopped. Nothing here allocates.
+    /// `exit_group`: the process ends, and its use of the space. Its other tasks have stopped. Nothing here
+    /// allocates.
     pub fn exit(&self, cx: &mut Cx<'m, M>, process: Id<Process>, exit: Exit) {
         let object = self.process(process);
         let Some(space) = object.space.replace(None) else { return };
-        self.spaces().release(cx.at(), space);
+        self.let_go(cx, space);
         self.give_space_back(cx, process);
         let mut orphan_zombies = self.bury(cx, process, exit);
         while let Some(orphan) = orphan_zombies {
@@ -32,8 +33,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         }
     }
 
-    /// Makes the process a zombie, or nothing at all if nobody will ask; answers a list (by `older`) of processes
-    /// that nobody will ask for any more.
+    /// Makes the process a zombie, or nothing at all if nobody will ask; answers a list (by `older`) of
+    /// processes that nobody will ask for any more.
     fn bury(&self, cx: &mut Cx<'m, M>, process: Id<Process>, exit: Exit) -> Option<Id<Process>> {
         let object = self.process(process);
         let parent;

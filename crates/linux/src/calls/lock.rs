@@ -86,8 +86,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         self.populate_locked(cx, process, span.user)
     }
 
-    /// The limit on locked memory comes before the range is looked at, and counts all of it. What is locked already
-    /// in the range counts once.
+    /// The limit on locked memory comes before the range is looked at, and counts all of it. What is locked
+    /// already in the range counts once.
     fn check_lock_limit(
         &self,
         cx: &mut Cx<'m, M>,
@@ -113,7 +113,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         if total - locked > limit { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
-    /// LINUX: __mm_populate() for mlock: the first VMA whose pages cannot be had ends it. The VMAs stay locked.
+    /// LINUX: __mm_populate() for mlock: the first VMA whose pages cannot be had ends it. The VMAs stay
+    /// locked.
     fn populate_locked(
         &self,
         cx: &mut Cx<'m, M>,

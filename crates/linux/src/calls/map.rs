@@ -49,8 +49,8 @@ struct Kind {
 const ALL: Perms = Perms { read: true, write: true, execute: true };
 
 impl<'m, M: Machine> Linux<'m, M> {
-    /// `mmap`: answers the address. `file` is what the descriptor names; `None` is a bad descriptor, which matters
-    /// only without `MAP_ANONYMOUS`.
+    /// `mmap`: answers the address. `file` is what the descriptor names; `None` is a bad descriptor, which
+    /// matters only without `MAP_ANONYMOUS`.
     pub fn mmap(
         &self,
         cx: &mut Cx<'m, M>,
@@ -77,8 +77,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         Ok(range.start.addr().0)
     }
 
-    /// LINUX: what do_mmap() asks of the address space before it looks at the file. The floor below asks again, under
-    /// its lock; here it is only for the order of answers.
+    /// LINUX: what do_mmap() asks of the address space before it looks at the file. The floor below asks
+    /// again, under its lock; here it is only for the order of answers.
     fn check_state(&self, cx: &mut Cx<'m, M>, process: Id<Process>, request: &Request) -> Result<(), Errno> {
         let space = self.space_of(process)?;
         if self.is_killed(cx, space) {

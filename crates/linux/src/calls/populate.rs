@@ -9,8 +9,8 @@ use machine::{Cx, Machine, VpnRange};
 use space::{Error, VmaFlags};
 
 impl<'m, M: Machine> Linux<'m, M> {
-    /// Brings in the pages of the range's VMAs that `wanted` names, as far as they allow any access, and goes on
-    /// after errors. LINUX: __mm_populate(), whose callers ignore what it answers (all but mlock).
+    /// Brings in the pages of the range's VMAs that `wanted` names, as far as they allow any access, and
+    /// goes on after errors. LINUX: __mm_populate(), whose callers ignore what it answers (all but mlock).
     pub(crate) fn populate_vmas(
         &self,
         cx: &mut Cx<'m, M>,

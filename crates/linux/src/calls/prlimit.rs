@@ -8,8 +8,9 @@ use frame::Id;
 use machine::{Cx, Machine};
 
 impl<'m, M: Machine> Linux<'m, M> {
-    /// `prlimit(resource, new)`: answers the old limit. `EINVAL` for a resource that is not memory's (the kernel around
-    /// knows those) and for a soft limit above the hard one, `EPERM` for raising the hard one.
+    /// `prlimit(resource, new)`: answers the old limit. `EINVAL` for a resource that is not memory's (the
+    /// kernel around knows those) and for a soft limit above the hard one, `EPERM` for raising the hard
+    /// one.
     pub fn prlimit(
         &self,
         cx: &mut Cx<'m, M>,

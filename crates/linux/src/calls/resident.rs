@@ -19,7 +19,8 @@ fn in_user_space<M: Machine>(addr: u64, len: u64) -> bool {
 }
 
 impl<'m, M: Machine> Linux<'m, M> {
-    /// `mincore(addr, len, vec)`: one byte a page is stored at `vec` through `copy_out`, 1 if the page is resident.
+    /// `mincore(addr, len, vec)`: one byte a page is stored at `vec` through `copy_out`, 1 if the page is
+    /// resident.
     pub fn mincore(
         &self,
         cx: &mut Cx<'m, M>,

@@ -12,8 +12,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         self.tasks.get(task.0 as usize)?.process.get()
     }
 
-    /// Makes a task run a process: its first one, or another thread. `EAGAIN` if there is no such task or it runs one
-    /// already, `ESRCH` if the process has exited.
+    /// Makes a task run a process: its first one, or another thread. `EAGAIN` if there is no such task or
+    /// it runs one already, `ESRCH` if the process has exited.
     pub fn attach(&self, cx: &mut Cx<'m, M>, process: Id<Process>, task: TaskId) -> Result<(), Errno> {
         let slot = self.tasks.get(task.0 as usize).ok_or(Errno::EAGAIN)?;
         let object = self.process(process);
@@ -66,20 +66,6 @@ impl<'m, M: Machine> Linux<'m, M> {
             if Some(task) != keep {
                 self.detach_locked(task);
             }
-        }
-    }
-
-    /// This CPU starts running a task of the process.
-    pub fn enter(&self, cx: &mut Cx<'m, M>, process: Id<Process>) {
-        if let Some(space) = self.process(process).space() {
-            self.spaces().activate(cx.at(), space);
-        }
-    }
-
-    /// This CPU stops running tasks of the process.
-    pub fn leave(&self, cx: &mut Cx<'m, M>, process: Id<Process>) {
-        if let Some(space) = self.process(process).space() {
-            self.spaces().deactivate(cx.at(), space);
         }
     }
 }

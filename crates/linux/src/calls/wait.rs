@@ -18,8 +18,8 @@ pub enum Waiting {
 }
 
 impl<'m, M: Machine> Linux<'m, M> {
-    /// `waitpid`: a child that has ended (this one, or any) and how; it is forgotten. `None` only when polling.
-    /// `ECHILD` if there is no such child.
+    /// `waitpid`: a child that has ended (this one, or any) and how; it is forgotten. `None` only when
+    /// polling. `ECHILD` if there is no such child.
     pub fn wait(
         &self,
         cx: &mut Cx<'m, M>,

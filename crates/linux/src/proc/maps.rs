@@ -22,8 +22,8 @@ pub struct FileName<'n> {
 
 /// Names of files, as the kernel around knows them.
 pub trait FileNames {
-    /// The name of a file; `None` shows as anonymous shared memory, or as a file without name. The key is what a
-    /// regular file was opened by.
+    /// The name of a file; `None` shows as anonymous shared memory, or as a file without name. The key is
+    /// what a regular file was opened by.
     fn name(&self, file: Id<File>, key: FileKey) -> Option<FileName<'_>>;
 }
 

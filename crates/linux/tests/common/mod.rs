@@ -162,7 +162,6 @@ impl<'m> System<'m> {
 
     /// Runs as another process from here on.
     pub fn become_process(&mut self, process: Id<Process>) {
-        self.linux.leave(&mut self.cx, self.process);
         self.linux.detach(&mut self.cx, TaskId(0));
         self.linux.attach(&mut self.cx, process, TaskId(0)).expect("a task");
         self.linux.enter(&mut self.cx, process);
