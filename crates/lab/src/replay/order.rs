@@ -7,7 +7,8 @@
 //!   when they start.
 //! * *Accesses* (faults, touches) of one memory run side by side. They wait for the layout events before them, except
 //!   for one that was still going on in the recording when the access began.
-//! * *Global* events (a file's size changes) are alone.
+//! * *Global* events are alone: a file's size changes, or a memory goes away (exec, the exit of a last task), which
+//!   decides for others whether a page they write must be copied.
 //!
 //! Memories are what address spaces are to programs: threads and `vfork` children share one, fork and exec make one.
 
@@ -56,10 +57,13 @@ impl Order {
     pub(crate) fn new(recording: &Recording) -> Order {
         let mut memory_of = vec![0u32; recording.processes.len()];
         let mut counts = vec![(0u32, 0u32)];
+        let mut alive = vec![0u32; recording.processes.len()];
+        alive[0] = 1;
         let mut places = Vec::with_capacity(recording.events.len());
         for event in &recording.events {
             let process = recording.tasks[event.task.0 as usize].process.0 as usize;
-            let (memory, class) = (memory_of[process], class_of(&event.kind));
+            let memory = memory_of[process];
+            let class = class_of(&event.kind, count_tasks(&mut alive, event, process));
             let (layouts, accesses) = &mut counts[memory as usize];
             places.push(Place { class, memory, layouts_before: *layouts, accesses_before: *accesses });
             match class {
@@ -170,10 +174,21 @@ impl Order {
     }
 }
 
-fn class_of(kind: &EventKind) -> Class {
+/// Keeps count of each process's tasks; answers how many the actor's process has left.
+fn count_tasks(alive: &mut [u32], event: &Event, process: usize) -> u32 {
+    match &event.kind {
+        EventKind::Fork { child_process, .. } => alive[child_process.0 as usize] += 1,
+        EventKind::Exit => alive[process] -= 1,
+        _ => {}
+    }
+    alive[process]
+}
+
+fn class_of(kind: &EventKind, tasks_left: u32) -> Class {
     match kind {
         EventKind::Fault { .. } | EventKind::Touch { .. } | EventKind::Content { .. } => Class::Access,
-        EventKind::Call { call: Call::Ftruncate { .. }, .. } => Class::Global,
+        EventKind::Call { call: Call::Ftruncate { .. }, .. } | EventKind::Exec { .. } => Class::Global,
+        EventKind::Exit if tasks_left == 0 => Class::Global,
         _ => Class::Layout,
     }
 }
