@@ -230,8 +230,9 @@ impl<'m> Buddy<'_, 'm> {
         if foreign || free + alike < size / 2 {
             return false;
         }
+        let end = block.plus(size).min(self.memmap.end());
         let mut at = block;
-        while at < block.plus(size) {
+        while at < end {
             let meta = self.meta(at);
             let is_free = meta.is_head() && meta.state() == State::Free;
             if is_free {
