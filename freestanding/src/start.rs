@@ -18,7 +18,10 @@ core::arch::global_asm!(
 );
 
 extern "C" fn start() -> ! {
-    // The result is looked at, so that nothing of the run can be left out.
-    core::hint::black_box(demo::run(&ARENA).is_ok());
+    // The result and the counts are looked at, so that nothing of the run can be left out.
+    let end = demo::run(&ARENA, &mut |name, count| {
+        core::hint::black_box((name, count));
+    });
+    core::hint::black_box(end.is_ok());
     stop()
 }

@@ -27,7 +27,6 @@ pub(crate) struct Minimal<'a> {
     frames: &'a [Word],
     /// What Freehold notes about each frame.
     memmap: &'a [Word],
-    files: NoFiles,
     /// The root that translates user addresses now: x86's `CR3`.
     space: Cell<Option<(KernelFrame, Asid)>>,
     /// Whether interrupts are on: x86's `RFLAGS.IF`.
@@ -46,7 +45,6 @@ impl<'a> Minimal<'a> {
         (!frames.is_empty()).then(|| Minimal {
             frames,
             memmap,
-            files: NoFiles,
             space: Cell::new(None),
             interrupts: Cell::new(true),
             time: Cell::new(0),
@@ -83,12 +81,12 @@ impl<'a> Minimal<'a> {
     }
 }
 
-/// This machine has no disk. A kernel reads and writes through its file systems here.
-pub(crate) struct NoFiles;
-
-impl Backing for NoFiles {
-    fn read(&self, _: CpuId, _: FileKey, _: u64, _: UserFrame) -> Result<(), IoError> {
-        Err(IoError)
+/// A kernel reads and writes through its file systems here. This machine has one file, which cannot be written
+/// and never ends: each word of it is the number of its page.
+impl Backing for Minimal<'_> {
+    fn read(&self, _: CpuId, _: FileKey, page: u64, into: UserFrame) -> Result<(), IoError> {
+        self.words(into.0, 1).iter().for_each(|word| word.raw().store(page, Relaxed));
+        Ok(())
     }
     fn write(&self, _: CpuId, _: FileKey, _: u64, _: UserFrame) -> Result<(), IoError> {
         Err(IoError)
@@ -97,7 +95,7 @@ impl Backing for NoFiles {
 
 impl Machine for Minimal<'_> {
     type Entry = X86_64;
-    type Files = NoFiles;
+    type Files = Self;
 
     // ---- shape: from the firmware's tables (ACPI's MADT, SRAT, SLIT and the memory map) ----
 
@@ -120,8 +118,8 @@ impl Machine for Minimal<'_> {
     fn tasks_max(&self) -> u32 {
         1
     }
-    fn files(&self) -> &NoFiles {
-        &self.files
+    fn files(&self) -> &Self {
+        self
     }
 
     // ---- memory: through the kernel's direct map ----
