@@ -1,6 +1,6 @@
 //! How every verb ends: 0 good, 1 a rule was broken or a difference was found, 2 bad input.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ pub(crate) enum Verdict {
 
 /// Why a verb could not do its work; the text is one line.
 #[derive(Debug)]
-pub(crate) struct Error {
+pub struct Error {
     text: String,
     status: u8,
 }
@@ -44,6 +44,22 @@ impl Error {
         Self { text: why.to_string(), status: 2 }
     }
 }
+
+impl Error {
+    /// The exit status it means.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        self.status
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Error {}
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {

@@ -25,68 +25,83 @@ use sim::{SimConfig, SimMachine};
 use crate::exit::{Error, Verdict};
 use engine::Engine;
 use files::Files;
-use report::Report;
-use when::When;
 
-/// Options of `replay`.
+pub use report::Report;
+pub use when::When;
+
+/// The command line of `replay`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The recording (.fhr)
     recording: PathBuf,
-    /// CPUs of the simulated machine (1 to 512)
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=512))]
-    cpus: u32,
-    /// NUMA nodes (1 to 64, at most one a CPU)
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
-    nodes: u32,
-    /// Memory of the machine: a number with K, M, G or T
-    #[arg(long, default_value = "8G", value_parser = size)]
-    memory: u64,
-    /// When the whole state is audited: off, end, step (after each event), every=N
-    #[arg(long, default_value = "every=1000")]
-    audit: When,
-    /// Varies the schedule; the same number gives the same result to the bit
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    options: Options,
     /// Print one JSON object instead of the report (docs/counters.md lists its keys)
     #[arg(long)]
     json: bool,
 }
 
+/// The machine to replay on, and what is checked.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// CPUs of the simulated machine (1 to 512)
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=512))]
+    pub cpus: u32,
+    /// NUMA nodes (1 to 64, at most one a CPU)
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub nodes: u32,
+    /// Memory of the machine: a number with K, M, G or T
+    #[arg(long, default_value = "8G", value_parser = size)]
+    pub memory: u64,
+    /// When the whole state is audited: off, end, step (after each event), every=N
+    #[arg(long, default_value = "every=1000")]
+    pub audit: When,
+    /// Varies the schedule; the same number gives the same result to the bit
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
 /// Replays a recording and reports.
 pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
-    let recording = Recording::read(&args.recording).map_err(|error| Error::of_file(&args.recording, &error))?;
-    let report = replay(args, &recording).map_err(|error| error.about_file(&args.recording))?;
+    let path = &args.recording;
+    let recording = Recording::read(path).map_err(|error| Error::of_file(path, &error))?;
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
+    let report = replay(&name, &recording, &args.options).map_err(|error| error.about_file(path))?;
     report.print(args.json)?;
     Ok(if report.is_good() { Verdict::Good } else { Verdict::Broken })
 }
 
-fn replay(args: &Args, recording: &Recording) -> Result<Report, Error> {
-    let sim = SimMachine::new(&config(args, recording)).map_err(|error| Error::new(&error))?;
+/// Replays a valid recording and tells what it came to.
+///
+/// # Errors
+///
+/// When the recording contradicts itself, when it cannot be replayed on such a machine, or when the replay got stuck.
+pub fn replay(name: &str, recording: &Recording, options: &Options) -> Result<Report, Error> {
+    let sim = SimMachine::new(&config(options, recording)).map_err(|error| Error::new(&error))?;
     let started = Instant::now();
     let manager = Manager::new(&sim, &freehold::Config::default())
-        .map_err(|shortage| Error::new(&format!("--memory {} is too little: {shortage}", args.memory)))?;
+        .map_err(|shortage| Error::new(&format!("--memory {} is too little: {shortage}", options.memory)))?;
     let mut shadow = Shadow::new();
     let files = Files::open(recording, &manager, &mut shadow)?;
     let bar = progress(recording.events.len());
     let show = |done: usize| bar.set_position(done as u64);
-    let engine = Engine::new(recording, &manager, (&files, shadow), args.audit, &show);
+    let engine = Engine::new(recording, &manager, (&files, shadow), options.audit, &show);
     let run = engine.run()?;
     let outcome = engine.into_outcome();
     files.close(&manager)?;
     bar.finish_and_clear();
-    Ok(Report::new(&args.recording, recording, &manager, (run, outcome), started.elapsed()))
+    Ok(Report::new(name, recording, &manager, (run, outcome), started.elapsed()))
 }
 
-fn config(args: &Args, recording: &Recording) -> SimConfig {
+fn config(options: &Options, recording: &Recording) -> SimConfig {
     let tasks = u32::try_from(recording.tasks.len()).unwrap_or(u32::MAX).saturating_add(1);
     SimConfig {
-        cpus: args.cpus,
-        nodes: args.nodes,
-        memory_bytes: args.memory,
-        seed: args.seed,
+        cpus: options.cpus,
+        nodes: options.nodes,
+        memory_bytes: options.memory,
+        seed: options.seed,
         tasks_max: tasks.max(64),
-        checks: if args.audit == When::Off { sim::Checks::Off } else { sim::Checks::Basic },
+        checks: if options.audit == When::Off { sim::Checks::Off } else { sim::Checks::Basic },
         ..SimConfig::default()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::Path;
 use std::time::Duration;
 
 use freehold::Manager;
@@ -29,7 +28,7 @@ const FAULTS: [(&str, &str, Counter); 10] = [
 ];
 
 /// What a replay tells.
-pub(crate) struct Report {
+pub struct Report {
     name: String,
     cpus: u32,
     events: usize,
@@ -53,7 +52,7 @@ pub(crate) struct Report {
 impl Report {
     /// Reads everything off a run that is over.
     pub(crate) fn new(
-        path: &Path,
+        name: &str,
         recording: &Recording,
         manager: &Manager<'_, SimMachine>,
         (run, outcome): (RunReport, Outcome),
@@ -62,7 +61,7 @@ impl Report {
         let core = manager.core();
         let is_call = |event: &&record::Event| matches!(event.kind, record::EventKind::Call { .. });
         Report {
-            name: path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into()),
+            name: name.into(),
             cpus: freehold::machine::Machine::cpus(manager.machine()),
             events: recording.events.len(),
             processes: recording.processes.len(),
@@ -84,7 +83,8 @@ impl Report {
     }
 
     /// Whether no rule was broken and every load read what was stored.
-    pub(crate) fn is_good(&self) -> bool {
+    #[must_use]
+    pub fn is_good(&self) -> bool {
         self.violations() == 0 && self.outcome.tally.mismatch_count == 0
     }
 
@@ -99,7 +99,9 @@ impl Report {
         Ok(())
     }
 
-    fn json(&self) -> Value {
+    /// The object that `--json` prints.
+    #[must_use]
+    pub fn json(&self) -> Value {
         let tally = &self.outcome.tally;
         let mut faults: Map<String, Value> =
             FAULTS.iter().zip(self.faults).map(|((key, _, _), n)| ((*key).into(), n.into())).collect();
@@ -148,7 +150,9 @@ impl Report {
         })
     }
 
-    fn text(&self) -> String {
+    /// The report to read.
+    #[must_use]
+    pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = self.write_summary(&mut text);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// When the whole state is audited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum When {
+pub enum When {
     /// Never.
     Off,
     /// After the last event.

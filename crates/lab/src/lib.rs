@@ -1,0 +1,50 @@
+//! The command `freehold`, as a library for its binary and its tests.
+//!
+//! One file per verb; [`exit`] holds what all verbs agree on: their exit status and their errors. [`replay::replay`]
+//! is the replay of a recording in memory.
+#![forbid(unsafe_code)]
+
+pub mod exit;
+mod info;
+mod record;
+pub mod replay;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A Linux-class virtual memory manager, held in the hand.
+#[derive(Debug, Parser)]
+#[command(name = "freehold", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a program on Linux and record its memory life
+    Record(record::Args),
+    /// Replay a recording on the simulated machine, audited, and report
+    Replay(replay::Args),
+    /// Show what is in a recording and what it lacks
+    Info(info::Args),
+    /// The recorder's helper; `record` starts it between the watching tool and the program
+    #[command(name = record::HELPER, hide = true)]
+    Helper(record::HelperArgs),
+}
+
+/// Runs the command with the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    exit::finish(match cli.verb {
+        Verb::Record(args) => record::run(&args),
+        Verb::Replay(args) => replay::run(&args),
+        Verb::Info(args) => info::run(&args),
+        Verb::Helper(args) => record::run_helper(&args),
+    })
+}
