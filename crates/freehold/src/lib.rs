@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 mod config;
+#[cfg(doctest)]
+mod lock_order;
 mod manager;
 
 pub use crate::config::Config;
