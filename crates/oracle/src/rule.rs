@@ -67,7 +67,7 @@ rules! {
     PR3 = "Attachments and VMAs of objects correspond one to one, with equal ranges, offsets and sharing.",
     PR4 = "Every mapped page is found through the reverse map: it names the object and index its VMA has \
         there.",
-    PR5 = "No page of a file is cached or mapped beyond the file's end.",
+    PR5 = "No page of a file, and no private copy of one, is cached or mapped beyond the file's end.",
     PR6 = "No page is locked or in writeback, and a file's counts of cached and dirty pages are exact.",
     PR7 = "A private mapping lets no store reach the object's page, and a shared one maps only the \
         object's pages.",

@@ -206,7 +206,7 @@ fn pr4<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>, lineage: Optio
 }
 
 fn pr5<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>) {
-    let Some(around) = mapped.around.filter(|_| mapped.state == State::File) else { return };
+    let Some(around) = mapped.around else { return };
     let Some(file) = around.file else { return };
     let (at, pfn, index, end) = (mapped.at, mapped.pfn, around.vma.file_index(mapped.at.page), file.end);
     holds!(run, PR5, index < end, "{at}: {pfn:?} is page {index} of a file of {end}");
