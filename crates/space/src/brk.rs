@@ -2,6 +2,7 @@
 
 use crate::layout::{Layout, STACK_GUARD};
 use crate::place::user_end;
+use crate::prepare::Needs;
 use crate::space::Space;
 use crate::spaces::Spaces;
 use crate::vma::{Content, VmaFlags};
@@ -70,14 +71,15 @@ impl<M: Machine> Layout<'_, '_, M> {
         self.check_size(flags, range.pages(), &Replaced::NOTHING)?;
         flags |= VmaFlags::ACCOUNTED;
         self.spaces.commit(self.space, range.pages())?;
-        let mut prepared = match self.prepare(1) {
+        let content = Content { flags, file: None, file_bias: 0, anon_bias: 0 };
+        let mut prepared = match self.prepare(Needs::default().and(&content)) {
             Ok(prepared) => prepared,
             Err(error) => {
                 self.spaces.uncommit(self.space, range.pages());
                 return Err(error);
             }
         };
-        self.add(&mut prepared, range, &Content { flags, file: None, file_bias: 0, anon_bias: 0 });
+        self.add(&mut prepared, range, &content);
         self.give_back(prepared);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::layout::{Layout, guard_of};
+use crate::prepare::Needs;
 use crate::space::{Sign, Space};
 use crate::spaces::Spaces;
 use crate::vma::{Content, Vma, VmaFlags};
@@ -72,7 +73,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let content = Content { flags: content.flags.difference(lock), ..content };
         let commit = if content.flags.contains(VmaFlags::ACCOUNTED) { range.pages() } else { 0 };
         spaces.commit(to, commit)?;
-        let mut prepared = spaces.prepare(self, to, 1).inspect_err(|_| spaces.uncommit(to, commit))?;
+        let mut prepared = spaces.prepare(self, to, Needs::default().and(&content)).inspect_err(|_| spaces.uncommit(to, commit))?;
         let copy = prepared.take_vma();
         let new = self.vma(copy);
         new.write(range, &content);

@@ -135,7 +135,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         if splits > 0 && self.count() + splits > VMAS_MAX {
             return Err(Error::NoMemory);
         }
-        let mut prepared = self.prepare(2)?;
+        let mut prepared = self.prepare(self.cuts(part))?;
         self.split_at_ends(&mut prepared, part);
         self.give_back(prepared);
         if let Some(id) = self.covering(part.start) {

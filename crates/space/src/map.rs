@@ -109,7 +109,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let commit = if flags.is_accountable() { range.pages() } else { 0 };
         flags.set(VmaFlags::ACCOUNTED, commit > 0);
         self.spaces.commit_instead(self.space, commit, replaced.committed)?;
-        let prepared = self.prepare(3);
+        let content = mapping.content(range, flags);
+        let prepared = self.prepare(self.cuts(range).and(&content));
         let mut prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -118,7 +119,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             }
         };
         self.remove_range(&mut prepared, range);
-        self.add(&mut prepared, range, &mapping.content(range, flags));
+        self.add(&mut prepared, range, &content);
         self.give_back(prepared);
         Ok(range)
     }

@@ -5,9 +5,9 @@ use crate::layout::Layout;
 use crate::space::Space;
 use crate::spaces::Spaces;
 use crate::tree;
-use crate::vma::Vma;
+use crate::vma::{Content, Vma};
 use frame::Id;
-use machine::{Cx, Machine, Shortage, level};
+use machine::{Cx, Machine, Shortage, VpnRange, level};
 use object::Attachment;
 
 /// The most VMAs a single operation adds.
@@ -34,11 +34,33 @@ impl<'m, M: Machine> Prepared<'m, M> {
     }
 }
 
+/// How much an operation may need.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Needs {
+    vmas: usize,
+    attachments: usize,
+}
+
+impl Needs {
+    /// And a VMA of this content.
+    pub(crate) fn and(self, content: &Content) -> Needs {
+        let lists = usize::from(content.file.is_some()) + usize::from(content.anon_bias != 0);
+        Needs { vmas: self.vmas + 1, attachments: self.attachments + lists }
+    }
+}
+
 impl<'m, M: Machine> Layout<'_, 'm, M> {
-    /// Allocates for an operation that adds up to `vmas` VMAs.
-    pub(crate) fn prepare(&mut self, vmas: usize) -> Result<Prepared<'m, M>, Error> {
+    /// What cutting VMAs at both ends of a range needs.
+    pub(crate) fn cuts(&self, range: VpnRange) -> Needs {
+        let cut = |page| self.covering(page).filter(|&id| self.vma(id).range().start < page);
+        let cuts = [cut(range.start), cut(range.end)];
+        cuts.into_iter().flatten().fold(Needs::default(), |needs, id| needs.and(&self.vma(id).content()))
+    }
+
+    /// Allocates for an operation.
+    pub(crate) fn prepare(&mut self, needs: Needs) -> Result<Prepared<'m, M>, Error> {
         let (spaces, space) = (self.spaces, self.space);
-        spaces.prepare(self, space, vmas).map_err(Error::Shortage)
+        spaces.prepare(self, space, needs).map_err(Error::Shortage)
     }
 
     /// Gives back what an operation did not use.
@@ -49,22 +71,22 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
 }
 
 impl<'m, M: Machine> Spaces<'m, M> {
-    /// Allocates for an operation that adds up to `n` VMAs to a space.
+    /// Allocates for an operation on a space.
     pub(crate) fn prepare(
         &self,
         cx: &mut Cx<'m, M, { level::LAYOUT }>,
         space: &Space,
-        n: usize,
+        needs: Needs,
     ) -> Result<Prepared<'m, M>, Shortage> {
-        debug_assert!(n <= MOST);
-        let nodes = self.nodes.reserve(cx.at(), self.frames(), &space.tree, n as u32)?;
+        debug_assert!(needs.vmas <= MOST);
+        let nodes = self.nodes.reserve(cx.at(), self.frames(), &space.tree, needs.vmas as u32)?;
         let mut prepared = Prepared {
             vmas: arrayvec::ArrayVec::new(),
             attachments: arrayvec::ArrayVec::new(),
             nodes,
             machine: core::marker::PhantomData,
         };
-        match self.fill(cx, &mut prepared, n) {
+        match self.fill(cx, &mut prepared, needs) {
             Ok(()) => Ok(prepared),
             Err(shortage) => {
                 self.give_back(cx, prepared);
@@ -77,14 +99,13 @@ impl<'m, M: Machine> Spaces<'m, M> {
         &self,
         cx: &mut Cx<'m, M, { level::LAYOUT }>,
         prepared: &mut Prepared<'m, M>,
-        n: usize,
+        needs: Needs,
     ) -> Result<(), Shortage> {
-        for _ in 0..n {
+        for _ in 0..needs.vmas {
             prepared.vmas.push(self.vmas.alloc(cx.at(), self.frames())?);
-            // One for the object, one for moved anonymous pages.
-            for _ in 0..2 {
-                prepared.attachments.push(self.objects().new_attachment(cx.at())?);
-            }
+        }
+        for _ in 0..needs.attachments {
+            prepared.attachments.push(self.objects().new_attachment(cx.at())?);
         }
         Ok(())
     }

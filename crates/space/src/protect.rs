@@ -86,7 +86,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         if commit > 0 {
             new |= VmaFlags::ACCOUNTED;
         }
-        let mut prepared = self.prepare(2).inspect_err(|_| self.spaces.uncommit(self.space, commit))?;
+        let mut prepared = self.prepare(self.cuts(part)).inspect_err(|_| self.spaces.uncommit(self.space, commit))?;
         self.split_at_ends(&mut prepared, part);
         self.give_back(prepared);
         if let Some(id) = self.covering(part.start) {

@@ -190,7 +190,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             undo(self);
             return Err(Error::Shortage(shortage));
         }
-        let mut prepared = self.prepare(3).inspect_err(|_| undo(self))?;
+        let mut prepared = self.prepare(self.cuts(old).and(&content)).inspect_err(|_| undo(self))?;
         if !old.is_empty() {
             self.split_at_ends(&mut prepared, old);
         }

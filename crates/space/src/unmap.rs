@@ -38,7 +38,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         if self.cuts_in_two(range) && self.count() >= VMAS_MAX {
             return Err(Error::NoMemory);
         }
-        let mut prepared = self.prepare(2)?;
+        let mut prepared = self.prepare(self.cuts(range))?;
         self.remove_range(&mut prepared, range);
         self.give_back(prepared);
         Ok(())
