@@ -37,7 +37,47 @@ struct Lengths {
     events: u64,
 }
 
-pub(crate) fn encode(recording: &Recording) -> Result<Vec<u8>, WriteError> {
+impl Recording {
+    /// Reads a recording from a file.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it and where; see [`ReadError`].
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        read_file(path)
+    }
+
+    /// Reads a recording from the bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it and where; see [`ReadError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReadError> {
+        decode(bytes)
+    }
+
+    /// Writes the recording to a file, which appears only once it is whole.
+    ///
+    /// # Errors
+    ///
+    /// When the recording breaks a rule of [`Recording::validate`], is too large for the
+    /// format, or the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), WriteError> {
+        write_file(self, path)
+    }
+
+    /// The bytes of its file.
+    ///
+    /// # Errors
+    ///
+    /// When the recording breaks a rule of [`Recording::validate`] or is too large for the
+    /// format.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, WriteError> {
+        encode(self)
+    }
+}
+
+fn encode(recording: &Recording) -> Result<Vec<u8>, WriteError> {
     recording.validate()?;
     let (mut head, mut body) = (Writer::default(), Writer::default());
     header::put(recording, &mut head);
@@ -78,7 +118,7 @@ fn seal(head: &[u8], body: &[u8], events: u64) -> Result<Vec<u8>, WriteError> {
     Ok(out)
 }
 
-pub(crate) fn write_file(recording: &Recording, path: &Path) -> Result<(), WriteError> {
+fn write_file(recording: &Recording, path: &Path) -> Result<(), WriteError> {
     let bytes = encode(recording)?;
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".part");
@@ -92,7 +132,7 @@ pub(crate) fn write_file(recording: &Recording, path: &Path) -> Result<(), Write
     Ok(written?)
 }
 
-pub(crate) fn read_file(path: &Path) -> Result<Recording, ReadError> {
+fn read_file(path: &Path) -> Result<Recording, ReadError> {
     let file = fs::File::open(path)?;
     if file.metadata()?.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
@@ -102,7 +142,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Recording, ReadError> {
     decode(&bytes)
 }
 
-pub(crate) fn decode(bytes: &[u8]) -> Result<Recording, ReadError> {
+fn decode(bytes: &[u8]) -> Result<Recording, ReadError> {
     let lengths = check_container(bytes)?;
     let body_at = PRELUDE + lengths.header;
     let body_end = body_at + lengths.body;

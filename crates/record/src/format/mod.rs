@@ -32,5 +32,3 @@ mod wire;
 
 pub use error::{ReadError, WriteError};
 pub use file::{MAX_BODY, MAX_EVENTS, MAX_FILE, MAX_HEADER, MAX_RATIO, VERSION};
-
-pub(crate) use file::{decode, encode, read_file, write_file};

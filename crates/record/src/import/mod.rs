@@ -3,7 +3,7 @@
 //! | source | gives | lacks |
 //! |---|---|---|
 //! | [`perf`] | calls with their times, every fault with its address, what exec built | touches |
-//! | [`strace`] | calls with their times, limits, file calls; works without privileges | faults, what exec built |
+//! | [`strace`] | calls with their times, limits, file calls; needs no privileges | faults, what exec built |
 //!
 //! An importer fills in what its source knows. The counts of Linux and the provenance beyond the
 //! recorder's name come from whoever ran the tool: see [`recorder`](crate::recorder).

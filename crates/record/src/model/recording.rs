@@ -1,9 +1,6 @@
 //! The recording as a whole.
 
-use std::path::Path;
-
-use crate::{Event, FileInfo, Invalid, LinuxCounts, ProcessId, Provenance, ReadError, Summary};
-use crate::{WriteError, format};
+use crate::{Event, FileInfo, LinuxCounts, ProcessId, Provenance};
 
 /// A process of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,59 +37,4 @@ pub struct Recording {
     pub tasks: Vec<Task>,
     /// What happened, in order of effect. The first is the `Exec` of task 0.
     pub events: Vec<Event>,
-}
-
-impl Recording {
-    /// Reads a recording from a file.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it and where; see [`ReadError`].
-    pub fn read(path: &Path) -> Result<Self, ReadError> {
-        format::read_file(path)
-    }
-
-    /// Reads a recording from the bytes of a file.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it and where; see [`ReadError`].
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReadError> {
-        format::decode(bytes)
-    }
-
-    /// Writes the recording to a file, which appears only once it is whole.
-    ///
-    /// # Errors
-    ///
-    /// When the recording breaks a rule of [`validate`](Self::validate), is too large for the
-    /// format, or the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), WriteError> {
-        format::write_file(self, path)
-    }
-
-    /// The bytes of its file.
-    ///
-    /// # Errors
-    ///
-    /// When the recording breaks a rule of [`validate`](Self::validate) or is too large for the
-    /// format.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, WriteError> {
-        format::encode(self)
-    }
-
-    /// Checks every rule that makes a recording make sense. Whatever was read holds them.
-    ///
-    /// # Errors
-    ///
-    /// The first rule that is broken, and the number of the event that breaks it.
-    pub fn validate(&self) -> Result<(), Invalid> {
-        crate::model::validate::validate(self)
-    }
-
-    /// Counts what is in it.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        Summary::of(self)
-    }
 }

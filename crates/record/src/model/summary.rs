@@ -40,6 +40,14 @@ pub struct Summary {
     pub duration_ns: u64,
 }
 
+impl Recording {
+    /// Counts what is in it.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary::of(self)
+    }
+}
+
 impl Summary {
     /// Counts `recording`.
     #[must_use]

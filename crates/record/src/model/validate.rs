@@ -151,14 +151,21 @@ impl Lives {
     }
 }
 
-pub(crate) fn validate(recording: &Recording) -> Result<(), Invalid> {
-    check_tables(recording).map_err(Invalid::Tables)?;
-    let mut lives = Lives::new(recording);
-    for (number, event) in recording.events.iter().enumerate() {
-        check_event(recording, &mut lives, number, event)
-            .map_err(|broken| Invalid::Event { number: number as u64, broken })?;
+impl Recording {
+    /// Checks every rule that makes a recording make sense. Whatever was read holds them.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that is broken, and the number of the event that breaks it.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        check_tables(self).map_err(Invalid::Tables)?;
+        let mut lives = Lives::new(self);
+        for (number, event) in self.events.iter().enumerate() {
+            check_event(self, &mut lives, number, event)
+                .map_err(|broken| Invalid::Event { number: number as u64, broken })?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn check_tables(recording: &Recording) -> Result<(), Broken> {

@@ -8,8 +8,18 @@ use std::time::Duration;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
-use super::Outcome;
 use crate::LinuxCounts;
+
+/// How a program ended and what Linux counted for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its pid.
+    pub pid: u32,
+    /// Its exit status as a shell gives it: 128 and the signal's number if a signal ended it.
+    pub status: i32,
+    /// What Linux counted for it and for its descendants.
+    pub counts: LinuxCounts,
+}
 
 /// What Linux counted for all children of this process that were waited for.
 pub(super) fn of_children(wall: Duration) -> io::Result<LinuxCounts> {

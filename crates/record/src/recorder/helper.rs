@@ -8,20 +8,9 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Instant;
 
+use super::counts::{self, Outcome};
 use super::scratch::Scratch;
-use super::{Order, RecordError, counts};
-use crate::LinuxCounts;
-
-/// How a program ended and what Linux counted for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// Its pid.
-    pub pid: u32,
-    /// Its exit status as a shell gives it: 128 and the signal's number if a signal ended it.
-    pub status: i32,
-    /// What Linux counted for it and for its descendants.
-    pub counts: LinuxCounts,
-}
+use super::{Order, RecordError};
 
 /// The helper's work: runs `program` without transparent huge pages, and leaves the outcome in
 /// the file `counts`. Gives the status the helper should exit with, which is the program's.

@@ -9,40 +9,17 @@ mod counts;
 mod error;
 pub mod helper;
 mod host;
+mod order;
 mod perf;
 mod scratch;
 mod strace;
 mod valgrind;
 
-use std::path::PathBuf;
-
+pub use counts::Outcome;
 pub use error::RecordError;
-pub use helper::Outcome;
+pub use order::{Order, Tool};
 
 use crate::Recording;
-
-/// Which tool is to watch the program.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tool {
-    /// `perf` if it works here, else `strace`.
-    #[default]
-    Auto,
-    /// `perf`, or nothing.
-    Perf,
-    /// `strace`, or nothing.
-    Strace,
-}
-
-/// What is to be recorded, and how.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// The program and its arguments.
-    pub program: Vec<String>,
-    /// Which tool is to watch it.
-    pub tool: Tool,
-    /// How to start the helper: a command to which the helper's arguments are added.
-    pub helper: Vec<PathBuf>,
-}
 
 /// Runs the program of `order` and records its calls and, with `perf`, its faults.
 ///

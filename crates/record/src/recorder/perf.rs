@@ -5,7 +5,8 @@ use std::process::Command;
 
 use nix::mount::{MsFlags, mount};
 
-use super::helper::{Outcome, command, with_helper};
+use super::counts::Outcome;
+use super::helper::{command, with_helper};
 use super::scratch::Scratch;
 use super::{Order, RecordError, counts};
 use crate::Recording;

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use super::helper::{Outcome, command, with_helper};
+use super::counts::Outcome;
+use super::helper::{command, with_helper};
 use super::scratch::Scratch;
 use super::{Order, RecordError, counts};
 use crate::Recording;

@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn calls() {
-        let line = b"SYSCALL[7,2](9) sys_mmap ( 0x0, 8192, 3, 34, 4294967295, 0 ) --> [pre-success] Success(0x4835000) ";
+        let line = b"SYSCALL[7,2](9) sys_mmap ( 0x0, 8192, 3, 34, 4294967295, 0 ) --> [pre-success] \
+            Success(0x4835000) ";
         let args = Args { values: [0, 8192, 3, 34, 0xffff_ffff, 0], text: None };
         let result = Some(Ok(0x483_5000));
         assert_eq!(Line::parse(line), Line::Call { thread: 2, number: 9, args, result });

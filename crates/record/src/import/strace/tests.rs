@@ -1,23 +1,7 @@
 use super::*;
 use crate::{EventKind, ProcessId, TaskId};
 
-const TEXT: &str = r#"100 1700000000.000100 execve("/usr/bin/demo", ["demo", "a, b)"], 0x7ffd /* 3 vars */) = 0 <0.000200>
-100 1700000000.000400 brk(NULL)         = 0x555555560000 <0.000005>
-100 1700000000.000500 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000 <0.000007>
-100 1700000000.000600 mmap(NULL, 5000, PROT_READ, MAP_PRIVATE, 3</usr/lib/lib,a (1).so>, 0) = 0x7f0000010000 <0.000007>
-100 1700000000.000700 clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD, child_tidptr=0x7f01) = 101 <0.000100>
-101 1700000000.000750 munmap(0x7f0000000000, 8192 <unfinished ...>
-100 1700000000.000900 clone3({flags=CLONE_VM|CLONE_FS|CLONE_THREAD, child_tid=0x1, exit_signal=0} => {parent_tid=[102]}, 88) = 102 <0.000010>
-101 1700000000.000950 <... munmap resumed>) = 0 <0.000200>
-102 1700000000.001000 mprotect(0x1, 1, PROT_NONE) = -1 EINVAL (Invalid argument) <0.000003>
-102 1700000000.001050 prlimit64(0, RLIMIT_STACK, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}, NULL) = 0 <0.000003>
-101 1700000000.001100 --- SIGTERM {si_signo=SIGTERM} ---
-101 1700000000.001200 +++ killed by SIGTERM +++
-102 1700000000.001300 exit(0) = ?
-102 1700000000.001310 +++ exited with 0 +++
-100 1700000000.001400 exit_group(0) = ?
-100 1700000000.001500 +++ exited with 0 +++
-"#;
+const TEXT: &str = include_str!("example.txt");
 
 fn imported() -> Recording {
     import(TEXT.as_bytes(), Options::default()).unwrap()
