@@ -10,7 +10,8 @@ fn root() -> PathBuf {
 
 /// The cells of every row of the audit's tables.
 fn rows(text: &str) -> Vec<Vec<String>> {
-    let section = text.split("\n## ").find(|part| part.starts_with("Checked by the audit")).expect("a section");
+    let section =
+        text.split("\n## ").find(|part| part.starts_with("Checked by the audit")).expect("a section");
     let lines = section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| rule "));
     lines.map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().into()).collect()).collect()
 }
@@ -33,7 +34,8 @@ fn the_documented_checkers_exist() {
         for word in row[2].split([' ', ',']).filter(|word| !word.is_empty()) {
             if word.ends_with(".rs") {
                 let path = root().join("crates/oracle/src/checks").join(word);
-                file = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                file =
+                    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
                 continue;
             }
             let name = word.trim_matches('`');
