@@ -3,10 +3,10 @@
 //! The only unsafe code of the scheduler is here.
 
 use crate::config::SimError;
-use crate::task::Scope;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 
 /// How many stacks wait for their next use, a host thread.
 const SPARES: usize = 256;
@@ -21,6 +21,20 @@ thread_local! {
 /// The way out of a running fiber.
 type Exit = *const Yielder<(), ()>;
 
+/// Stands for the time in which fibers may run: `'s` is invariant and chosen by `SimMachine::scope`, which
+/// alone makes one.
+pub(crate) struct Lifetime<'s, 'env: 's> {
+    scope: PhantomData<&'s mut &'s ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+impl Lifetime<'_, '_> {
+    /// For `SimMachine::scope`, whose promise [`Fiber::scoped`] relies on.
+    pub(crate) fn of_a_scope() -> Self {
+        Lifetime { scope: PhantomData, env: PhantomData }
+    }
+}
+
 /// A task's stack and where it stopped.
 pub(crate) struct Fiber {
     coroutine: Coroutine<(), (), (), DefaultStack>,
@@ -30,14 +44,13 @@ pub(crate) struct Fiber {
 impl Fiber {
     /// A fiber for a task of a scope.
     pub(crate) fn scoped<'s, 'env>(
-        _scope: &'s Scope<'s, 'env>,
+        _lifetime: &'s Lifetime<'s, 'env>,
         size: usize,
         body: impl FnOnce() + 's,
     ) -> Result<Fiber, SimError> {
         // SAFETY: what `body` borrows outlives `'s`, which is not over before the body of `SimMachine::scope`
         // has returned; right then (also when it panics) every fiber of the machine is abandoned, and only
-        // the machine that the scope belongs to resumes it. (`'s` is invariant and chosen by `scope`, as in
-        // `std::thread::scope`.)
+        // the machine that the scope belongs to resumes it. (As in `std::thread::scope`.)
         unsafe { Fiber::new(size, body) }
     }
 

@@ -2,14 +2,13 @@
 
 use crate::contents::{Base, Content};
 use crate::cpu::{Task, TaskState};
-use crate::fiber::Fiber;
+use crate::fiber::{Fiber, Lifetime};
 use crate::report::{Cause, Counts, RunReport};
 use crate::user::{PageFault, Translation};
 use crate::violation::Rule;
 use crate::{SimError, SimMachine};
 use machine::{Access, CpuId, TaskId, VirtAddr};
 use std::cmp::Reverse;
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How often one access may fault in a row although each fault was said to be resolved.
@@ -59,8 +58,7 @@ pub struct TaskCtx<'s> {
 /// Where tasks that borrow may be started: all of them are over when it ends.
 pub struct Scope<'s, 'env: 's> {
     sim: &'env SimMachine,
-    scope: PhantomData<&'s mut &'s ()>,
-    env: PhantomData<&'env mut &'env ()>,
+    lifetime: Lifetime<'s, 'env>,
 }
 
 /// Ends a scope, also when its body panics.
@@ -82,7 +80,7 @@ impl SimMachine {
     pub fn scope<'env, T>(&'env self, body: impl for<'s> FnOnce(&'s Scope<'s, 'env>) -> T) -> T {
         assert!(!self.in_scope.replace(true), "one scope of a machine at a time");
         let _end = End(self);
-        body(&Scope { sim: self, scope: PhantomData, env: PhantomData })
+        body(&Scope { sim: self, lifetime: Lifetime::of_a_scope() })
     }
 
     fn abandon_tasks(&self) {
@@ -143,7 +141,7 @@ impl<'s, 'env> Scope<'s, 'env> {
                 sim.stopped.borrow_mut().get_or_insert(SimError::Panicked { task: task.0, message });
             }
         };
-        let fiber = Fiber::scoped(self, sim.stack_bytes, guarded)?;
+        let fiber = Fiber::scoped(&self.lifetime, sim.stack_bytes, guarded)?;
         {
             let mut tasks = sim.tasks.borrow_mut();
             tasks[task.0 as usize] =
@@ -267,8 +265,8 @@ impl<'s> TaskCtx<'s> {
         Err(Signal::Stuck)
     }
 
-    /// The boundary to user mode: other CPUs, other tasks of this CPU, then this task's space is loaded. Every access
-    /// begins with it; a system call that wants its caller's space loaded begins with it too.
+    /// The boundary to user mode: other CPUs, other tasks of this CPU, then this task's space is loaded.
+    /// Every access begins with it; a system call that wants its caller's space loaded begins with it too.
     pub fn enter_user(&self, kernel: &(impl Kernel + ?Sized)) {
         let sim = self.sim;
         sim.point(self.cpu());
