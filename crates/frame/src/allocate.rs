@@ -47,7 +47,8 @@ impl<'m, M: Machine> Frames<'m, M> {
         Ok(frame)
     }
 
-    /// Looks for a block: first where plenty is left, then down to the reserves, then among what other CPUs keep.
+    /// Looks for a block: first where plenty is left, then down to the reserves, then
+    /// among what other CPUs keep.
     fn find(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, local: NodeId, request: &Request) -> Option<Pfn> {
         if request.order > MAX_ORDER {
             return None;

@@ -131,7 +131,8 @@ impl<'m> Buddy<'_, 'm> {
             if let Some(pfn) = self.take_smallest(order, list) {
                 break pfn;
             }
-            // What was not fed yet would be blocks of the largest order: stealing smaller ones comes after it.
+            // What was not fed yet would be blocks of the largest order: stealing
+            // smaller ones comes after it.
             if !self.zone.has_block(MAX_ORDER) && self.feed(cx) {
                 continue;
             }
@@ -167,8 +168,8 @@ impl<'m> Buddy<'_, 'm> {
         pfn
     }
 
-    /// Takes a block of another type and makes its pageblock one of this type, from the largest block on, so that the
-    /// mixing is rare. Linux: `__rmqueue_claim`.
+    /// Takes a block of another type and makes its pageblock one of this type, from the largest block on, so
+    /// that the mixing is rare. Linux: `__rmqueue_claim`.
     fn claim<M: Machine>(&self, cx: &Locked<'m, M>, order: Order, list: MigrateType) -> Option<Pfn> {
         for o in (order.0..=MAX_ORDER.0).rev().map(Order) {
             let Some(pfn) = self.first_of(o, list) else { continue };
@@ -244,8 +245,8 @@ impl<'m> Buddy<'_, 'm> {
         true
     }
 
-    /// Visits the blocks of a pageblock that have a head in it. (A larger block than a pageblock has no part in one
-    /// that is claimed.) A block that is handed out keeps its order while the zone's lock is held.
+    /// Visits the blocks of a pageblock that have a head in it. (A larger block than a pageblock has no part
+    /// in one that is claimed.) A block that is handed out keeps its order while the zone's lock is held.
     fn walk_pageblock(&self, block: Pfn, mut visit: impl FnMut(Meta, u64)) {
         let end = block.plus(SUBSECTION_ORDER.frames()).min(self.memmap.end());
         let mut at = block;
@@ -261,8 +262,8 @@ impl<'m> Buddy<'_, 'm> {
 
     // ---- the frontier ----
 
-    /// Initialises the next section (or what of it belongs to this zone) and frees its memory. Answers whether there
-    /// was one.
+    /// Initialises the next section (or what of it belongs to this zone) and frees its memory.
+    /// Answers whether there was one.
     pub(crate) fn feed<M: Machine>(&self, cx: &Locked<'m, M>) -> bool {
         let Some((start, end)) = self.next_piece() else { return false };
         let unused = Meta::unused(self.zone.kind.get(), self.zone.node.get());

@@ -5,9 +5,9 @@
 //!  exclusive pins 20   maps 20   references 23
 //! ```
 //!
-//! One word, so that "nobody pinned it? then it is no longer exclusive" (CR5) is one compare-and-exchange and no fence
-//! argument is needed. A count at its cap refuses, it never wraps. The protocols are generic over [`Memory`], so that a
-//! model checker runs the very same code.
+//! One word, so that "nobody pinned it? then it is no longer exclusive" (CR5) is one compare-and-exchange and
+//! no fence argument is needed. A count at its cap refuses, it never wraps. The protocols are generic over
+//! [`Memory`], so that a model checker runs the very same code.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use machine::Memory;
@@ -134,7 +134,8 @@ fn step<A: Memory, E>(
     let mut seen = memory.load(word, Relaxed);
     loop {
         let new = next(Counts(seen))?;
-        // ORDERING: AcqRel: what was done to the folio before a count fell is seen by whoever sees the fallen count.
+        // ORDERING: AcqRel: what was done to the folio before a count fell is seen by
+        // whoever sees the fallen count.
         match memory.compare_exchange(word, seen, new, AcqRel) {
             Ok(_) => return Ok((Counts(seen), Counts(new))),
             Err(now) => seen = now,
@@ -182,7 +183,8 @@ pub fn add_map<A: Memory>(memory: &A, word: &A::Word, exclusive: Exclusive) -> R
 
 /// Counts one mapping less; answers the counts after it.
 pub fn remove_map<A: Memory>(memory: &A, word: &A::Word) -> Counts {
-    // ORDERING: AcqRel: who sees no maps sees what was written through them (with the flush that came before).
+    // ORDERING: AcqRel: who sees no maps sees what was written through them (with
+    // the flush that came before).
     let before = Counts(memory.fetch_add(word, MAP.wrapping_neg(), AcqRel));
     debug_assert!(before.maps() > 0, "a mapping is removed twice");
     Counts(before.0.wrapping_sub(MAP))

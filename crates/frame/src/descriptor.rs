@@ -1,8 +1,9 @@
 //! The page descriptor: what is known of one frame, in 32 bytes.
 //!
-//! A block of frames (free, in a per-CPU list, or handed out as a folio) is described by its first descriptor, its head,
-//! which alone bears [`Meta::is_head`]. The other descriptors of the block, its tails, are never written: their node and
-//! zone are right, the rest of them is whatever it was. So freeing a 2 MiB folio writes one descriptor, not 512.
+//! A block of frames (free, in a per-CPU list, or handed out as a folio) is described by its first
+//! descriptor, its head, which alone bears [`Meta::is_head`]. The other descriptors of the block, its tails,
+//! are never written: their node and zone are right, the rest of them is whatever it was. So freeing a 2 MiB
+//! folio writes one descriptor, not 512.
 
 use crate::counts::{self, AtCap, Counts, Exclusive, Freed, Pinned};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -229,7 +230,8 @@ impl Meta {
         NodeId(self.part(NODE) as u8)
     }
 
-    /// Grows each time the block is freed: a reader without a lock can tell one life of a frame from the next.
+    /// Grows each time the block is freed: a reader without a lock can tell one life of
+    /// a frame from the next.
     pub const fn generation(self) -> u16 {
         self.part(GENERATION) as u16
     }
@@ -373,7 +375,8 @@ impl Descriptor {
         counts::freeze(cx, &self.counts)
     }
 
-    /// Undoes [`Descriptor::freeze`]: one reference again. The mappings, pins and exclusive bit are as they were.
+    /// Undoes [`Descriptor::freeze`]: one reference again. The mappings, pins and exclusive
+    /// bit are as they were.
     pub fn unfreeze<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
         // ORDERING: Release pairs with the Acquire in `counts::try_get`.
         let before = Counts(cx.fetch_add(&self.counts, 1, Release));
@@ -499,8 +502,9 @@ impl Descriptor {
         !self.test_and_set(cx, Flags::LOCKED)
     }
 
-    /// Gives the page lock back, and takes the mark of waiters away; answers whether it was there. The caller then
-    /// wakes all who wait at [`Descriptor::wait_key`]; who still has something to wait for marks it again.
+    /// Gives the page lock back, and takes the mark of waiters away; answers whether it was there.
+    /// The caller then wakes all who wait at [`Descriptor::wait_key`]; who still has something to
+    /// wait for marks it again.
     #[must_use = "waiters are woken by the caller"]
     pub fn unlock<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
         let gone = Flags::LOCKED.and(Flags::WAITERS);
@@ -574,8 +578,9 @@ impl Descriptor {
         &self.counts
     }
 
-    /// The second word of a block the allocator has: covered by the zone's or the list's lock, or by being on its way.
-    /// Looking at a neighbour that is handed out is allowed too: only under the zone lock does a block become free.
+    /// The second word of a block the allocator has: covered by the zone's or the list's lock, or by
+    /// being on its way. Looking at a neighbour that is handed out is allowed too: only under the zone
+    /// lock does a block become free.
     #[inline]
     pub(crate) fn meta_field(&self) -> &Field<Meta> {
         &cast_words::<Field<Meta>>(core::slice::from_ref(&self.meta))[0]

@@ -14,9 +14,9 @@ use machine::{Boot, Counter, CpuId, Cx, Field, Machine, NodeId, Order, Pfn, Shor
 /// All frames of a machine.
 ///
 /// # Locks
-/// A per-CPU list's lock is never held while the zone's is taken: blocks on their way between the two are in a chain that
-/// nobody else knows ([`State::PerCpu`](crate::State::PerCpu)). So a whole batch can be worked on, with interrupts on
-/// and other CPUs asked to flush, between the one and the other (XR4, XR11).
+/// A per-CPU list's lock is never held while the zone's is taken: blocks on their way between the two are in
+/// a chain that nobody else knows ([`State::PerCpu`](crate::State::PerCpu)). So a whole batch can be worked
+/// on, with interrupts on and other CPUs asked to flush, between the one and the other (XR4, XR11).
 pub struct Frames<'m, M: Machine> {
     pub(crate) machine: &'m M,
     pub(crate) memmap: MemMap<'m>,
@@ -29,7 +29,8 @@ pub struct Frames<'m, M: Machine> {
 }
 
 impl<'m, M: Machine> Frames<'m, M> {
-    /// Takes over all memory that `boot` did not hand out; `boot` must not be used any more. Touches no descriptor.
+    /// Takes over all memory that `boot` did not hand out; `boot` must not be used
+    /// any more. Touches no descriptor.
     pub fn new(machine: &'m M, boot: &Boot<'m, M>, config: &Config) -> Result<Self, Shortage> {
         let memmap = MemMap::new(boot)?;
         let layout = Layout::new(boot)?;
@@ -62,8 +63,8 @@ impl<'m, M: Machine> Frames<'m, M> {
         self.memmap.descriptor(pfn)
     }
 
-    /// Makes the `n`-th allocation from now (of a block, or of an object of a slab) fail, once: `Some(1)` the next one.
-    /// `None` takes that back.
+    /// Makes the `n`-th allocation from now (of a block, or of an object of a slab) fail, once: `Some(1)` the
+    /// next one. `None` takes that back.
     pub fn fail_after(&self, n: Option<u64>) {
         self.failing.set(n.map_or(0, |n| n.max(1)));
     }
@@ -91,8 +92,8 @@ impl<'m, M: Machine> Frames<'m, M> {
         &self.pcps[zone.first_pcp.get() as usize + cpu.0 as usize]
     }
 
-    /// Takes a block from this CPU's lists, refilling them if need be. `None`: the zone has none, or the lists are in
-    /// use by what this interrupt interrupted.
+    /// Takes a block from this CPU's lists, refilling them if need be. `None`: the zone has none, or the
+    /// lists are in use by what this interrupt interrupted.
     pub(crate) fn take_from_pcp(
         &self,
         cx: &mut Cx<'m, M, { level::REGISTRY }>,
@@ -113,7 +114,8 @@ impl<'m, M: Machine> Frames<'m, M> {
         self.refill(cx, zone, (index, list), blocks)
     }
 
-    /// The one place where blocks go from a zone to a CPU's list, a batch at a time. Answers the first of them.
+    /// The one place where blocks go from a zone to a CPU's list, a batch at a time.
+    /// Answers the first of them.
     fn refill(
         &self,
         cx: &mut Cx<'m, M, { level::REGISTRY }>,
@@ -142,8 +144,8 @@ impl<'m, M: Machine> Frames<'m, M> {
         Some(first)
     }
 
-    /// Puts a freed block into this CPU's lists. `Err`: it does not belong there, or they are in use by what this
-    /// interrupt interrupted.
+    /// Puts a freed block into this CPU's lists. `Err`: it does not belong there, or they are in use
+    /// by what this interrupt interrupted.
     pub(crate) fn give_to_pcp(
         &self,
         cx: &mut Cx<'m, M, { level::REGISTRY }>,

@@ -3,8 +3,8 @@
 use core::marker::PhantomData;
 use machine::{FieldValue, Number};
 
-/// Names an object of a [`crate::Slab`] of `T`s. A number, so that shared structures can hold it and only the slab
-/// turns it into a reference.
+/// Names an object of a [`crate::Slab`] of `T`s. A number, so that shared structures can hold it and only the
+/// slab turns it into a reference.
 pub struct Id<T> {
     raw: u32,
     of: PhantomData<fn() -> T>,

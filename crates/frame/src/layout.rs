@@ -104,8 +104,8 @@ impl<'m> Layout<'m> {
         }
     }
 
-    /// The order in which nodes are tried from each node: the nearest first; of equally near ones those without CPUs,
-    /// then the next by number, then the less popular. Linux: `find_next_best_node`.
+    /// The order in which nodes are tried from each node: the nearest first; of equally near ones those
+    /// without CPUs, then the next by number, then the less popular. Linux: `find_next_best_node`.
     pub(crate) fn order_nodes<M: Machine>(&self, machine: &M) {
         let nodes = machine.nodes();
         let has_memory = |node: u32| {
@@ -157,7 +157,8 @@ impl<'m> Layout<'m> {
         self.set_lowmem_reserve();
     }
 
-    /// Keeps some of each zone from requests that could be served higher up. Linux: `setup_per_zone_lowmem_reserve`.
+    /// Keeps some of each zone from requests that could be served higher up.
+    /// Linux: `setup_per_zone_lowmem_reserve`.
     fn set_lowmem_reserve(&self) {
         for node in self.zones.chunks(ZONE_KINDS) {
             for (low, zone) in node.iter().enumerate() {

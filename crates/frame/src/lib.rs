@@ -1,8 +1,8 @@
 //! Floor 2 of Freehold: who owns each page frame: sparse memmap, zones, buddy, per-CPU lists, slabs.
 //!
 //! * [`Frames`] hands out blocks of 2^n frames and takes them back: [`Frames::allocate`], [`Frames::put`].
-//! * [`Descriptor`]: 32 bytes a frame. One word of counts ([`counts`]), one of flags, state and place ([`Meta`]), one
-//!   for the owner, one of links. Only the first descriptor of a block means something.
+//! * [`Descriptor`]: 32 bytes a frame. One word of counts ([`counts`]), one of flags, state and place
+//! ([`Meta`]), one for the owner, one of links. Only the first descriptor of a block means something.
 //! * [`MemMap`]: descriptors by frame number; which 2 MiB are there and in use ([`Subsection`]).
 //! * [`Slab`]: the manager's own objects, named by [`Id`].
 //!
@@ -14,13 +14,13 @@
 //!                                          |  +--------------------------+---------+
 //!                                          +-- large blocks, and when the list is in use --> hand_out
 //! ```
-//! There is one place for each arrow. At all times, what is not fed, in the zones, in the CPUs' lists, on its way between
-//! them, and handed out adds up to what is there.
+//! There is one place for each arrow. At all times, what is not fed, in the zones, in the CPUs' lists, on its
+//! way between them, and handed out adds up to what is there.
 //!
 //! # Locks
-//! The CPU's list ([`machine::level::PCP`]) and the zone ([`machine::level::ZONE`], interrupts off) are never held
-//! together. Interrupt handlers only try the first, and go to the zone if it is held. Slabs have a lock of their own
-//! ([`machine::level::SLAB`]) and hold it only over their own lists.
+//! The CPU's list ([`machine::level::PCP`]) and the zone ([`machine::level::ZONE`], interrupts off) are never
+//! held together. Interrupt handlers only try the first, and go to the zone if it is held. Slabs have a lock
+//! of their own ([`machine::level::SLAB`]) and hold it only over their own lists.
 #![no_std]
 #![forbid(unsafe_code)]
 

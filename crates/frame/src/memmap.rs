@@ -1,8 +1,9 @@
 //! The sparse memmap: descriptors by frame number, and one word of state for each 2 MiB.
 //!
-//! Frames come in sections of 128 MiB, the unit in which descriptors are initialised and memory is fed to the zones, and
-//! in subsections of 2 MiB, the unit whose [`SubsectionState`] says whether descriptors may be touched (HR1). A
-//! subsection is also a pageblock: it has a [`MigrateType`], and the order of the folio that covers all of it, if any.
+//! Frames come in sections of 128 MiB, the unit in which descriptors are initialised and memory is fed to the
+//! zones, and in subsections of 2 MiB, the unit whose [`SubsectionState`] says whether descriptors may be
+//! touched (HR1). A subsection is also a pageblock: it has a [`MigrateType`], and the order of the folio that
+//! covers all of it, if any.
 
 use crate::descriptor::{Descriptor, MigrateType, ZoneKind};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -144,7 +145,8 @@ impl<'m> MemMap<'m> {
 
     /// What is known of the 2 MiB around a frame number. Any number may be asked about.
     pub fn subsection<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, pfn: Pfn) -> Subsection {
-        // ORDERING: Acquire pairs with the AcqRel in `update`: who sees Active sees initialised descriptors (HR2).
+        // ORDERING: Acquire pairs with the AcqRel in `update`: who sees Active
+        // sees initialised descriptors (HR2).
         Subsection(self.word(pfn).map_or(0, |word| cx.load(word, Acquire)))
     }
 
@@ -169,7 +171,8 @@ impl<'m> MemMap<'m> {
         }
     }
 
-    /// Marks fresh memory as present, before anything runs; memory that came first to a subsection names its zone.
+    /// Marks fresh memory as present, before anything runs; memory that came first to
+    /// a subsection names its zone.
     pub(crate) fn mark_present<M: Machine>(&self, machine: &M, pfn: Pfn, zone: ZoneKind, node: NodeId) {
         let Some(word) = self.word(pfn) else { return };
         // RELAXED: nothing else runs yet.
@@ -178,8 +181,9 @@ impl<'m> MemMap<'m> {
         }
     }
 
-    /// The head of the block the frame is in, and the block's order. Stable while the caller has a reference to the
-    /// folio (or the machine is quiet); otherwise a guess, to be checked again once a reference was taken.
+    /// The head of the block the frame is in, and the block's order. Stable while the caller has a
+    /// reference to the folio (or the machine is quiet); otherwise a guess, to be checked again
+    /// once a reference was taken.
     pub fn head<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, pfn: Pfn) -> Option<(Pfn, Order)> {
         if let Some(order) = self.subsection(cx, pfn).whole() {
             return Some((aligned(pfn, order), order));
@@ -193,8 +197,8 @@ impl<'m> MemMap<'m> {
         self.find_head(pfn, Descriptor::quiet_meta)
     }
 
-    /// Blocks are aligned and disjoint and only their first descriptor is a head, so of the aligned frames at or before
-    /// `pfn` the nearest head that reaches `pfn` is that of its block.
+    /// Blocks are aligned and disjoint and only their first descriptor is a head, so of the aligned frames at
+    /// or before `pfn` the nearest head that reaches `pfn` is that of its block.
     fn find_head(
         &self,
         pfn: Pfn,

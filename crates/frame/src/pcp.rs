@@ -83,8 +83,8 @@ impl Pcp {
         self.freed.get().clamp(batch, (high - batch).max(batch))
     }
 
-    /// How many blocks to fetch for an empty list: the batch, doubled from time to time while only allocations come.
-    /// Linux: `nr_pcp_alloc`.
+    /// How many blocks to fetch for an empty list: the batch, doubled from time to time while
+    /// only allocations come. Linux: `nr_pcp_alloc`.
     pub(crate) fn refill_size(&self, order: Order, zone: &Zone) -> u64 {
         let base = zone.batch.get();
         if order != Order::ZERO {

@@ -3,7 +3,8 @@
 use crate::descriptor::{MigrateType, ZoneKind};
 use machine::{NodeId, Order};
 
-/// What can be done with the frame later. Blocks of one mobility are kept together, so that large blocks survive.
+/// What can be done with the frame later. Blocks of one mobility are kept together,
+/// so that large blocks survive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mobility {
     /// Nothing: it stays where it is.
@@ -41,7 +42,8 @@ pub enum Reserve {
     None,
     /// Down to half of it. Linux: `__GFP_HIGH`.
     High,
-    /// Down to a quarter of it: for a process that is being killed. Linux: `ALLOC_OOM` on top of `__GFP_HIGH`.
+    /// Down to a quarter of it: for a process that is being killed. Linux:
+    /// `ALLOC_OOM` on top of `__GFP_HIGH`.
     Oom,
 }
 
@@ -117,7 +119,8 @@ impl Request {
 /// Choices made at start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Config {
-    /// How much of each node's memory, in percent, makes up its Movable zone, from the top. Linux: `movablecore=N%`.
+    /// How much of each node's memory, in percent, makes up its Movable zone,
+    /// from the top. Linux: `movablecore=N%`.
     pub movable_percent: u8,
     /// Replaces Linux's formula for `min_free_kbytes`.
     pub min_free_kib: Option<u64>,

@@ -1,8 +1,10 @@
-//! Slabs: objects of one type for the manager's own use, named by numbers, in kernel frames that never go back.
+//! Slabs: objects of one type for the manager's own use, named by numbers, in kernel
+//! frames that never go back.
 //!
 //! Because the frames stay, a number that once named an object always leads to an object of the type (Linux:
-//! `SLAB_TYPESAFE_BY_RCU`): a reader without a lock may look through an old number, and finds a `T`, if perhaps another
-//! one. Objects lie on lines of their own (64 bytes). What the slab knows of them lies outside of them, in a directory:
+//! `SLAB_TYPESAFE_BY_RCU`): a reader without a lock may look through an old number, and finds a `T`, if
+//! perhaps another one. Objects lie on lines of their own (64 bytes). What the slab knows of them lies
+//! outside of them, in a directory:
 //!
 //! ```text
 //!  root (boot memory)   directory frames        frames of objects
@@ -57,8 +59,8 @@ machine::cells! {
 }
 
 machine::cells! {
-    /// Ids kept for one CPU. Only it touches them, never from an interrupt and without a point where another task of
-    /// the CPU could come between.
+    /// Ids kept for one CPU. Only it touches them, never from an interrupt and without a point where another
+    /// task of the CPU could come between.
     #[repr(align(64))]
     struct Cache {
         /// (own CPU) How many ids there are.
@@ -282,8 +284,8 @@ impl<'m, M: Machine, T: Cells> Slab<'m, M, T> {
         cache.count.set((count - ids) as u64);
     }
 
-    /// Adds a frame of objects, and a directory frame if it is the first of one. The frames are had before the slab is
-    /// locked: having them may mean to wait for other CPUs.
+    /// Adds a frame of objects, and a directory frame if it is the first of one. The frames are had before
+    /// the slab is locked: having them may mean to wait for other CPUs.
     fn grow(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, frames: &Frames<'m, M>) -> Result<(), Shortage> {
         if self.central.places.get() as usize == self.root.len() * PLACES {
             return Err(self.shortage(cx.node()));
@@ -311,7 +313,8 @@ impl<'m, M: Machine, T: Cells> Slab<'m, M, T> {
         Ok(())
     }
 
-    /// Makes a frame the next place. Refuses if that takes a directory frame and there is none, or there is no room.
+    /// Makes a frame the next place. Refuses if that takes a directory frame and there is none,
+    /// or there is no room.
     fn install(
         &self,
         cx: &mut Cx<'m, M, { level::REGISTRY }>,

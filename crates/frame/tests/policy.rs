@@ -96,7 +96,8 @@ fn when_a_zone_is_low_the_next_zone_then_the_next_node_serves() {
             seen.push(place);
         }
     }
-    // Nodes 0 and 2 are equally near to node 1; the next one by number comes first. Then the reserves of each.
+    // Nodes 0 and 2 are equally near to node 1; the next one by number comes first.
+    // Then the reserves of each.
     let order = [(1, ZoneKind::Normal), (2, ZoneKind::Normal), (0, ZoneKind::Normal), (0, ZoneKind::Dma32)];
     assert_eq!(seen[..4], order);
     put_all(&s, 1, pfns);
@@ -179,7 +180,8 @@ fn a_pageblock_is_claimed_if_half_of_it_is_free_or_alike() {
     let got = s.frames.allocate(cx.at(), &unmovable().order(Order(5))).unwrap();
     assert!((mostly..mostly + 512).contains(&got.0), "{got:?}");
     assert_eq!(kind(mostly), MigrateType::Unmovable);
-    // Once it is used up, the other one is too full of movable frames to be claimed: frames are taken, it stays.
+    // Once it is used up, the other one is too full of movable frames to be claimed:
+    // frames are taken, it stays.
     let mut took_from_partly = false;
     while let Ok(pfn) = s.frames.allocate(cx.at(), &unmovable().reserve(Reserve::Oom)) {
         took_from_partly |= (partly..partly + 512).contains(&pfn.0);

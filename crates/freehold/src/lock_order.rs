@@ -1,6 +1,6 @@
 //! What the compiler says about the order of locks. Not a part of the library: documentation tests, in pairs
-//! that differ as little as they can, so that a refusal has the reason it should have. They are instantiated with the
-//! simulated machine, because levels are compared when code for a machine is made.
+//! that differ as little as they can, so that a refusal has the reason it should have. They are instantiated
+//! with the simulated machine, because levels are compared when code for a machine is made.
 //!
 //! # A lower lock under a higher one
 //! An address space's layout is not locked under a page table:

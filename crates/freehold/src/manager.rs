@@ -21,8 +21,8 @@ pub struct Manager<'m, M: Machine> {
 impl<'m, M: Machine> Manager<'m, M> {
     /// Takes the machine's memory over. CPU 0 does this, before any other runs.
     ///
-    /// What is sized by the machine (CPUs, tasks) is laid out first, at the front of the first memory range; the rest
-    /// becomes zones. A machine with too little memory for that is a `Shortage`.
+    /// What is sized by the machine (CPUs, tasks) is laid out first, at the front of the first memory range;
+    /// the rest becomes zones. A machine with too little memory for that is a `Shortage`.
     pub fn new(machine: &'m M, config: &Config) -> Result<Self, Shortage> {
         let boot = Boot::new(machine)?;
         let core = Core::new(&boot)?;

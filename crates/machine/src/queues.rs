@@ -51,8 +51,8 @@ impl<'m> Parking<'m> {
         core::iter::successors(head, |task| self.waiters[task.0 as usize].next.get()).count()
     }
 
-    /// The bucket of a key. Keys are addresses: only their distance from the queues counts, so that a machine hashes alike
-    /// wherever its memory lies, and a simulated run repeats exactly.
+    /// The bucket of a key. Keys are addresses: only their distance from the queues counts, so that a machine
+    /// hashes alike wherever its memory lies, and a simulated run repeats exactly.
     pub(crate) fn bucket(&self, key: u64) -> &'m Bucket {
         let distance = key.wrapping_sub(self.buckets.as_ptr() as u64);
         let hash = (distance >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;

@@ -36,8 +36,8 @@ impl LazyWords {
     }
 
     fn words(&self) -> &[Word] {
-        // SAFETY: 1. the mapping is page-aligned, private and lives as long as `self`; 2. any bits are a `Word`;
-        // 3. nothing refers to it but through `Word`s.
+        // SAFETY: 1. the mapping is page-aligned, private and lives as long as `self`; 2. any bits are a
+        // `Word`; 3. nothing refers to it but through `Word`s.
         unsafe { core::slice::from_raw_parts(self.map.as_ptr().cast(), self.map.len() / 8) }
     }
 }

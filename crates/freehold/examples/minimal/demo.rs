@@ -74,8 +74,8 @@ impl Running<'_, '_, '_> {
         self.manager.linux().enter(&mut self.cx, process);
     }
 
-    /// An instruction that accesses memory: the processor translates; where it cannot, it faults, and once the
-    /// fault is handled it starts the instruction again.
+    /// An instruction that accesses memory: the processor translates; where it cannot, it faults, and once
+    /// the fault is handled it starts the instruction again.
     fn access(&mut self, addr: VirtAddr, access: Access, bytes: &mut [u8; 8]) -> Result<(), Signal> {
         let frame = loop {
             match self.machine.translate(addr, access) {

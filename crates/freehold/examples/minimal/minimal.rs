@@ -81,8 +81,8 @@ impl<'a> Minimal<'a> {
     }
 }
 
-/// A kernel reads and writes through its file systems here. This machine has one file, which cannot be written
-/// and never ends: each word of it is the number of its page.
+/// A kernel reads and writes through its file systems here. This machine has one file, which cannot be
+/// written and never ends: each word of it is the number of its page.
 impl Backing for Minimal<'_> {
     fn read(&self, _: CpuId, _: FileKey, page: u64, into: UserFrame) -> Result<(), IoError> {
         self.words(into.0, 1).iter().for_each(|word| word.raw().store(page, Relaxed));
