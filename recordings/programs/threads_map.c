@@ -1,5 +1,5 @@
-// Twelve threads that map, touch, protect, grow, drop and unmap memory in one address space, and
-// all write into one region that they share.
+// Twelve threads that map, fill, sum, protect, grow, drop and unmap memory in one address space,
+// and all write into one region that they share.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdint.h>
@@ -26,13 +26,21 @@ static void check(int good, const char *what) {
     }
 }
 
+// What the memory is for: it is filled, and what is in it is used.
+static void fill(unsigned char *page, uint32_t *state) {
+    uint32_t *words = (uint32_t *)page;
+    for (size_t i = 0; i < PAGE / sizeof *words; i++) {
+        words[i] = next(state);
+    }
+}
+
 static void round_of(uint32_t *state) {
     size_t pages = 4 + next(state) % 60;
     unsigned char *area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     check(area != MAP_FAILED, "mmap");
     for (size_t page = 0; page < pages; page += 1 + next(state) % 4) {
-        area[page * PAGE + next(state) % PAGE] = 1;
+        fill(area + page * PAGE, state);
     }
     switch (next(state) % 4) {
     case 0:
