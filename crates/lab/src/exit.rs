@@ -34,6 +34,11 @@ impl Error {
         Self { status: 1, ..Self::new(why) }
     }
 
+    /// The same error, in an event of the recording.
+    pub(crate) fn in_event(self, number: usize) -> Self {
+        Self { text: format!("event {number}: {}", self.text), ..self }
+    }
+
     /// The same error, about a file the user named.
     pub(crate) fn about_file(self, path: &Path) -> Self {
         Self { text: format!("{}: {}", path.display(), self.text), ..self }

@@ -7,7 +7,7 @@ use record::{Access, PageRun, ProcessId};
 use sim::shadow::Source;
 use sim::{Kernel, Outcome, PageFault, Signal, TaskCtx};
 
-use super::engine::Engine;
+use super::engine::{Engine, Live};
 use super::tally::note;
 
 impl Engine<'_> {
@@ -118,27 +118,22 @@ impl Engine<'_> {
     }
 
     /// Tells the shadow if a fault extended a stack down to this address.
-    fn note_growth(&self, ctx: TaskCtx<'_>, process: ProcessId, addr: VirtAddr) {
-        let Some(live) = self.live_process(process) else { return };
-        let stack = self.stacks.borrow()[live.shadow as usize]
-            .iter()
-            .position(|&(start, end)| addr.page().0 < start && end - addr.page().0 <= STACK_PAGES_MAX);
-        let Some(index) = stack else { return };
+    fn note_growth(&self, ctx: TaskCtx<'_>, live: Live, addr: VirtAddr) {
+        let known = self.shadow.borrow().next_mapped(live.shadow, addr.page());
+        if known == Some(addr.page()) {
+            return;
+        }
         let linux = self.manager.linux();
         let Some(space) = linux.process(live.id).space() else { return };
         let vma = linux.spaces().vma_at(self.cx(ctx).at(), space, addr.page());
-        let (start, end) = self.stacks.borrow()[live.shadow as usize][index];
         let Some(vma) = vma.filter(|vma| vma.flags.contains(VmaFlags::GROWS_DOWN)) else { return };
-        if vma.range.end.0 == end && vma.range.start.0 < start {
-            let grown = VpnRange::new(vma.range.start, freehold::machine::Vpn(start));
+        let grown =
+            VpnRange::new(vma.range.start, known.map_or(vma.range.end, |known| known.min(vma.range.end)));
+        if grown.contains(addr.page()) {
             self.shadow.borrow_mut().map(live.shadow, grown, Source::Anonymous);
-            self.stacks.borrow_mut()[live.shadow as usize][index].0 = vma.range.start.0;
         }
     }
 }
-
-/// How far a stack may have grown: more than any limit a recording was made under.
-const STACK_PAGES_MAX: u64 = 1 << 24;
 
 /// The word of a page that stands for its bytes: another one on each page, so that exchanged pages are noticed.
 fn word_of_page(addr: u64) -> VirtAddr {
@@ -152,8 +147,8 @@ impl Kernel for Engine<'_> {
         let Some(process) = linux.process_of(ctx.task()) else { return Outcome::Signal(Signal::Kill) };
         match linux.user_fault(&mut self.cx(ctx), process, fault.addr, fault.access) {
             Ok(()) => {
-                if let Some(record) = self.loaded[ctx.cpu().0 as usize].get() {
-                    self.note_growth(ctx, record, fault.addr);
+                if let Some(live) = self.process_of(ctx).and_then(|process| self.live_process(process)) {
+                    self.note_growth(ctx, live, fault.addr);
                 }
                 Outcome::Resolved
             }
@@ -173,29 +168,13 @@ impl Kernel for Engine<'_> {
 impl Engine<'_> {
     /// Which process of the recording a task of the machine runs.
     fn process_of(&self, ctx: TaskCtx<'_>) -> Option<ProcessId> {
-        let id = self.manager.linux().process_of(ctx.task())?;
-        let processes = self.processes.borrow();
-        processes.iter().position(|live| live.is_some_and(|live| live.id == id)).map(|i| ProcessId(i as u32))
+        self.runs[ctx.task().0 as usize].get()
     }
 
     /// Loads a process's space on this CPU, if another one is loaded.
     pub(crate) fn switch_to(&self, ctx: TaskCtx<'_>, process: ProcessId) {
-        let loaded = &self.loaded[ctx.cpu().0 as usize];
-        if loaded.get() == Some(process) {
-            return;
-        }
-        self.unload(ctx);
         if let Some(live) = self.live_process(process) {
             self.manager.linux().enter(&mut self.cx(ctx), live.id);
-            loaded.set(Some(process));
-        }
-    }
-
-    /// Loads no space on this CPU.
-    pub(crate) fn unload(&self, ctx: TaskCtx<'_>) {
-        let before = self.loaded[ctx.cpu().0 as usize].replace(None);
-        if let Some(live) = before.and_then(|process| self.live_process(process)) {
-            self.manager.linux().leave(&mut self.cx(ctx), live.id);
         }
     }
 }

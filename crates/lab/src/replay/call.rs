@@ -2,7 +2,7 @@
 
 use freehold::linux::{Errno, Mmap, Mremap, Rlimit};
 use freehold::machine::{FileKey, PAGE_SIZE, VirtAddr, Vpn, VpnRange};
-use freehold::space::VmaFlags;
+use freehold::space::{Snapshot, VmaFlags};
 use record::{Call, FileId, ProcessId};
 use sim::TaskCtx;
 use sim::shadow::{Change, Keep, Source};
@@ -15,13 +15,12 @@ use crate::exit::Error;
 const MAP_SHARED_OR_VALIDATE: u64 = 0x1;
 const MAP_FIXED: u64 = 0x10;
 const MAP_ANONYMOUS: u64 = 0x20;
-const MAP_GROWSDOWN: u64 = 0x100;
 const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 const MREMAP_MAYMOVE: u64 = 1;
 const MREMAP_FIXED: u64 = 2;
 const MREMAP_DONTUNMAP: u64 = 4;
 const MADV_DONTNEED: u64 = 4;
-const ENOMEM: i64 = 12;
+const NO_MEMORY: i64 = -12;
 
 /// How a call ended here: its result, or its error.
 type Answer = Result<u64, Errno>;
@@ -51,13 +50,20 @@ impl Engine<'_> {
             let mut shadow = self.shadow.borrow_mut();
             if answer.is_ok() { shadow.end(ticket) } else { shadow.cancel(ticket) }
         }
-        self.follow(ctx, live, call, answer);
+        match answer {
+            Ok(result) if linux < 0 && is_placed_anywhere(call) => self.undo_mmap(ctx, live, call, result),
+            Ok(result) => self.follow(ctx, live, call, result),
+            Err(_) => self.follow_failure(ctx, live, call),
+        }
         self.remember_nameless(ctx, live, made, answer);
         self.compare(call, linux, answer, number)
     }
 
     /// The change a call makes to the shadow if it succeeds as it did on Linux.
     fn change(&self, ctx: TaskCtx<'_>, live: Live, call: &Call, linux: i64) -> Option<Change> {
+        if let Call::Madvise { addr, len, advice: MADV_DONTNEED } = *call {
+            return Some(Change::Wipe { range: pages(addr, len)? });
+        }
         let result = u64::try_from(linux).ok()?;
         match *call {
             Call::Mmap { len, flags, file, offset, .. } => {
@@ -65,9 +71,6 @@ impl Engine<'_> {
                 Some(Change::Map { range, source: self.mmap_source(len, flags, file, offset) })
             }
             Call::Munmap { addr, len } => Some(Change::Unmap { range: pages(addr, len)? }),
-            Call::Madvise { addr, len, advice: MADV_DONTNEED } => {
-                Some(Change::Wipe { range: pages(addr, len)? })
-            }
             Call::Mremap { addr, old_len, new_len, flags, .. } if result != addr => {
                 let (from, to) = (pages(addr, old_len)?, pages(result, new_len)?);
                 let keep = if flags & MREMAP_DONTUNMAP != 0 { Keep::Mapping } else { Keep::Nothing };
@@ -115,7 +118,8 @@ impl Engine<'_> {
         match *call {
             Call::Mmap { file, .. } => {
                 let args = placed_mmap(call, answer);
-                let file = file.filter(|_| args.flags & MAP_ANONYMOUS == 0).map(|file| self.files.get(file).map);
+                let file =
+                    file.filter(|_| args.flags & MAP_ANONYMOUS == 0).map(|file| self.files.get(file).map);
                 linux.mmap(cx, id, &args, file.as_ref())
             }
             Call::Munmap { addr, len } => done(linux.munmap(cx, id, addr, len)),
@@ -130,28 +134,20 @@ impl Engine<'_> {
             Call::Munlockall => done(linux.munlockall(cx, id)),
             Call::Msync { addr, len, flags } => done(linux.msync(cx, id, addr, len, flags)),
             // Where the answer was stored is not recorded: it goes nowhere.
-            Call::Mincore { addr, len } => done(linux.mincore(cx, id, addr, len, addr, &mut |_, _, _| Ok(()))),
+            Call::Mincore { addr, len } => {
+                done(linux.mincore(cx, id, addr, len, addr, &mut |_, _, _| Ok(())))
+            }
             Call::Setrlimit { resource, soft, hard } => {
                 linux.prlimit(cx, id, resource, Some(Rlimit { soft, hard })).map(|_| 0)
             }
-            Call::Ftruncate { file, len } => {
-                let file = self.files.get(file);
-                self.shadow.borrow_mut().truncate_begin(file.key, len);
-                done(linux.ftruncate(cx, id, &file.map, len))
-            }
+            Call::Ftruncate { file, len } => done(linux.ftruncate(cx, id, &self.files.get(file).map, len)),
             Call::Fsync { file } => done(linux.fsync(cx, id, &self.files.get(file).map)),
         }
     }
 
     /// What else follows from a call that succeeded.
-    fn follow(&self, ctx: TaskCtx<'_>, live: Live, call: &Call, answer: Answer) {
-        let Ok(result) = answer else { return };
+    fn follow(&self, ctx: TaskCtx<'_>, live: Live, call: &Call, result: u64) {
         match *call {
-            Call::Mmap { len, flags, .. } if flags & MAP_GROWSDOWN != 0 => {
-                let range = pages(result, len);
-                let stack = range.map(|range| (range.start.0, range.end.0));
-                self.stacks.borrow_mut()[live.shadow as usize].extend(stack);
-            }
             Call::Mremap { old_len, new_len, .. } if new_len > old_len => {
                 let new = pages(result, new_len);
                 let old = old_len.div_ceil(PAGE_SIZE);
@@ -167,6 +163,54 @@ impl Engine<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Linux refused a mapping that had a place here: it goes again, for Linux may have used the place later.
+    fn undo_mmap(&self, ctx: TaskCtx<'_>, live: Live, call: &Call, place: u64) {
+        let Call::Mmap { len, .. } = *call else { return };
+        // It may be short of memory; then the recording's later use of the place fails and says so.
+        let _ = self.manager.linux().munmap(&mut self.cx(ctx), live.id, place, len);
+    }
+
+    /// What a call did before it failed, as on Linux: the part of a range before a locked mapping is wiped, places
+    /// are emptied for what did not come.
+    fn follow_failure(&self, ctx: TaskCtx<'_>, live: Live, call: &Call) {
+        match *call {
+            Call::Madvise { addr, len, advice: MADV_DONTNEED } if addr.is_multiple_of(PAGE_SIZE) => {
+                let Some(mut range) = pages(addr, len) else { return };
+                self.for_each_vma(ctx, live, |vma| {
+                    if vma.flags.contains(VmaFlags::LOCKED) && vma.range.overlaps(&range) {
+                        range.end = vma.range.start.max(range.start);
+                    }
+                });
+                self.shadow.borrow_mut().dontneed(live.shadow, range);
+            }
+            Call::Mremap { addr, old_len, new_len, new_addr, .. } => {
+                let touched = [pages(addr, old_len), pages(new_addr, new_len)];
+                touched.into_iter().flatten().for_each(|range| self.forget_holes(ctx, live, range));
+            }
+            _ => {}
+        }
+    }
+
+    /// The shadow forgets the pages of a range that are not mapped here.
+    fn forget_holes(&self, ctx: TaskCtx<'_>, live: Live, range: VpnRange) {
+        let mut hole = range.start;
+        self.for_each_vma(ctx, live, |vma| {
+            let part = vma.range.intersect(&range);
+            if !part.is_empty() {
+                self.shadow.borrow_mut().unmap(live.shadow, VpnRange::new(hole, part.start));
+                hole = part.end;
+            }
+        });
+        self.shadow.borrow_mut().unmap(live.shadow, VpnRange::new(hole, range.end));
+    }
+
+    fn for_each_vma(&self, ctx: TaskCtx<'_>, live: Live, mut see: impl FnMut(&Snapshot)) {
+        let linux = self.manager.linux();
+        if let Some(space) = linux.process(live.id).space() {
+            linux.spaces().for_each_vma(self.cx(ctx).at(), space, &mut see);
         }
     }
 
@@ -190,9 +234,8 @@ impl Engine<'_> {
             None => Some(Source::Anonymous),
             Some(file) => {
                 let page = vma.file_index(tail.start);
-                let known = self.files.key_of(file).or_else(|| {
-                    self.nameless_keys.borrow().get(&file.raw()).copied()
-                });
+                let known =
+                    self.files.key_of(file).or_else(|| self.nameless_keys.borrow().get(&file.raw()).copied());
                 known.map(|file| match vma.flags.contains(VmaFlags::SHARED) {
                     true => Source::Shared { file, page },
                     false => Source::Private { file, page },
@@ -214,31 +257,51 @@ impl Engine<'_> {
         if here == linux || answer == Err(Errno::EINTR) {
             return Ok(());
         }
-        let text = format!("event {number}: {} answered {} on Linux and {} here", call.name(), shown(linux), shown(here));
-        let fatal = linux >= 0 && moves_memory(call);
-        if fatal && here != -ENOMEM {
-            return Err(Error::new(&format!("the recording contradicts itself: {text}")));
+        let text = format!("{} answered {} on Linux and {} here", call.name(), shown(linux), shown(here));
+        match judge_difference(call, linux, here) {
+            Difference::Contradiction => {
+                Err(Error::new(&format!("the recording contradicts itself: {text}")))
+            }
+            Difference::Shortage => Err(Error::new(&format!("{text} (--memory may be too little)"))),
+            Difference::Harmless => {
+                let tally = &mut *self.tally.borrow_mut();
+                note(&mut tally.differences, &mut tally.difference_count, || {
+                    format!("event {number}: {text}")
+                });
+                Ok(())
+            }
         }
-        if fatal {
-            return Err(Error::new(&format!("{text} (--memory may be too little)")));
-        }
-        let tally = &mut *self.tally.borrow_mut();
-        note(&mut tally.differences, &mut tally.difference_count, || text);
-        Ok(())
-    }
-
-    /// An operation that Linux did and that cannot be done here.
-    pub(crate) fn refused(&self, what: &str, errno: Errno) -> Error {
-        Error::new(&format!("the recording cannot go on: {what}: {errno}"))
     }
 }
 
-/// Whether later events depend on where the call put things.
-fn moves_memory(call: &Call) -> bool {
-    matches!(
-        call,
-        Call::Mmap { .. } | Call::Munmap { .. } | Call::Mprotect { .. } | Call::Mremap { .. } | Call::Brk { .. }
-    )
+/// What it means that a call answered something else.
+enum Difference {
+    /// Later events may find other memory than they need.
+    Contradiction,
+    /// The same, because there is not enough memory.
+    Shortage,
+    /// Later events do not depend on it.
+    Harmless,
+}
+
+fn judge_difference(call: &Call, linux: i64, here: i64) -> Difference {
+    let matters = match call {
+        Call::Mmap { .. } => linux >= 0 || !is_placed_anywhere(call),
+        Call::Mprotect { .. } => linux >= 0,
+        Call::Munmap { .. } | Call::Mremap { .. } => linux >= 0 || here >= 0,
+        Call::Brk { .. } => true,
+        _ => false,
+    };
+    match here {
+        _ if !matters => Difference::Harmless,
+        NO_MEMORY if linux >= 0 => Difference::Shortage,
+        _ => Difference::Contradiction,
+    }
+}
+
+/// Whether a call makes a mapping that replaces nothing.
+fn is_placed_anywhere(call: &Call) -> bool {
+    matches!(call, Call::Mmap { flags, .. } if flags & MAP_FIXED == 0)
 }
 
 fn shown(answer: i64) -> String {

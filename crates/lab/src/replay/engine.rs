@@ -1,6 +1,7 @@
 //! The replay itself: every task of the recording is a task of the simulated machine and does its events in turn.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use freehold::Manager;
 use freehold::frame::Id;
@@ -12,6 +13,7 @@ use sim::{RunReport, Scope, SimError, SimMachine, TaskCtx};
 
 use super::files::Files;
 use super::ledger::SparseLedger;
+use super::memories::Memories;
 use super::order::Order;
 use super::tally::Tally;
 use super::when::When;
@@ -22,7 +24,7 @@ use crate::exit::Error;
 pub(crate) struct Live {
     /// On Freehold.
     pub(crate) id: Id<Process>,
-    /// In the shadow: its own number, or (after `vfork`) the parent's.
+    /// The number of its memory, by which the shadow knows it.
     pub(crate) shadow: u32,
     /// Whether it was killed: its events are skipped.
     pub(crate) killed: bool,
@@ -49,18 +51,18 @@ pub(crate) struct Engine<'e> {
     pub(crate) tally: RefCell<Tally>,
     /// By the recording's number.
     pub(crate) processes: RefCell<Vec<Option<Live>>>,
-    /// By CPU: whose space is loaded.
-    pub(crate) loaded: Vec<Cell<Option<record::ProcessId>>>,
+    /// Who uses which memory.
+    pub(crate) memories: RefCell<Memories>,
+    /// By task of the machine: which process it runs. None before it is born.
+    pub(crate) runs: Vec<Cell<Option<record::ProcessId>>>,
     /// By CPU and process: how many of its tasks live there.
-    pub(crate) placed: RefCell<Vec<Vec<u32>>>,
+    pub(crate) placed: RefCell<BTreeMap<(CpuId, record::ProcessId), u32>>,
     /// How many nameless shared memories there were.
     pub(crate) nameless: Cell<u64>,
-    /// By process: where its growing stacks start and end, as the shadow knows them.
-    pub(crate) stacks: RefCell<Vec<Vec<(u64, u64)>>>,
     /// The oracle's memory.
     pub(crate) ledger: RefCell<SparseLedger>,
     /// Nameless shared memory by its file's number: what the shadow calls it.
-    pub(crate) nameless_keys: RefCell<std::collections::BTreeMap<u32, FileKey>>,
+    pub(crate) nameless_keys: RefCell<BTreeMap<u32, FileKey>>,
     stores: Cell<u64>,
     steps: Cell<usize>,
     events_of: Vec<Vec<u32>>,
@@ -81,7 +83,7 @@ impl<'e> Engine<'e> {
         progress: &'e dyn Fn(usize),
     ) -> Self {
         let sim = manager.machine();
-        let cpus = freehold::machine::Machine::cpus(sim) as usize;
+        let tasks = freehold::machine::Machine::tasks_max(sim) as usize;
         let mut events_of = vec![Vec::new(); recording.tasks.len()];
         for (number, event) in recording.events.iter().enumerate() {
             events_of[event.task.0 as usize].push(number as u32);
@@ -94,10 +96,10 @@ impl<'e> Engine<'e> {
             shadow: RefCell::new(shadow),
             tally: RefCell::default(),
             processes: RefCell::new(vec![None; recording.processes.len()]),
-            loaded: vec![Cell::new(None); cpus],
-            placed: RefCell::new(vec![vec![0; recording.processes.len()]; cpus]),
+            memories: RefCell::default(),
+            runs: vec![Cell::new(None); tasks],
+            placed: RefCell::default(),
             nameless: Cell::new(0),
-            stacks: RefCell::new(vec![Vec::new(); recording.processes.len()]),
             ledger: RefCell::default(),
             nameless_keys: RefCell::default(),
             stores: Cell::new(0),
@@ -116,10 +118,11 @@ impl<'e> Engine<'e> {
         let mut cx = self.manager.cx(CpuId(0), freehold::machine::TaskId(0));
         let first = self.manager.linux().first_process(&mut cx);
         let first = first.map_err(|errno| Error::new(&format!("the first process: {errno}")))?;
-        self.processes.borrow_mut()[0] = Some(Live { id: first, shadow: 0, killed: false });
-        self.shadow.borrow_mut().process(0);
+        let shadow = self.memories.borrow_mut().fresh();
+        self.processes.borrow_mut()[0] = Some(Live { id: first, shadow, killed: false });
+        self.shadow.borrow_mut().process(shadow);
         let result = self.sim.scope(|scope| {
-            self.spawn(scope, TaskId(0))?;
+            self.spawn(scope, &mut cx, TaskId(0))?;
             scope.run()
         });
         match (self.failed.take(), result) {
@@ -135,20 +138,29 @@ impl<'e> Engine<'e> {
         Outcome { tally: self.tally.into_inner(), loads: shadow.loads(), stores: shadow.stores() }
     }
 
-    /// Starts a task of the recording.
-    fn spawn<'s>(&'s self, scope: &'s Scope<'s, '_>, task: TaskId) -> Result<(), SimError> {
+    /// Starts a task of the recording. It is a thread of its process before its maker does anything else.
+    fn spawn<'s>(
+        &'s self,
+        scope: &'s Scope<'s, '_>,
+        cx: &mut Cx<'e, SimMachine>,
+        task: TaskId,
+    ) -> Result<freehold::machine::TaskId, SimError> {
         let cpu = CpuId(task.0 % freehold::machine::Machine::cpus(self.sim));
         let process = self.recording.tasks[task.0 as usize].process;
-        self.placed.borrow_mut()[cpu.0 as usize][process.0 as usize] += 1;
-        scope.spawn(cpu, move |ctx| self.live(scope, ctx, task)).map(drop)
+        let born = scope.spawn(cpu, move |ctx| self.live(scope, ctx, task))?;
+        if let Some(live) = self.live_process(process) {
+            let attached = self.manager.linux().attach(cx, live.id, born);
+            debug_assert!(attached.is_ok(), "its maker runs");
+        }
+        *self.placed.borrow_mut().entry((cpu, process)).or_default() += 1;
+        self.runs[born.0 as usize].set(Some(process));
+        Ok(born)
     }
 
     /// A task's life: its events, each in its turn.
     fn live<'s>(&'s self, scope: &'s Scope<'s, '_>, ctx: TaskCtx<'s>, task: TaskId) {
-        if let Some(live) = self.live_process(self.recording.tasks[task.0 as usize].process) {
-            let attached = self.manager.linux().attach(&mut self.cx(ctx), live.id, ctx.task());
-            debug_assert!(attached.is_ok() || live.killed);
-        }
+        let runs = &self.runs[ctx.task().0 as usize];
+        ctx.wait_until("its birth", || runs.get().is_some());
         for &event in &self.events_of[task.0 as usize] {
             let event = event as usize;
             self.take_turn(ctx, event);
@@ -156,15 +168,17 @@ impl<'e> Engine<'e> {
             let started = self.execute(ctx, task, event);
             match started {
                 Ok(None) => {}
-                Ok(Some(child)) => {
-                    if let Err(error) = self.spawn(scope, child) {
-                        self.fail(ctx, Error::new(&error));
-                    }
-                }
-                Err(error) => self.fail(ctx, error),
+                Ok(Some(child)) => match self.spawn(scope, &mut self.cx(ctx), child) {
+                    Ok(born) => ctx.notify(born),
+                    Err(error) => self.fail(ctx, Error::new(&error).in_event(event)),
+                },
+                Err(error) => self.fail(ctx, error.in_event(event)),
             }
             self.end_turn(ctx, event);
         }
+        runs.set(None);
+        // Without an exit in the recording it is still there: its thread is not.
+        self.manager.linux().detach(&mut self.cx(ctx), ctx.task());
     }
 
     /// The context of the manager for a task of the machine.
@@ -260,13 +274,15 @@ impl<'e> Engine<'e> {
     fn execute(&self, ctx: TaskCtx<'_>, task: TaskId, number: usize) -> Result<Option<TaskId>, Error> {
         let event = &self.recording.events[number];
         let process = self.recording.tasks[task.0 as usize].process;
-        let Some(live) = self.live_process(process) else { return Ok(None) };
+        let Some(live) = self.live_process(process) else { return Ok(still_born(event)) };
         if let EventKind::Exit = event.kind {
             self.exit(ctx, process, live);
             return Ok(None);
         }
-        if live.killed {
-            return Ok(self.still_born(event));
+        // Exec ends the other threads.
+        let is_over = self.manager.linux().process_of(ctx.task()) != Some(live.id);
+        if live.killed || is_over {
+            return Ok(still_born(event));
         }
         match &event.kind {
             EventKind::Exec { mappings, brk_start } => self.exec(ctx, process, mappings, *brk_start)?,
@@ -284,14 +300,6 @@ impl<'e> Engine<'e> {
         Ok(None)
     }
 
-    /// A child of a process that was killed still has events, which are skipped in their turn.
-    fn still_born(&self, event: &record::Event) -> Option<TaskId> {
-        match event.kind {
-            EventKind::Fork { child_task, .. } => Some(child_task),
-            _ => None,
-        }
-    }
-
     fn note_peaks(&self) {
         let spaces = self.manager.spaces();
         let mut tally = self.tally.borrow_mut();
@@ -305,5 +313,13 @@ impl<'e> Engine<'e> {
         }
         tally.peak_rss_pages = tally.peak_rss_pages.max(all);
         tally.peak_tables = tally.peak_tables.max(tables);
+    }
+}
+
+/// The child of a task that is over still has events, which are skipped in their turn.
+fn still_born(event: &record::Event) -> Option<TaskId> {
+    match event.kind {
+        EventKind::Fork { child_task, .. } => Some(child_task),
+        _ => None,
     }
 }

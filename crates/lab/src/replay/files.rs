@@ -1,8 +1,8 @@
 //! The recording's files on the simulated machine.
 
 use freehold::Manager;
-use freehold::linux::{FileRights, MapFile};
 use freehold::frame::Id;
+use freehold::linux::{FileRights, MapFile};
 use freehold::machine::{CpuId, FileKey, PAGE_SIZE, TaskId};
 use freehold::object::{File, FileKind};
 use record::{FileId, FileInfo, Recording};
@@ -47,7 +47,8 @@ impl Files {
                 FileKind::Memory => shadow.file_zeroed(key, size),
             }
             let file = manager.linux().objects().open(cx.at(), key, kind, size);
-            let file = file.map_err(|error| Error::new(&format!("file {} ({}): {error}", number, info.name)))?;
+            let file =
+                file.map_err(|error| Error::new(&format!("file {} ({}): {error}", number, info.name)))?;
             files.push(OpenFile { map: MapFile { file, rights: FileRights::READ | FileRights::WRITE }, key });
         }
         Ok(Files(files))

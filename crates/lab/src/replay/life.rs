@@ -1,8 +1,10 @@
 //! Processes begin, change their program, and end.
 
-use freehold::linux::{CloneFlags, Cloned, ExecImage, Exit, Segment};
-use freehold::machine::{PAGE_SIZE, Perms, VirtAddr, VpnRange};
-use record::{ForkMemory, Mapping, MappingKind, ProcessId, Prot, Sharing};
+use freehold::frame::Id;
+use freehold::linux::{CloneFlags, Cloned, Errno, ExecImage, Exit, Process, Segment};
+use freehold::machine::{CpuId, PAGE_SIZE, Perms, VirtAddr, VpnRange};
+use freehold::space::VmaFlags;
+use record::{ForkMemory, Mapping, MappingKind, ProcessId, Prot};
 use sim::TaskCtx;
 use sim::shadow::{Change, Source};
 
@@ -31,16 +33,38 @@ impl Engine<'_> {
         let id = match cloned {
             Ok(Cloned::Thread) => return Ok(()),
             Ok(Cloned::Child(id)) => id,
-            Err(errno) => return Err(self.refused(&format!("fork of {parent}"), errno)),
+            Err(Errno::EINTR) => {
+                self.note_killed(parent);
+                ticket.map(|ticket| self.shadow.borrow_mut().cancel(ticket));
+                return Ok(());
+            }
+            Err(errno) => return Err(refused(&format!("fork of {parent}"), errno)),
         };
-        let shadow = if copies { child.0 } else { live.shadow };
-        if let Some(ticket) = ticket {
-            self.shadow.borrow_mut().fork_end(ticket, child.0);
-            let stacks = self.stacks.borrow()[live.shadow as usize].clone();
-            self.stacks.borrow_mut()[child.0 as usize] = stacks;
-        }
+        let shadow = match ticket {
+            Some(ticket) => {
+                let memory = self.memories.borrow_mut().fresh();
+                self.shadow.borrow_mut().fork_end(ticket, memory);
+                self.wipe_on_fork(ctx, id, memory);
+                memory
+            }
+            None => {
+                self.memories.borrow_mut().share(live.shadow);
+                live.shadow
+            }
+        };
         self.processes.borrow_mut()[child.0 as usize] = Some(Live { id, shadow, killed: false });
         Ok(())
+    }
+
+    /// What the child did not get (`MADV_WIPEONFORK`).
+    fn wipe_on_fork(&self, ctx: TaskCtx<'_>, child: Id<Process>, memory: u32) {
+        let linux = self.manager.linux();
+        let Some(space) = linux.process(child).space() else { return };
+        linux.spaces().for_each_vma(self.cx(ctx).at(), space, |vma| {
+            if vma.flags.contains(VmaFlags::WIPE_ON_FORK) {
+                self.shadow.borrow_mut().dontneed(memory, vma.range);
+            }
+        });
     }
 
     /// A process gets a new address space.
@@ -53,34 +77,41 @@ impl Engine<'_> {
     ) -> Result<(), Error> {
         ctx.syscall();
         let Some(live) = self.live_process(process) else { return Ok(()) };
-        let segments: Vec<Segment> =
-            mappings.iter().filter(|m| m.kind != MappingKind::Stack).map(|m| self.segment(m)).collect();
         let stack = mappings.iter().find(|m| m.kind == MappingKind::Stack);
+        let others = mappings.iter().filter(|&m| Some(m) != stack);
+        let segments: Vec<Segment> = others.map(|m| self.segment(m)).collect();
         let code = mappings.iter().find(|m| m.prot.contains(Prot::EXEC));
         let code = code.map_or((VirtAddr(0), VirtAddr(0)), |m| (VirtAddr(m.start), VirtAddr(m.end())));
-        let image = ExecImage { segments: &segments, stack: stack.map(range_of), break_start: brk_start, code };
+        let image =
+            ExecImage { segments: &segments, stack: stack.map(range_of), break_start: brk_start, code };
         // The new space is loaded here whoever's was before: exec replaces the caller's own.
         let made = self.manager.linux().exec(&mut self.cx(ctx), live.id, Some(ctx.task()), &image);
-        made.map_err(|errno| self.refused(&format!("exec of {process}"), errno))?;
-        self.forget_memory(process, live);
-        let shadow = &mut *self.shadow.borrow_mut();
-        shadow.process(process.0);
-        for mapping in mappings {
-            let shared = mapping.sharing == Sharing::Shared;
-            let (file, offset) = mapping.backing.map_or((None, 0), |b| (Some(b.file), b.offset));
-            let source = self.files.source(file, offset, shared && file.is_some()).unwrap_or(Source::Anonymous);
-            shadow.map(process.0, range_of(mapping), source);
+        match made {
+            Ok(()) => {}
+            Err(Errno::EINTR) => {
+                self.note_killed(process);
+                return Ok(());
+            }
+            Err(errno) => return Err(refused(&format!("exec of {process}"), errno)),
         }
-        self.stacks.borrow_mut()[process.0 as usize] =
-            stack.map(|m| (m.start / PAGE_SIZE, m.end() / PAGE_SIZE)).into_iter().collect();
-        self.processes.borrow_mut()[process.0 as usize] = Some(Live { shadow: process.0, ..live });
+        self.forget_memory(live);
+        let memory = self.memories.borrow_mut().fresh();
+        let shadow = &mut *self.shadow.borrow_mut();
+        shadow.process(memory);
+        for mapping in mappings {
+            // What exec maps is private, and a stack has no file.
+            let backing = mapping.backing.filter(|_| Some(mapping) != stack);
+            let source = backing.and_then(|b| self.files.source(Some(b.file), b.offset, false));
+            shadow.map(memory, range_of(mapping), source.unwrap_or(Source::Anonymous));
+        }
+        self.processes.borrow_mut()[process.0 as usize] = Some(Live { shadow: memory, ..live });
         Ok(())
     }
 
-    /// The shadow of what the process had before exec goes, unless it was borrowed.
-    fn forget_memory(&self, process: ProcessId, live: Live) {
-        if live.shadow == process.0 {
-            self.shadow.borrow_mut().exit(process.0);
+    /// A process uses its memory no longer: with the last one its shadow goes.
+    fn forget_memory(&self, live: Live) {
+        if self.memories.borrow_mut().leave(live.shadow) {
+            self.shadow.borrow_mut().exit(live.shadow);
         }
     }
 
@@ -92,23 +123,30 @@ impl Engine<'_> {
     /// A task ends, and with the last one its process.
     pub(crate) fn exit(&self, ctx: TaskCtx<'_>, process: ProcessId, live: Live) {
         ctx.syscall();
-        let cpu = ctx.cpu().0 as usize;
-        let left_here = {
-            let placed = &mut self.placed.borrow_mut()[cpu][process.0 as usize];
-            *placed -= 1;
-            *placed
-        };
-        if left_here == 0 && self.loaded[cpu].get() == Some(process) {
-            self.unload(ctx);
+        if self.was_last_here(ctx.cpu(), process) {
+            self.manager.linux().leave(&mut self.cx(ctx), live.id);
         }
         let exit = if live.killed { Exit::Signal(9) } else { Exit::Code(0) };
         if self.manager.linux().exit_task(&mut self.cx(ctx), ctx.task(), exit) {
             self.processes.borrow_mut()[process.0 as usize] = None;
-            if live.shadow == process.0 {
-                self.shadow.borrow_mut().exit(process.0);
-            }
+            self.forget_memory(live);
         }
     }
+
+    /// One task of a process less on a CPU; answers whether that was the last.
+    fn was_last_here(&self, cpu: CpuId, process: ProcessId) -> bool {
+        let placed = &mut *self.placed.borrow_mut();
+        let left = placed.remove(&(cpu, process)).unwrap_or(1) - 1;
+        if left > 0 {
+            placed.insert((cpu, process), left);
+        }
+        left == 0
+    }
+}
+
+/// An operation that Linux did and that cannot be done here.
+fn refused(what: &str, errno: Errno) -> Error {
+    Error::new(&format!("{what} answered {errno}"))
 }
 
 fn range_of(mapping: &Mapping) -> VpnRange {

@@ -7,6 +7,7 @@ mod engine;
 mod files;
 mod ledger;
 mod life;
+mod memories;
 mod order;
 mod report;
 mod tally;

@@ -180,7 +180,11 @@ impl Report {
             }
         }
         if self.outcome.tally.killed > 0 {
-            writeln!(out, "  {} processes were killed: the machine ran out of memory", self.outcome.tally.killed)?;
+            writeln!(
+                out,
+                "  {} processes were killed: the machine ran out of memory",
+                self.outcome.tally.killed
+            )?;
         }
         Ok(())
     }
@@ -191,8 +195,16 @@ impl Report {
         for ((_, what, _), n) in FAULTS.iter().zip(self.faults).filter(|&(_, n)| n > 0) {
             writeln!(out, "  {:>26}  {what}", grouped(n))?;
         }
-        writeln!(out, "copied {:>21}  private pages, because somebody else could see them", grouped(self.copied))?;
-        writeln!(out, "reused {:>21}  pages written in place, because nobody else could", grouped(self.reused))?;
+        writeln!(
+            out,
+            "copied {:>21}  private pages, because somebody else could see them",
+            grouped(self.copied)
+        )?;
+        writeln!(
+            out,
+            "reused {:>21}  pages written in place, because nobody else could",
+            grouped(self.reused)
+        )?;
         let tally = &self.outcome.tally;
         let one = tally.peak_rss_one_pages * 4;
         writeln!(
@@ -207,7 +219,11 @@ impl Report {
 
     fn write_costs(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\nflush rounds {:>15}  with {} interrupts", grouped(self.rounds), grouped(self.ipis))?;
-        writeln!(out, "simulated time {:>13} us  of the slowest CPU; over all CPUs by cause:", grouped(self.run.sim_ns / 1000))?;
+        writeln!(
+            out,
+            "simulated time {:>13} us  of the slowest CPU; over all CPUs by cause:",
+            grouped(self.run.sim_ns / 1000)
+        )?;
         let mut causes: Vec<_> = CAUSES.iter().map(|&cause| (self.run.time(cause), cause.name())).collect();
         causes.sort_by(|a, b| b.cmp(a));
         let busy: u64 = causes.iter().filter(|(_, name)| *name != "idle").map(|(ns, _)| ns).sum();
@@ -219,7 +235,9 @@ impl Report {
     }
 
     fn beside_wall(&self) -> String {
-        self.linux.wall_ns.map_or(String::new(), |ns| format!("  (the program took {} ms)", grouped(ns / 1_000_000)))
+        self.linux
+            .wall_ns
+            .map_or(String::new(), |ns| format!("  (the program took {} ms)", grouped(ns / 1_000_000)))
     }
 
     fn write_checks(&self, out: &mut String) -> std::fmt::Result {

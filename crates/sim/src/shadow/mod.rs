@@ -19,7 +19,7 @@ pub use change::{Change, Ticket};
 use crate::shadow::change::Window;
 use crate::shadow::files::Files;
 use crate::shadow::process::{Cell, Process};
-use machine::{FileKey, PAGE_SIZE, VirtAddr, VpnRange};
+use machine::{FileKey, PAGE_SIZE, VirtAddr, Vpn, VpnRange};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -198,6 +198,11 @@ impl Shadow {
     /// range stays mapped, without what was stored to it.
     pub fn remap(&mut self, pid: u32, from: VpnRange, to: VpnRange, keep: Keep) {
         self.apply(pid, &Change::Move { from, to, keep });
+    }
+
+    /// The first page from `page` on that is mapped.
+    pub fn next_mapped(&self, pid: u32, page: Vpn) -> Option<Vpn> {
+        self.processes.get(&pid)?.next_mapped(page.0).map(Vpn)
     }
 
     /// A fork begins: stores from now on may or may not reach the child.

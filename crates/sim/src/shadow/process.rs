@@ -142,6 +142,12 @@ impl Process {
         Some(at(range.source, page - start))
     }
 
+    /// The first mapped page from `page` on.
+    pub(super) fn next_mapped(&self, page: u64) -> Option<u64> {
+        let before = self.ranges.range(..page).next_back().filter(|(_, range)| range.end > page);
+        before.map(|_| page).or_else(|| self.ranges.range(page..).next().map(|(&start, _)| start))
+    }
+
     #[inline]
     fn page(&self, page: u64) -> Option<&Page> {
         self.chunks.get(&(page / CHUNK))?.0[(page % CHUNK) as usize].as_ref()
