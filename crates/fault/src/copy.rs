@@ -51,8 +51,8 @@ impl<'m, M: Machine> Faults<'m, M> {
         Ok(fresh)
     }
 
-    /// Maps a new frame of zeros where nothing is mapped (Linux: `do_anonymous_page`). The frame's reference becomes the
-    /// mapping's, or goes.
+    /// Maps a new frame of zeros where nothing is mapped (Linux: `do_anonymous_page`). The frame's reference
+    /// becomes the mapping's, or goes.
     pub(crate) fn install_private(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
@@ -62,8 +62,8 @@ impl<'m, M: Machine> Faults<'m, M> {
         self.install_if(cx, wish, fresh, |_| true)
     }
 
-    /// The same with a copy of an object's page (Linux: `do_cow_fault`), unless that was truncated meanwhile: the
-    /// truncation takes private copies away, and would miss one that comes behind it.
+    /// The same with a copy of an object's page (Linux: `do_cow_fault`), unless that was truncated meanwhile:
+    /// the truncation takes private copies away, and would miss one that comes behind it.
     pub(crate) fn install_copy(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
@@ -95,8 +95,8 @@ impl<'m, M: Machine> Faults<'m, M> {
         self.keep_or_give_back(cx, fresh, installed)
     }
 
-    /// Puts a new private page in the place of the one that was seen, which somebody else may use (row 9 of the COW
-    /// table): the old translation is gone from every CPU before the new one is set.
+    /// Puts a new private page in the place of the one that was seen, which somebody else may use (row 9 of
+    /// the COW table): the old translation is gone from every CPU before the new one is set.
     pub(crate) fn replace_with(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,

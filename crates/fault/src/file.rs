@@ -44,8 +44,8 @@ impl<'m, M: Machine> Faults<'m, M> {
 
     /// The page of the object, read in if it must be; `None` if the mapping changed meanwhile.
     ///
-    /// Nothing but the VMA keeps the object open, and nothing keeps the VMA: so the object is held open here, and is the
-    /// right one if the VMA has not changed since it was seen.
+    /// Nothing but the VMA keeps the object open, and nothing keeps the VMA: so the object is held open here,
+    /// and is the right one if the VMA has not changed since it was seen.
     fn fetch(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
@@ -111,8 +111,8 @@ impl<'m, M: Machine> Faults<'m, M> {
         refused.1
     }
 
-    /// Stores must fault where somebody has to hear of them: private pages are copied first, files note that the page
-    /// is dirty (Linux: `vma_wants_writenotify`).
+    /// Stores must fault where somebody has to hear of them: private pages are copied first, files note that
+    /// the page is dirty (Linux: `vma_wants_writenotify`).
     fn object_attrs(&self, wish: &Wish, at: Vpn, page: &CachedPage) -> Attrs {
         let stored = at == wish.page && wish.is_write();
         let memory = self.spaces().objects().file(page.ctx().file).kind() == FileKind::Memory;
@@ -121,8 +121,8 @@ impl<'m, M: Machine> Faults<'m, M> {
         Attrs { perms, accessed: true, dirty: stored, special: false }
     }
 
-    /// Maps what is cached around the page, and the page itself if it is (Linux: `filemap_map_pages`). Reads nothing.
-    /// `Done` if the page itself is mapped now.
+    /// Maps what is cached around the page, and the page itself if it is (Linux: `filemap_map_pages`). Reads
+    /// nothing. `Done` if the page itself is mapped now.
     fn map_around(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, wish: &Wish) -> Result<Outcome, FaultError> {
         let objects = self.spaces().objects();
         let Some(ctx) = wish.page_ctx() else { return Ok(Outcome::Again) };

@@ -5,8 +5,8 @@ use crate::error::{FaultError, SegvKind};
 use crate::faults::Faults;
 use frame::Id;
 use machine::entry::{Attrs, Kind};
-use object::{Lineage, PageCtx};
 use machine::{Access, Counter, Cx, Entry, EntryFormat, Level, Machine, VirtAddr, Vpn, level};
+use object::{Lineage, PageCtx};
 use space::{Snapshot, Space, VmaFlags};
 
 /// How one try of a fault ended.

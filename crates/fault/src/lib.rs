@@ -1,8 +1,8 @@
 //! Floor 6 of Freehold: making mappings true: page faults, copy-on-write, populate.
 //!
-//! A fault takes no lock of its space. It reads the VMA ([`space::vma`]), prepares the page, and installs it under the
-//! lock of one leaf table, after checking there that neither the VMA nor the entry has changed since. Every other
-//! outcome is a start over. Each kind of fault is a file.
+//! A fault takes no lock of its space. It reads the VMA ([`space::vma`]), prepares the page, and installs it
+//! under the lock of one leaf table, after checking there that neither the VMA nor the entry has changed
+//! since. Every other outcome is a start over. Each kind of fault is a file.
 #![no_std]
 #![forbid(unsafe_code)]
 

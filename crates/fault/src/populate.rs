@@ -1,5 +1,5 @@
-//! Making a range resident without an access: `MAP_POPULATE`, `mlock`, `MADV_POPULATE_*` (Linux: `populate_vma_page_range`,
-//! `faultin_page_range`).
+//! Making a range resident without an access: `MAP_POPULATE`, `mlock`,
+//! `MADV_POPULATE_*` (Linux: `populate_vma_page_range`, `faultin_page_range`).
 
 use crate::error::FaultError;
 use crate::faults::Faults;
@@ -14,8 +14,8 @@ pub enum Populate {
     Read,
     /// As a store would (`MADV_POPULATE_WRITE`).
     Write,
-    /// As a store where private memory allows stores, otherwise as a load; what allows no access is left out, as are
-    /// VMAs locked on fault (`MAP_POPULATE`, `mlock`).
+    /// As a store where private memory allows stores, otherwise as a load; what allows no access is left out,
+    /// as are VMAs locked on fault (`MAP_POPULATE`, `mlock`).
     AsAllowed,
 }
 

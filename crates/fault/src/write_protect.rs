@@ -65,7 +65,8 @@ impl<'m, M: Machine> Faults<'m, M> {
         outcome
     }
 
-    /// A shared page of an object: a file learns that its page is dirty before the store (Linux: `wp_page_shared`).
+    /// A shared page of an object: a file learns that its page is dirty before
+    /// the store (Linux: `wp_page_shared`).
     fn write_shared(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,

@@ -35,11 +35,11 @@ pub enum Advice {
 }
 
 impl<'m, M: Machine> Spaces<'m, M> {
-    /// Follows advice about a range (Linux: `do_madvise`). VMAs are treated in order; a hole is reported at the end,
-    /// after everything else was done.
+    /// Follows advice about a range (Linux: `do_madvise`). VMAs are treated in order; a hole is reported at
+    /// the end, after everything else was done.
     ///
-    /// Errors: `NoMemory` for holes or too many VMAs, `Invalid` where the advice makes no sense for the VMA, `Io`,
-    /// `Killed`, `Shortage`.
+    /// Errors: `NoMemory` for holes or too many VMAs, `Invalid` where the advice makes no sense for
+    /// the VMA, `Io`, `Killed`, `Shortage`.
     pub fn advise(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
@@ -85,8 +85,9 @@ impl<M: Machine> Layout<'_, '_, M> {
         Ok(())
     }
 
-    /// `MADV_FREE`: for private anonymous memory only. A kernel may drop the contents any time after; this one has
-    /// nothing to gain by waiting while nothing is swapped, so it keeps them until reclaim or a write decides.
+    /// `MADV_FREE`: for private anonymous memory only. A kernel may drop the contents any time after;
+    /// this one has nothing to gain by waiting while nothing is swapped, so it keeps them until
+    /// reclaim or a write decides.
     fn free_lazily(&mut self, id: Id<Vma>, part: VpnRange) -> Result<(), Error> {
         let vma = self.vma(id);
         if vma.file().is_some() || !vma.flags().is_private() || vma.flags().contains(VmaFlags::LOCKED) {

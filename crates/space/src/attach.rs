@@ -1,7 +1,7 @@
 //! VMAs in the lists of what they map, so that pages find their mappings.
 //!
-//! A VMA of a file is in the file's list. A VMA whose anonymous pages were moved is in its lineage's list too: pages that
-//! were not moved are found at their own page numbers in every member of the lineage.
+//! A VMA of a file is in the file's list. A VMA whose anonymous pages were moved is in its lineage's list
+//! too: pages that were not moved are found at their own page numbers in every member of the lineage.
 
 use crate::layout::Layout;
 use crate::prepare::Prepared;
@@ -13,8 +13,9 @@ use machine::{Cx, Machine, VpnRange, level};
 use object::{Attachment, Mapping, Owner, Place, Sharing};
 
 impl<'m, M: Machine> Spaces<'m, M> {
-    /// Puts a new VMA into the lists it belongs to, behind the VMA whose pages it will get: a walk of the list that
-    /// meets the source first cannot miss a page on its way (Linux: `anon_vma_clone`'s order, `move_page_tables`).
+    /// Puts a new VMA into the lists it belongs to, behind the VMA whose pages it will
+    /// get: a walk of the list that meets the source first cannot miss a page on its
+    /// way (Linux: `anon_vma_clone`'s order, `move_page_tables`).
     pub(crate) fn attach(
         &self,
         cx: &mut Cx<'m, M, { level::LAYOUT }>,

@@ -1,13 +1,13 @@
 //! `brk`: the heap's end.
 
+use crate::error::Error;
 use crate::layout::{Layout, STACK_GUARD};
+use crate::map::{Replaced, VMAS_MAX};
 use crate::place::user_end;
 use crate::prepare::Needs;
 use crate::space::Space;
 use crate::spaces::Spaces;
 use crate::vma::{Content, VmaFlags};
-use crate::error::Error;
-use crate::map::{Replaced, VMAS_MAX};
 use frame::Id;
 use machine::{Cx, Machine, PAGE_SIZE, Perms, VirtAddr, Vpn, VpnRange, level};
 
@@ -20,7 +20,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         }
     }
 
-    /// Moves the heap's end; answers the end in force, which is the old one if the move was refused (Linux: `brk`).
+    /// Moves the heap's end; answers the end in force, which is the old one if the
+    /// move was refused (Linux: `brk`).
     ///
     /// `Err` only for `Shortage` and `Killed`: everything else is the old end.
     pub fn set_break(
@@ -65,7 +66,8 @@ impl<M: Machine> Layout<'_, '_, M> {
             return Err(Error::NoMemory);
         }
         let all = Perms { read: true, write: true, execute: true };
-        let mut flags = VmaFlags::MAY_READ | VmaFlags::MAY_WRITE | VmaFlags::MAY_EXEC | self.space.future.get();
+        let mut flags =
+            VmaFlags::MAY_READ | VmaFlags::MAY_WRITE | VmaFlags::MAY_EXEC | self.space.future.get();
         flags = flags.with_perms(Perms { execute: false, ..all });
         self.check_lock_limit(flags, range.pages())?;
         self.check_size(flags, range.pages(), &Replaced::NOTHING)?;

@@ -9,8 +9,9 @@ use machine::{Entry, EntryFormat, Level, Machine, Perms, Pfn, VpnRange};
 use table::{Cursor, Leaf};
 
 impl<M: Machine> Layout<'_, '_, M> {
-    /// Makes the entries of a part of one VMA allow what the VMA allows now: rights that went are gone on every CPU
-    /// when it returns. Pages stay write-protected unless nobody else can see a store to them (CR13).
+    /// Makes the entries of a part of one VMA allow what the VMA allows now: rights that went
+    /// are gone on every CPU when it returns. Pages stay write-protected unless nobody else can
+    /// see a store to them (CR13).
     pub(crate) fn change_access(&mut self, id: Id<Vma>, part: VpnRange) {
         let seen = self.snapshot(id);
         self.for_each_entry(part, |spaces, leaf, entry| {
@@ -31,7 +32,8 @@ impl<M: Machine> Layout<'_, '_, M> {
         });
     }
 
-    /// Changes every entry of a range that is in use; what `change` takes away is settled at the end, in one round.
+    /// Changes every entry of a range that is in use; what `change` takes away is settled at
+    /// the end, in one round.
     fn for_each_entry(
         &mut self,
         part: VpnRange,
@@ -77,13 +79,14 @@ fn keep_hardware_bits<M: Machine>(now: Entry, old: Entry, new: Entry) -> Entry {
 /// Whether a change only adds rights, so that nothing has to be flushed.
 fn widens<M: Machine>(old: Entry, new: Entry) -> bool {
     let (old, new) = (M::Entry::attrs(old), M::Entry::attrs(new));
-    let keeps = |a: Perms, b: Perms| (!a.read || b.read) && (!a.write || b.write) && (!a.execute || b.execute);
+    let keeps =
+        |a: Perms, b: Perms| (!a.read || b.read) && (!a.write || b.write) && (!a.execute || b.execute);
     keeps(old.perms, new.perms) && (!old.dirty || new.dirty) && (!old.accessed || new.accessed)
 }
 
 impl<'m, M: Machine> Spaces<'m, M> {
-    /// Whether an entry may become writable without a fault (Linux: `can_change_pte_writable`): a private page that
-    /// is anonymous and exclusive, or a shared one that is known to be dirty.
+    /// Whether an entry may become writable without a fault (Linux: `can_change_pte_writable`): a private
+    /// page that is anonymous and exclusive, or a shared one that is known to be dirty.
     fn may_write_at_once(&self, leaf: &Leaf<'_, '_, M>, seen: &Snapshot, pfn: Pfn, attrs: Attrs) -> bool {
         if attrs.special {
             return false;

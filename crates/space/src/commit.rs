@@ -80,7 +80,8 @@ impl<M: Machine> Spaces<'_, M> {
         self.commit_instead(space, pages, 0)
     }
 
-    /// The same while `less` promised pages are about to be taken back (Linux: `mmap_region` charges the difference).
+    /// The same while `less` promised pages are about to be taken back (Linux:
+    /// `mmap_region` charges the difference).
     pub(crate) fn commit_instead(&self, space: &Space, pages: u64, less: u64) -> Result<(), Error> {
         if pages == 0 {
             return Ok(());

@@ -2,13 +2,15 @@
 
 use machine::{IoError, Shortage};
 
-/// Why an operation was refused. Nothing visible has changed, unless the operation's documentation says otherwise.
+/// Why an operation was refused. Nothing visible has changed, unless the
+/// operation's documentation says otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The arguments make no sense together (`EINVAL`).
     Invalid,
-    /// A hole where memory had to be mapped, or a limit on address space, data, VMAs or commitment (`ENOMEM`).
+    /// A hole where memory had to be mapped, or a limit on address space, data,
+    /// VMAs or commitment (`ENOMEM`).
     NoMemory,
     /// The range is taken and may not be replaced (`EEXIST`).
     Exists,

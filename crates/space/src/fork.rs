@@ -1,4 +1,5 @@
-//! `fork`: a copy of a space that shares its pages until one of the two writes (Linux: `dup_mmap`, `copy_page_range`).
+//! `fork`: a copy of a space that shares its pages until one of the two writes
+//! (Linux: `dup_mmap`, `copy_page_range`).
 
 use crate::error::Error;
 use crate::layout::{Layout, guard_of};
@@ -10,16 +11,17 @@ use crate::zap::everything;
 use frame::{Id, Request};
 use machine::entry::{Attrs, Kind};
 use machine::{Counter, Cx, Entry, EntryFormat, Level, Machine, Order, PageOp, Pfn, UserFrame, Vpn, level};
-use object::exclusive::{self, AnonCtx};
 use object::MappedFile;
+use object::exclusive::{self, AnonCtx};
 use table::{Cursor, PageTable, Pair, Rss, TableBatch};
 
 impl<'m, M: Machine> Spaces<'m, M> {
-    /// A copy of a space, with one user. Anonymous pages are shared and write-protected in both; pinned ones are copied
-    /// for the child at once (CR6). When it returns no CPU can write a shared page through an old translation.
+    /// A copy of a space, with one user. Anonymous pages are shared and write-protected in both;
+    /// pinned ones are copied for the child at once (CR6). When it returns no CPU can write a shared
+    /// page through an old translation.
     ///
-    /// Errors: `NoMemory` for commitment, `Killed`, `Shortage`; then the parent is as before, except that its pages may
-    /// be write-protected (their first write finds them unshared).
+    /// Errors: `NoMemory` for commitment, `Killed`, `Shortage`; then the parent is as before, except that its
+    /// pages may be write-protected (their first write finds them unshared).
     pub fn fork(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
@@ -46,7 +48,9 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         to.break_start.set(self.space.break_start.get());
         to.break_end.set(self.space.break_end.get());
         to.mmap_base.set(self.space.mmap_base.get());
-        let (Some(from), Some(into)) = (self.space.table.get(), to.table.get()) else { return Err(Error::Killed) };
+        let (Some(from), Some(into)) = (self.space.table.get(), to.table.get()) else {
+            return Err(Error::Killed);
+        };
         let mut batch = spaces.batch(from);
         let copied = self.for_each_in(everything::<M>(), |layout, id, _| {
             if layout.vma(id).flags().contains(VmaFlags::DONT_COPY) {
@@ -73,7 +77,9 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let content = Content { flags: content.flags.difference(lock), ..content };
         let commit = if content.flags.contains(VmaFlags::ACCOUNTED) { range.pages() } else { 0 };
         spaces.commit(to, commit)?;
-        let mut prepared = spaces.prepare(self, to, Needs::default().and(&content)).inspect_err(|_| spaces.uncommit(to, commit))?;
+        let mut prepared = spaces
+            .prepare(self, to, Needs::default().and(&content))
+            .inspect_err(|_| spaces.uncommit(to, commit))?;
         let copy = prepared.take_vma();
         let new = self.vma(copy);
         new.write(range, &content);
@@ -107,7 +113,9 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let mut cursor = Cursor::new(seen.range);
         while let Some(part) = cursor.next(&from, self.at()).map(|(_, part)| part) {
             // Both tables stay: unmapping needs the layout lock, and nobody knows the child.
-            let Some(mut pair) = from.lock_pair(self.at(), part.start, (&into, part.start))? else { continue };
+            let Some(mut pair) = from.lock_pair(self.at(), part.start, (&into, part.start))? else {
+                continue;
+            };
             let mut next = part.start;
             loop {
                 let Some((page, entry)) = pair.from().next_used(next, part.end) else { break };
@@ -156,7 +164,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         Ok(())
     }
 
-    /// A page that is pinned, or cannot be counted once more, stays the parent's alone: the child gets a copy now (CR6).
+    /// A page that is pinned, or cannot be counted once more, stays the parent's alone: the child
+    /// gets a copy now (CR6).
     fn copy_now(
         &self,
         pair: &mut Pair<'_, 'm, M>,

@@ -13,8 +13,8 @@ use machine::{Cx, Machine, Vpn, VpnRange, level};
 impl<'m, M: Machine> Spaces<'m, M> {
     /// Extends the stack above this page down to it.
     ///
-    /// Errors: `Fault` if there is no stack to extend or it must not grow so far, `NoMemory` for limits, `Killed`,
-    /// `Shortage`.
+    /// Errors: `Fault` if there is no stack to extend or it must not grow so far,
+    /// `NoMemory` for limits, `Killed`, `Shortage`.
     pub fn grow_stack(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
@@ -62,7 +62,8 @@ impl<M: Machine> Layout<'_, '_, M> {
     fn too_near_below(&self, page: Vpn) -> bool {
         self.before(page).is_some_and(|id| {
             let vma = self.vma(id);
-            let inert = !vma.flags().intersects(VmaFlags::ACCESS) || vma.flags().contains(VmaFlags::GROWS_DOWN);
+            let inert =
+                !vma.flags().intersects(VmaFlags::ACCESS) || vma.flags().contains(VmaFlags::GROWS_DOWN);
             !inert && page - vma.range().end < STACK_GUARD
         })
     }

@@ -1,7 +1,7 @@
 //! A space whose layout is locked: the steps that every operation on VMAs is made of.
 //!
-//! Each operation prepares first ([`Prepared`]: VMAs, tree nodes and attachments it may need), then commits with steps
-//! that cannot fail.
+//! Each operation prepares first ([`Prepared`]: VMAs, tree nodes and attachments it may need), then commits
+//! with steps that cannot fail.
 
 use crate::error::Error;
 use crate::prepare::Prepared;
@@ -123,8 +123,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         self.vma(id).end_change(&self.cx, stamp);
     }
 
-    /// Puts a new VMA into the space, still being changed: the caller ends the change; merges are a separate step. Uses
-    /// one VMA, one tree operation and (for files) one attachment of what was prepared.
+    /// Puts a new VMA into the space, still being changed: the caller ends the change; merges are a separate
+    /// step. Uses one VMA, one tree operation and (for files) one attachment of what was prepared.
     pub(crate) fn insert(
         &mut self,
         prepared: &mut Prepared<'m, M>,
@@ -153,7 +153,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         vmas.free(self.cx.at(), id);
     }
 
-    /// Cuts a VMA in two at a page within it; answers the upper part. Uses one VMA, one tree operation, one attachment.
+    /// Cuts a VMA in two at a page within it; answers the upper part. Uses one VMA,
+    /// one tree operation, one attachment.
     pub(crate) fn split(&mut self, prepared: &mut Prepared<'m, M>, id: Id<Vma>, at: Vpn) -> Id<Vma> {
         let vma = self.vma(id);
         let whole = vma.range();
@@ -162,7 +163,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         self.begin_change(id);
         let lower = VpnRange::new(whole.start, at);
         self.resize_in_tree(id, lower);
-        // The lists of what is mapped cover both parts at every moment: the upper joins before the lower shrinks.
+        // The lists of what is mapped cover both parts at every moment: the upper
+        // joins before the lower shrinks.
         let upper = self.insert(prepared, VpnRange::new(at, whole.end), &content, Some(id));
         self.resize_attachments(vma, lower);
         if vma.has_anon() {
@@ -211,7 +213,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         self.space.account(flags, range.pages(), Sign::Plus);
     }
 
-    /// Merges VMAs that touch the range with their neighbours where their contents allow it (Linux: `vma_merge`).
+    /// Merges VMAs that touch the range with their neighbours where their
+    /// contents allow it (Linux: `vma_merge`).
     pub(crate) fn merge_around(&mut self, range: VpnRange) {
         let mut current = self.ending_at(range.start).or_else(|| self.find(range.start));
         while let Some(id) = current {

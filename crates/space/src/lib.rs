@@ -1,7 +1,7 @@
 //! Floor 5 of Freehold: address spaces: VMAs and the operations on them.
 //!
-//! One file per operation. Each locks the space's layout, prepares what it may need, and commits; faults of the same
-//! space run meanwhile, without that lock (see [`vma`] and `docs/locking.md`).
+//! One file per operation. Each locks the space's layout, prepares what it may need, and commits; faults of
+//! the same space run meanwhile, without that lock (see [`vma`] and `docs/locking.md`).
 #![no_std]
 #![forbid(unsafe_code)]
 

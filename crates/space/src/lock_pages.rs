@@ -1,4 +1,5 @@
-//! `mlock` and its family: pages that stay resident. Making them resident is the caller's next step (floor 6).
+//! `mlock` and its family: pages that stay resident. Making them resident is the
+//! caller's next step (floor 6).
 
 use crate::error::Error;
 use crate::layout::Layout;

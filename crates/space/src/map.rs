@@ -83,8 +83,8 @@ impl Replaced {
 impl<'m, M: Machine> Spaces<'m, M> {
     /// Makes a mapping; answers where it is (Linux: `do_mmap`, `mmap_region`).
     ///
-    /// Errors: `Invalid`, `NoMemory` (no room, limits, too many VMAs, commitment), `Exists`, `LockLimit`, `Killed`,
-    /// `Shortage`.
+    /// Errors: `Invalid`, `NoMemory` (no room, limits, too many VMAs,
+    /// commitment), `Exists`, `LockLimit`, `Killed`, `Shortage`.
     pub fn map(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
@@ -124,7 +124,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         Ok(range)
     }
 
-    /// Puts a VMA where nothing is, books it, and merges it with its neighbours. The caller committed its pages.
+    /// Puts a VMA where nothing is, books it, and merges it with its neighbours.
+    /// The caller committed its pages.
     pub(crate) fn add(&mut self, prepared: &mut Prepared<'m, M>, range: VpnRange, content: &Content) {
         self.space.account(content.flags, range.pages(), Sign::Plus);
         let id = self.insert(prepared, range, content, None);
@@ -157,7 +158,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
 
     /// `RLIMIT_MEMLOCK` for more locked pages (Linux: `mlock_future_ok`).
     pub(crate) fn check_lock_limit(&self, flags: VmaFlags, pages: u64) -> Result<(), Error> {
-        let within = self.space.locked.get().saturating_add(pages) <= limit_pages(self.space.limits().memlock);
+        let within =
+            self.space.locked.get().saturating_add(pages) <= limit_pages(self.space.limits().memlock);
         if flags.contains(VmaFlags::LOCKED) && !within { Err(Error::LockLimit) } else { Ok(()) }
     }
 }

@@ -24,8 +24,9 @@ impl<M: Machine> Layout<'_, '_, M> {
         }
     }
 
-    /// Moves every entry of `old`, keeping frames, rights and bits. Old translations are gone from every CPU before the
-    /// locks of both tables are dropped: afterwards others may free what is mapped at the new place (L-12).
+    /// Moves every entry of `old`, keeping frames, rights and bits. Old translations are gone from
+    /// every CPU before the locks of both tables are dropped: afterwards others may free what is mapped
+    /// at the new place (L-12).
     ///
     /// The tables exist ([`Layout::prepare_tables`]), and only this operation could remove them.
     pub(crate) fn move_pages(&mut self, old: VpnRange, to: Vpn, file: Option<MappedFile>) {
@@ -40,7 +41,9 @@ impl<M: Machine> Layout<'_, '_, M> {
             let room = target.huge_base().0 + HUGE_ORDER.frames() - target.0;
             let part = VpnRange::new(part.start, part.end.min(part.start + room));
             cursor.resume_at(part.end);
-            let Ok(Some(mut pair)) = walker.lock_pair(self.at(), part.start, (&walker, target)) else { continue };
+            let Ok(Some(mut pair)) = walker.lock_pair(self.at(), part.start, (&walker, target)) else {
+                continue;
+            };
             let mut next = part.start;
             loop {
                 let Some((page, entry)) = pair.from().next_used(next, part.end) else { break };

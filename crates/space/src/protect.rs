@@ -21,11 +21,11 @@ pub enum Grow {
 }
 
 impl<'m, M: Machine> Spaces<'m, M> {
-    /// Changes what accesses a range allows (Linux: `do_mprotect_pkey`). As on Linux, what lies before a hole or a
-    /// refusal is changed all the same.
+    /// Changes what accesses a range allows (Linux: `do_mprotect_pkey`). As on Linux, what lies before a hole
+    /// or a refusal is changed all the same.
     ///
-    /// Errors: `NoMemory` for a hole, a limit or too many VMAs, `Access` if the VMA may never allow it, `Invalid`,
-    /// `Killed`, `Shortage` (then nothing of the VMA it met has changed).
+    /// Errors: `NoMemory` for a hole, a limit or too many VMAs, `Access` if the VMA may never allow it,
+    /// `Invalid`, `Killed`, `Shortage` (then nothing of the VMA it met has changed).
     pub fn protect(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
@@ -81,12 +81,14 @@ impl<M: Machine> Layout<'_, '_, M> {
         if crate::space::is_data(new) && !crate::space::is_data(old) {
             self.check_size(new, part.pages(), &Replaced::total(part.pages()))?;
         }
-        let commit = if new.is_accountable() && !old.contains(VmaFlags::ACCOUNTED) { part.pages() } else { 0 };
+        let commit =
+            if new.is_accountable() && !old.contains(VmaFlags::ACCOUNTED) { part.pages() } else { 0 };
         self.spaces.commit(self.space, commit)?;
         if commit > 0 {
             new |= VmaFlags::ACCOUNTED;
         }
-        let mut prepared = self.prepare(self.cuts(part)).inspect_err(|_| self.spaces.uncommit(self.space, commit))?;
+        let mut prepared =
+            self.prepare(self.cuts(part)).inspect_err(|_| self.spaces.uncommit(self.space, commit))?;
         self.split_at_ends(&mut prepared, part);
         self.give_back(prepared);
         if let Some(id) = self.covering(part.start) {

@@ -99,7 +99,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             return Err(Error::Invalid);
         }
         let target = VpnRange::sized(to, new_pages);
-        if target.overlaps(&VpnRange::new(old.start, Vpn(old.end.0.max(old.start.0 + 1)))) && !old.is_empty() {
+        if target.overlaps(&VpnRange::new(old.start, Vpn(old.end.0.max(old.start.0 + 1)))) && !old.is_empty()
+        {
             return Err(Error::Invalid);
         }
         // Linux's own bound: the worst case splits both ranges and adds one.
@@ -178,7 +179,13 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
     }
 
     /// Maps the target, moves the pages there, and deals with what is left behind (Linux: `move_vma`).
-    fn relocate(&mut self, id: Id<Vma>, old: VpnRange, target: VpnRange, source: Source) -> Result<(), Error> {
+    fn relocate(
+        &mut self,
+        id: Id<Vma>,
+        old: VpnRange,
+        target: VpnRange,
+        source: Source,
+    ) -> Result<(), Error> {
         if self.count() + 3 >= VMAS_MAX {
             return Err(Error::NoMemory);
         }

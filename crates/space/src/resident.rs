@@ -10,7 +10,8 @@ use machine::{Cx, EntryFormat, Machine, Vpn, VpnRange, level};
 use object::PageCtx;
 
 impl<'m, M: Machine> Spaces<'m, M> {
-    /// Calls `out` for every page of the range: whether it is mapped, or in its file's cache (Linux: `sys_mincore`).
+    /// Calls `out` for every page of the range: whether it is mapped, or in its
+    /// file's cache (Linux: `sys_mincore`).
     ///
     /// Errors: `NoMemory` for a hole (what lies before was reported), `Killed`.
     pub fn resident(
@@ -22,7 +23,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
     ) -> Result<(), Error> {
         let mut at = range.start;
         while at < range.end {
-            let vma = self.vma_at(cx, space, at).filter(|vma| vma.range.contains(at)).ok_or(Error::NoMemory)?;
+            let vma =
+                self.vma_at(cx, space, at).filter(|vma| vma.range.contains(at)).ok_or(Error::NoMemory)?;
             let end = vma.range.end.min(range.end);
             for page in (at.0..end.0).map(Vpn) {
                 out(self.is_resident(cx, space, &vma, page));

@@ -2,12 +2,12 @@
 
 use crate::tree::Tree;
 use crate::vma::VmaFlags;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use frame::Id;
-use machine::{Cx, Field, Machine, Memory, PAGE_SHIFT, Vpn, Word, level};
 use machine::lock::Sleep;
+use machine::{Cx, Field, Machine, Memory, PAGE_SHIFT, Vpn, Word, level};
 use object::Attachment;
 use table::PageTable;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// Limits of a process on its memory, in bytes (`RLIM_INFINITY` is `u64::MAX`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,8 +156,8 @@ impl Space {
         self.refs.raw().load(Relaxed)
     }
 
-    /// A stamp no VMA ever had while this space lives: the space's own number and a count. (A fault keeps its space in
-    /// use, so a stamp it saw cannot come back under it.) (layout)
+    /// A stamp no VMA ever had while this space lives: the space's own number and a count. (A fault keeps its
+    /// space in use, so a stamp it saw cannot come back under it.) (layout)
     pub(crate) fn new_stamp(&self, id: Id<Space>) -> u64 {
         self.stamps.set(self.stamps.get() + 1);
         (u64::from(id.raw()) << 39 | self.stamps.get()) << 1

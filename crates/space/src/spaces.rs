@@ -94,7 +94,11 @@ impl<'m, M: Machine> Spaces<'m, M> {
     }
 
     /// A new, empty space with one user, in a lineage of its own.
-    pub fn create(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, limits: &Limits) -> Result<Id<Space>, Error> {
+    pub fn create(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        limits: &Limits,
+    ) -> Result<Id<Space>, Error> {
         Ok(self.create_in(cx.at(), None, limits)?)
     }
 
@@ -106,8 +110,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
         limits: &Limits,
     ) -> Result<Id<Space>, Shortage> {
         let id = self.spaces.alloc(cx.at(), self.frames())?;
-        let (table, member) =
-            self.create_table(cx, parent).inspect_err(|_| self.spaces.free(cx.at(), id))?;
+        let (table, member) = self.create_table(cx, parent).inspect_err(|_| self.spaces.free(cx.at(), id))?;
         let space = self.space(id);
         space.set_limits(limits);
         space.mmap_base.set(mmap_base::<M>(limits));
@@ -140,7 +143,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
     fn free_table(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, table: Id<PageTable>) {
         let objects = self.objects();
         let batch = self.batch(table);
-        self.tables().destroy(cx.at(), self.frames(), table, batch, |cx, payload| objects.finish(cx.at(), payload));
+        self.tables()
+            .destroy(cx.at(), self.frames(), table, batch, |cx, payload| objects.finish(cx.at(), payload));
     }
 
     /// One more user of a space that the caller uses.
@@ -193,7 +197,12 @@ impl<'m, M: Machine> Spaces<'m, M> {
     }
 
     /// The VMA that has this page or the first one behind it, read without a lock.
-    pub fn vma_at(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>, page: Vpn) -> Option<Snapshot> {
+    pub fn vma_at(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        id: Id<Space>,
+        page: Vpn,
+    ) -> Option<Snapshot> {
         if let Some(found) = self.covering_lockless(cx, id, page) {
             return Some(found);
         }
@@ -273,8 +282,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
     }
 }
 
-/// Where `mmap` starts searching downwards: below the stack and the room it may grow into, at least 128 MiB and at
-/// most 5/6 of the address space (Linux: `mmap_base`, without randomisation).
+/// Where `mmap` starts searching downwards: below the stack and the room it may grow into, at least 128 MiB
+/// and at most 5/6 of the address space (Linux: `mmap_base`, without randomisation).
 fn mmap_base<M: Machine>(limits: &Limits) -> Vpn {
     let end = M::Entry::USER_END;
     let guard = crate::layout::STACK_GUARD << PAGE_SHIFT;

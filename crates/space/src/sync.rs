@@ -16,7 +16,8 @@ pub enum Sync {
     Wait,
 }
 
-/// Whether other mappings are to be brought up to date (`MS_INVALIDATE`): they always are, but locked pages refuse.
+/// Whether other mappings are to be brought up to date (`MS_INVALIDATE`): they always
+/// are, but locked pages refuse.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Invalidate {
     /// Not asked.
@@ -26,7 +27,8 @@ pub enum Invalidate {
 }
 
 impl<'m, M: Machine> Spaces<'m, M> {
-    /// Writes the range's dirty shared file pages (Linux: `sys_msync`). A hole is reported after the rest was done.
+    /// Writes the range's dirty shared file pages (Linux: `sys_msync`). A hole is reported
+    /// after the rest was done.
     ///
     /// Errors: `NoMemory` for a hole, `Busy` for locked memory to be invalidated, `Io`, `Killed`, `Shortage`.
     pub fn sync(
@@ -45,7 +47,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
             if invalidate == Invalidate::Yes && flags.contains(VmaFlags::LOCKED) {
                 return Err(Error::Busy);
             }
-            let Some(file) = vma.file().filter(|_| sync == Sync::Wait && flags.contains(VmaFlags::SHARED)) else {
+            let Some(file) = vma.file().filter(|_| sync == Sync::Wait && flags.contains(VmaFlags::SHARED))
+            else {
                 return Ok(());
             };
             let first = vma.file_index(part.start);

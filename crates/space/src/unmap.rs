@@ -13,8 +13,8 @@ use machine::{Cx, Machine, VpnRange, level};
 impl<'m, M: Machine> Spaces<'m, M> {
     /// Removes all mappings of a range; holes in it are fine (Linux: `do_vmi_munmap`).
     ///
-    /// Errors: `Invalid` for an empty range, `NoMemory` if a VMA would have to be cut in two and there are too many,
-    /// `Killed`, `Shortage`.
+    /// Errors: `Invalid` for an empty range, `NoMemory` if a VMA would have to be cut in two and there
+    /// are too many, `Killed`, `Shortage`.
     pub fn unmap(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
@@ -52,8 +52,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         })
     }
 
-    /// Removes what is mapped in the range. Uses two of everything prepared. Faults on the range find nothing from
-    /// here on; frames are free when it returns.
+    /// Removes what is mapped in the range. Uses two of everything prepared. Faults on the range find nothing
+    /// from here on; frames are free when it returns.
     pub(crate) fn remove_range(&mut self, prepared: &mut Prepared<'m, M>, range: VpnRange) {
         self.split_at_ends(prepared, range);
         let mut at = range.start;

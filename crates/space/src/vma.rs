@@ -1,14 +1,15 @@
 //! One mapping: a virtual memory area (VMA).
 //!
-//! A VMA is changed only under its space's layout lock. Faults read it without any lock: they take a [`Snapshot`], do
-//! their work, and under the lock of the page table they change check that the VMA's stamp is still the one they saw
-//! ([`Vma::is_current`]). Whoever changes a VMA, or removes translations that it allowed, makes the stamp odd first: a
-//! fault either installed its entry before (and the change finds the entry) or sees the stamp and starts over.
+//! A VMA is changed only under its space's layout lock. Faults read it without any lock: they take a
+//! [`Snapshot`], do their work, and under the lock of the page table they change check that the VMA's stamp
+//! is still the one they saw ([`Vma::is_current`]). Whoever changes a VMA, or removes translations that it
+//! allowed, makes the stamp odd first: a fault either installed its entry before (and the change finds the
+//! entry) or sees the stamp and starts over.
 
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use frame::Id;
 use machine::{Cx, Field, FieldValue, Machine, Memory, Perms, Vpn, VpnRange, Word};
 use object::{Attachment, File, MappedFile};
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 bitflags::bitflags! {
     /// Properties of a VMA (Linux: `vm_flags`).
@@ -108,13 +109,15 @@ machine::cells! {
         file: Field<Option<Id<File>>>,
         /// (layout) Page of the object = page number + this (wrapping).
         file_bias: Field<u64>,
-        /// (layout) Index of an anonymous page in its lineage = page number + this (wrapping); 0 unless moved.
+        /// (layout) Index of an anonymous page in its lineage = page number +
+        /// this (wrapping); 0 unless moved.
         anon_bias: Field<u64>,
         /// (layout) Who maps the object, in the object's own list.
         attachment: Field<Option<Id<Attachment>>>,
         /// (layout) Who maps the lineage's moved pages, in the lineage's list; only if `anon_bias` is not 0.
         moved_attachment: Field<Option<Id<Attachment>>>,
-        /// (leaf lock, only ever set) Whether a private page was ever installed: fork copies such VMAs eagerly.
+        /// (leaf lock, only ever set) Whether a private page was ever installed:
+        /// fork copies such VMAs eagerly.
         has_anon: Field<bool>,
     }
 }
@@ -264,7 +267,8 @@ impl Vma {
             return None;
         }
         let snapshot = self.view(id, stamp);
-        // ORDERING: pairs with the Release fence in `begin_change`: a field written later means an odd stamp is seen.
+        // ORDERING: pairs with the Release fence in `begin_change`: a field written later means
+        // an odd stamp is seen.
         cx.fence(Acquire);
         (cx.load(&self.stamp, Relaxed) == stamp).then_some(snapshot)
     }
@@ -275,11 +279,11 @@ impl Vma {
         Snapshot { id, stamp, range: self.range(), flags, file, file_bias, anon_bias }
     }
 
-    /// Whether nothing changed since the snapshot. Asked under the lock of the page table the caller is about to
-    /// change: see the module's documentation.
+    /// Whether nothing changed since the snapshot. Asked under the lock of the page table the caller is about
+    /// to change: see the module's documentation.
     pub fn is_current<M: Machine, const L: u8>(&self, seen: &Snapshot, cx: &Cx<'_, M, L>) -> bool {
-        // ORDERING: pairs with the fence in `begin_change` (a Dekker pair): either the changer's walk finds the page
-        // table this caller made, or this load sees the odd stamp.
+        // ORDERING: pairs with the fence in `begin_change` (a Dekker pair): either the changer's walk finds
+        // the page table this caller made, or this load sees the odd stamp.
         cx.fence(SeqCst);
         cx.load(&self.stamp, Acquire) == seen.stamp
     }

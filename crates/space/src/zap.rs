@@ -48,8 +48,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         layout.remove_vmas(everything::<M>());
     }
 
-    /// Takes the private memory of a killed space away, without its co-operation (Linux: `__oom_reap_task_mm`).
-    /// Its VMAs stay; its faults answer `Killed`.
+    /// Takes the private memory of a killed space away, without its co-operation (Linux:
+    /// `__oom_reap_task_mm`). Its VMAs stay; its faults answer `Killed`.
     pub fn reap(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) {
         let mut layout = self.write_layout_of_dying(cx, id);
         let reaped = layout.for_each_in(everything::<M>(), |layout, id, part| {
@@ -65,8 +65,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
 }
 
 impl<'m, M: Machine> Layout<'_, 'm, M> {
-    /// Removes every translation of the VMAs in the range. When it returns no CPU has one, and the frames they held are
-    /// free unless somebody else uses them. One flush round, unless the batch fills up.
+    /// Removes every translation of the VMAs in the range. When it returns no CPU has one, and the frames
+    /// they held are free unless somebody else uses them. One flush round, unless the batch fills up.
     pub(crate) fn zap(&mut self, range: VpnRange, tables: Tables) {
         let (spaces, space) = (self.spaces, self.space);
         let Some(table) = space.table.get() else { return };
