@@ -1,5 +1,5 @@
-//! Threads of a program store and load while its mappings are worked on: each finds what it stored, and once all is
-//! quiet no rule is broken.
+//! Threads of a program store and load while its mappings are worked on: each finds what it stored, and once
+//! all is quiet no rule is broken.
 
 mod common;
 

@@ -164,7 +164,8 @@ fn rearranged_mappings_break_no_rule() {
     world.healthy();
 }
 
-/// A CPU that left a space keeps translations nobody flushes; it may not use them, and drops them when it is back.
+/// A CPU that left a space keeps translations nobody flushes; it may not use them, and drops them when it is
+/// back.
 #[test]
 fn what_a_cpu_keeps_of_a_space_it_left_breaks_no_rule() {
     let machine = machine(64 << 20);

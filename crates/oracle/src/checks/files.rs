@@ -1,5 +1,6 @@
 //! Files, their cached pages, and the lists of attachments.
 
+use super::sums::FileSums;
 use crate::context::{Run, holds};
 use frame::{Flags, Id};
 use machine::Machine;
@@ -8,19 +9,6 @@ use object::{File, FileKind, FileReport, Mappers, Owner, Visit, owner_number};
 /// Levels an index of cached pages can have, and the slots of a node as a power of two.
 const LEVELS: usize = 6;
 const SHIFT: u32 = 6;
-
-/// What was reached from the files and lineages.
-#[derive(Default)]
-pub(crate) struct FileSums {
-    /// Files that somebody can find.
-    pub(crate) files: u64,
-    /// Nodes that the cached pages' indices need.
-    pub(crate) cache_nodes: u64,
-    /// Attachments in lists.
-    pub(crate) listed: u64,
-    /// Lineages with members.
-    pub(crate) lineages: u64,
-}
 
 /// Checks all files and lineages, and claims cached pages.
 pub(crate) fn check<M: Machine>(run: &mut Run<'_, '_, M>) -> FileSums {

@@ -6,6 +6,7 @@ pub(crate) mod files;
 pub(crate) mod locks;
 pub(crate) mod slabs;
 pub(crate) mod spaces;
+mod sums;
 mod tables;
 pub(crate) mod tlbs;
 mod vmas;

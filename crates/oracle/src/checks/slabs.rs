@@ -1,7 +1,6 @@
 //! Slabs: their frames, and whether every object is reached.
 
-use super::files::FileSums;
-use super::spaces::SpaceSums;
+use super::sums::{FileSums, SpaceSums};
 use crate::context::{Run, holds};
 use frame::{SlabView, State};
 use machine::Machine;

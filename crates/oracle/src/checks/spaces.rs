@@ -1,28 +1,12 @@
 //! Address spaces: what each is made of.
 
+use super::sums::SpaceSums;
 use super::{entries, vmas};
 use crate::context::{Run, holds};
 use frame::Id;
 use machine::{Machine, Vpn};
 use object::{Mapping, Owner};
 use space::Space;
-
-/// What was reached from the spaces.
-#[derive(Default)]
-pub(crate) struct SpaceSums {
-    /// Spaces that have users.
-    pub(crate) spaces: u64,
-    /// VMAs.
-    pub(crate) vmas: u64,
-    /// Nodes of their trees.
-    pub(crate) tree_nodes: u64,
-    /// Spaces with a page table.
-    pub(crate) tables: u64,
-    /// Attachments that spaces and VMAs name.
-    pub(crate) attachments: u64,
-    /// Pages promised to them.
-    pub(crate) committed: u64,
-}
 
 /// Checks all spaces.
 pub(crate) fn check<M: Machine>(run: &mut Run<'_, '_, M>, listed: u64) -> SpaceSums {

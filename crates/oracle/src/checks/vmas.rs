@@ -1,6 +1,6 @@
 //! VMAs: their tree, their totals, their attachments.
 
-use super::spaces::SpaceSums;
+use super::sums::SpaceSums;
 use crate::context::{Run, holds};
 use frame::Id;
 use machine::{EntryFormat, Machine, PAGE_SHIFT, Vpn, VpnRange};
