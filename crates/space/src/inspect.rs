@@ -21,7 +21,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         self.space(id).tree.check(&self.nodes)
     }
 
-    /// The VMAs of a space in the order of its tree, with the ranges the tree knows them by. The tree is sound.
+    /// The VMAs of a space in the order of its tree, with the ranges the tree knows them by. The tree is
+    /// sound.
     pub fn quiet_vmas(&self, id: Id<Space>) -> impl Iterator<Item = (VpnRange, Id<Vma>)> + '_ {
         let all = self.space(id).tree.quiet_ranges(&self.nodes);
         all.map(|(range, value)| (range, Id::from_raw(value)))

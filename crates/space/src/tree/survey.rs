@@ -15,7 +15,8 @@ pub struct AllRanges<'a, 'm, M: Machine> {
 }
 
 impl Tree {
-    /// Every range with its value. Nobody changes the tree meanwhile, and its structure is sound ([`Tree::check`]).
+    /// Every range with its value. Nobody changes the tree meanwhile, and its structure is sound
+    /// ([`Tree::check`]).
     pub fn quiet_ranges<'a, 'm, M: Machine>(&self, nodes: &'a Nodes<'m, M>) -> AllRanges<'a, 'm, M> {
         let mut all = AllRanges { nodes, way: [(0, 0); LEVELS_MAX], height: 0 };
         // RELAXED: nobody changes the tree.
