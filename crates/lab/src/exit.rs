@@ -85,11 +85,36 @@ pub(crate) fn finish(result: Result<Verdict, Error>) -> ExitCode {
     }
 }
 
-/// The exit status of a wrong command line. Asking for help is not wrong.
+/// The exit status of a wrong command line, which is told in one line. Asking for help is not wrong.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    // A reader that closed its end of the pipe has seen enough.
-    let _ = error.print();
+    use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as NothingAsked;
+    if error.use_stderr() && error.kind() != NothingAsked {
+        complain(&what_is_wrong(&error.to_string()));
+    } else {
+        // A reader that closed its end of the pipe has seen enough.
+        let _ = error.print();
+    }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// Of what clap says, the lines before the usage: what is wrong, and tips.
+fn what_is_wrong(said: &str) -> String {
+    let lines = said.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let lines = lines.take_while(|line| !line.starts_with("For more information"));
+    let lines = lines.filter(|line| !line.is_empty()).map(|line| match line.strip_prefix("tip: ") {
+        Some(tip) => format!("({tip})"),
+        None => line.trim_start_matches("error: ").into(),
+    });
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+/// Writes what a verb found to standard output.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    match io::stdout().write_all(text.as_bytes()) {
+        // A reader that closed its end of the pipe has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => Ok(printed?),
+    }
 }
 
 /// Prints one line to standard error, whatever the text holds.

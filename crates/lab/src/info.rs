@@ -1,12 +1,12 @@
 //! `freehold info`: what is in a recording and what it lacks.
 
-use std::io::{self, Write};
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use record::{Recording, Summary};
 use serde_json::{Value, json};
 
-use crate::exit::{Error, Verdict};
+use crate::exit::{self, Error, Verdict};
 
 /// The command line of `info`.
 #[derive(Debug, clap::Args)]
@@ -25,17 +25,8 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
     let recording = Recording::read(path).map_err(|error| Error::of_file(path, &error))?;
     let bytes = std::fs::metadata(path).map_or(0, |meta| meta.len());
     let about = About { name: path.display().to_string(), bytes, summary: recording.summary() };
-    let mut out = io::stdout().lock();
-    let printed = if args.json {
-        writeln!(out, "{:#}", about.to_json(&recording))
-    } else {
-        about.print(&recording, &mut out)
-    };
-    match printed {
-        // A reader that closed its end of the pipe has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Verdict::Good),
-        printed => Ok(printed.map(|()| Verdict::Good)?),
-    }
+    let text = if args.json { format!("{:#}\n", about.to_json(&recording)) } else { about.text(&recording) };
+    exit::print(&text).map(|()| Verdict::Good)
 }
 
 /// What there is to say besides what the recording says itself.
@@ -89,7 +80,14 @@ impl About {
         })
     }
 
-    fn print(&self, recording: &Recording, out: &mut impl Write) -> io::Result<()> {
+    fn text(&self, recording: &Recording) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = self.print(recording, &mut text);
+        text
+    }
+
+    fn print(&self, recording: &Recording, out: &mut impl Write) -> fmt::Result {
         let from = &recording.provenance;
         writeln!(out, "{}  ({} bytes)", self.name, grouped(self.bytes))?;
         line(out, "program", &from.program.join(" "))?;
@@ -114,7 +112,7 @@ impl About {
         Ok(())
     }
 
-    fn print_counts(&self, out: &mut impl Write) -> io::Result<()> {
+    fn print_counts(&self, out: &mut impl Write) -> fmt::Result {
         let summary = &self.summary;
         let kinds: Vec<String> =
             summary.by_kind.iter().map(|(kind, n)| format!("{} {kind}", grouped(*n))).collect();
@@ -139,7 +137,7 @@ impl About {
         line(out, "who", &format!("{processes} processes, {threads} more threads, {files} files"))
     }
 
-    fn print_linux(&self, recording: &Recording, out: &mut impl Write) -> io::Result<()> {
+    fn print_linux(&self, recording: &Recording, out: &mut impl Write) -> fmt::Result {
         let linux = &recording.linux;
         let count = |value: Option<u64>| value.map_or_else(|| "?".to_owned(), grouped);
         let ms =
@@ -156,7 +154,7 @@ impl About {
     }
 }
 
-fn line(out: &mut impl Write, label: &str, text: &str) -> io::Result<()> {
+fn line(out: &mut impl Write, label: &str, text: &str) -> fmt::Result {
     // What a recording says must not drive the terminal.
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     writeln!(out, "  {label:<9} {text}")

@@ -1,7 +1,7 @@
 //! The oracle's view of the machine, and what the replay itself holds.
 
-use freehold::frame::Id;
-use freehold::machine::{Asid, CpuId, KernelFrame, Pfn};
+use freehold::frame::{Id, SlabView};
+use freehold::machine::{Asid, CpuId, KernelFrame};
 use freehold::object::File;
 use oracle::{Audit, Holders, Link, Outside, Tlbs, Translation};
 use sim::SimMachine;
@@ -19,25 +19,20 @@ impl Tlbs for Seen<'_> {
 
     fn for_each_translation(&self, see: &mut dyn FnMut(&Translation)) {
         self.0.for_each_translation(|entry| {
-            // What cannot be reached may be out of date: loading the space again drops it.
-            if entry.reachable {
-                see(&Translation {
-                    cpu: entry.cpu,
-                    asid: entry.asid,
-                    page: entry.pages.start,
-                    frame: entry.frame,
-                    perms: entry.perms,
-                    dirty: entry.dirty,
-                });
-            }
+            see(&Translation {
+                cpu: entry.cpu,
+                asid: entry.asid,
+                page: entry.pages.start,
+                frame: entry.frame,
+                perms: entry.perms,
+                dirty: entry.dirty,
+            });
         });
     }
 
     fn for_each_link(&self, see: &mut dyn FnMut(&Link)) {
         self.0.for_each_upper(|upper| {
-            if upper.reachable {
-                see(&Link { cpu: upper.cpu, asid: upper.asid, page: upper.pages.start, table: upper.table });
-            }
+            see(&Link { cpu: upper.cpu, asid: upper.asid, page: upper.pages.start, table: upper.table });
         });
     }
 }
@@ -46,9 +41,9 @@ impl Tlbs for Seen<'_> {
 struct Held<'a, 'e>(&'a Engine<'e>);
 
 impl Holders for Held<'_, '_> {
-    fn for_each_frame(&self, hold: &mut dyn FnMut(Pfn)) {
-        for (_, slab) in self.0.manager.linux().slab_views() {
-            slab.for_each_frame(hold);
+    fn for_each_slab(&self, visit: &mut dyn FnMut(&'static str, &dyn SlabView, u64)) {
+        for (name, slab) in self.0.manager.linux().slab_views() {
+            visit(name, slab, slab.live());
         }
     }
 

@@ -128,7 +128,7 @@ impl<'e> Engine<'e> {
         match (self.failed.take(), result) {
             (Some(error), _) => Err(error),
             (None, Ok(report)) => Ok(report),
-            (None, Err(error)) => Err(Error::broken(&error)),
+            (None, Err(error)) => Err(Error::broken(&shortened(&error.to_string()))),
         }
     }
 
@@ -315,6 +315,17 @@ impl<'e> Engine<'e> {
         tally.peak_tables = tally.peak_tables.max(tables);
     }
 }
+
+/// A deadlock names every task; a line has room for some.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LINE) {
+        Some((end, _)) => format!("{} ...", &text[..end]),
+        None => text.into(),
+    }
+}
+
+/// The longest error.
+const LINE: usize = 1000;
 
 /// The child of a task that is over still has events, which are skipped in their turn.
 fn still_born(event: &record::Event) -> Option<TaskId> {

@@ -1,5 +1,7 @@
 //! The recording's files on the simulated machine.
 
+use std::collections::BTreeMap;
+
 use freehold::Manager;
 use freehold::frame::Id;
 use freehold::linux::{FileRights, MapFile};
@@ -22,7 +24,11 @@ pub(crate) struct OpenFile {
 
 /// All files of a recording, by number.
 #[derive(Debug)]
-pub(crate) struct Files(Vec<OpenFile>);
+pub(crate) struct Files {
+    files: Vec<OpenFile>,
+    /// By the file's number on the machine: its name.
+    keys: BTreeMap<u32, FileKey>,
+}
 
 /// Keys below are the recording's files; from here on they are nameless shared memory.
 const NAMELESS: u64 = 1 << 32;
@@ -51,12 +57,13 @@ impl Files {
                 file.map_err(|error| Error::new(&format!("file {} ({}): {error}", number, info.name)))?;
             files.push(OpenFile { map: MapFile { file, rights: FileRights::READ | FileRights::WRITE }, key });
         }
-        Ok(Files(files))
+        let keys = files.iter().map(|open| (open.map.file.raw(), open.key)).collect();
+        Ok(Files { files, keys })
     }
 
     /// A file.
     pub(crate) fn get(&self, id: FileId) -> OpenFile {
-        self.0[id.0 as usize]
+        self.files[id.0 as usize]
     }
 
     /// Where the bytes of a mapping come from, for the shadow.
@@ -72,18 +79,18 @@ impl Files {
 
     /// How often the replay has a file open.
     pub(crate) fn opens(&self, file: Id<File>) -> u64 {
-        self.0.iter().filter(|open| open.map.file == file).count() as u64
+        u64::from(self.keys.contains_key(&file.raw()))
     }
 
     /// What the shadow calls a file of the recording.
     pub(crate) fn key_of(&self, file: Id<File>) -> Option<FileKey> {
-        self.0.iter().find(|open| open.map.file == file).map(|open| open.key)
+        self.keys.get(&file.raw()).copied()
     }
 
     /// Closes the files: dirty pages are written.
     pub(crate) fn close(&self, manager: &Manager<'_, SimMachine>) -> Result<(), Error> {
         let mut cx = manager.cx(CpuId(0), TaskId(0));
-        for file in &self.0 {
+        for file in &self.files {
             let closed = manager.linux().objects().close(cx.at(), file.map.file);
             closed.map_err(|error| Error::new(&format!("file {}: {error}", file.key.0 - 1)))?;
         }

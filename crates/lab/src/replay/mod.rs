@@ -7,6 +7,7 @@ mod engine;
 mod files;
 mod ledger;
 mod life;
+mod limits;
 mod memories;
 mod order;
 mod report;
@@ -21,7 +22,7 @@ use freehold::Manager;
 use indicatif::{ProgressBar, ProgressStyle};
 use record::Recording;
 use sim::shadow::Shadow;
-use sim::{SimConfig, SimMachine};
+use sim::{SimConfig, SimError, SimMachine};
 
 use crate::exit::{Error, Verdict};
 use engine::Engine;
@@ -78,7 +79,9 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
 ///
 /// When the recording contradicts itself, when it cannot be replayed on such a machine, or when the replay got stuck.
 pub fn replay(name: &str, recording: &Recording, options: &Options) -> Result<Report, Error> {
-    let sim = SimMachine::new(&config(options, recording)).map_err(|error| Error::new(&error))?;
+    let steps = limits::check(recording)?;
+    let sim =
+        SimMachine::new(&config(options, recording, steps)).map_err(|error| refused(options, &error))?;
     let started = Instant::now();
     let manager = Manager::new(&sim, &freehold::Config::default())
         .map_err(|shortage| Error::new(&format!("--memory {} is too little: {shortage}", options.memory)))?;
@@ -94,8 +97,19 @@ pub fn replay(name: &str, recording: &Recording, options: &Options) -> Result<Re
     Ok(Report::new(name, recording, &manager, (run, outcome), started.elapsed()))
 }
 
-fn config(options: &Options, recording: &Recording) -> SimConfig {
-    let tasks = u32::try_from(recording.tasks.len()).unwrap_or(u32::MAX).saturating_add(1);
+/// Why there is no such machine, in terms of the options.
+fn refused(options: &Options, error: &SimError) -> Error {
+    let Options { cpus, nodes, memory, .. } = options;
+    match error {
+        SimError::Config(why) => {
+            Error::new(&format!("no machine of --cpus {cpus} --nodes {nodes} --memory {memory}: {why}"))
+        }
+        other => Error::new(other),
+    }
+}
+
+fn config(options: &Options, recording: &Recording, steps: u64) -> SimConfig {
+    let tasks = recording.tasks.len() as u32 + 1;
     SimConfig {
         cpus: options.cpus,
         nodes: options.nodes,
@@ -103,6 +117,7 @@ fn config(options: &Options, recording: &Recording) -> SimConfig {
         seed: options.seed,
         tasks_max: tasks.max(64),
         checks: if options.audit == When::Off { sim::Checks::Off } else { sim::Checks::Basic },
+        run_ns_max: limits::run_ns_max(steps),
         ..SimConfig::default()
     }
 }

@@ -1,7 +1,6 @@
 //! What a replay tells: for people, and for machines (`docs/counters.md` lists the keys).
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
 use std::time::Duration;
 
 use freehold::Manager;
@@ -11,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sim::{CAUSES, RunReport, SimMachine};
 
 use super::engine::Outcome;
-use crate::exit::Error;
+use crate::exit::{self, Error};
 
 /// Faults by kind: the key, what it is called, its counter.
 const FAULTS: [(&str, &str, Counter); 10] = [
@@ -95,8 +94,7 @@ impl Report {
     /// Prints it.
     pub(crate) fn print(&self, json: bool) -> Result<(), Error> {
         let text = if json { format!("{:#}\n", self.json()) } else { self.text() };
-        io::stdout().write_all(text.as_bytes())?;
-        Ok(())
+        exit::print(&text)
     }
 
     /// The object that `--json` prints.
