@@ -1,13 +1,13 @@
 //! `brk`: the heap's end.
 
 use crate::error::Error;
-use crate::layout::{Layout, STACK_GUARD};
+use crate::layout::Layout;
 use crate::map::{Replaced, VMAS_MAX};
 use crate::place::user_end;
 use crate::prepare::Needs;
 use crate::space::Space;
 use crate::spaces::Spaces;
-use crate::vma::{Content, VmaFlags};
+use crate::vma::{Content, STACK_GUARD, VmaFlags};
 use frame::Id;
 use machine::{Cx, Machine, PAGE_SIZE, Perms, VirtAddr, Vpn, VpnRange, level};
 

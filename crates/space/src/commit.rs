@@ -1,54 +1,10 @@
 //! Commitment: how much memory has been promised (Linux: `__vm_enough_memory`).
 
 use crate::error::Error;
+use crate::promises::Overcommit;
 use crate::space::Space;
 use crate::spaces::Spaces;
-use machine::{Field, FieldValue, Machine};
-
-/// How much may be promised (Linux: `vm.overcommit_memory`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Overcommit {
-    /// Only a single request above all memory is refused.
-    Heuristic,
-    /// Anything.
-    Always,
-    /// No more than this percentage of memory in all.
-    Never {
-        /// Percentage (Linux: `vm.overcommit_ratio`, 50).
-        ratio: u8,
-    },
-}
-
-impl FieldValue for Overcommit {
-    fn to_bits(self) -> u64 {
-        match self {
-            Overcommit::Heuristic => 0,
-            Overcommit::Always => 1,
-            Overcommit::Never { ratio } => 2 | u64::from(ratio) << 8,
-        }
-    }
-    fn from_bits(bits: u64) -> Self {
-        match bits & 0xff {
-            0 => Overcommit::Heuristic,
-            1 => Overcommit::Always,
-            _ => Overcommit::Never { ratio: (bits >> 8) as u8 },
-        }
-    }
-}
-
-/// What has been promised, by all spaces.
-pub(crate) struct Promises {
-    /// (statistic, atomic) Pages.
-    committed: Field<u64>,
-    /// (set by the administrator)
-    mode: Field<Overcommit>,
-}
-
-impl Promises {
-    pub(crate) fn new() -> Self {
-        Promises { committed: Field::new(0), mode: Field::new(Overcommit::Heuristic) }
-    }
-}
+use machine::Machine;
 
 impl<M: Machine> Spaces<'_, M> {
     /// Pages promised to all spaces (`Committed_AS`).

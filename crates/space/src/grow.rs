@@ -1,12 +1,12 @@
 //! Stacks that grow downwards (Linux: `expand_downwards`, `acct_stack_growth`).
 
 use crate::error::Error;
-use crate::layout::{Layout, STACK_GUARD};
+use crate::layout::Layout;
 use crate::map::Replaced;
 use crate::place::LOWEST;
 use crate::space::{Sign, Space, limit_pages};
 use crate::spaces::Spaces;
-use crate::vma::{Vma, VmaFlags};
+use crate::vma::{STACK_GUARD, Vma, VmaFlags};
 use frame::Id;
 use machine::{Cx, Machine, Vpn, VpnRange, level};
 

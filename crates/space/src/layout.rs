@@ -4,17 +4,14 @@
 //! with steps that cannot fail.
 
 use crate::error::Error;
-use crate::prepare::Prepared;
+use crate::prepare::{Needs, Prepared};
 use crate::space::{Sign, Space};
 use crate::spaces::Spaces;
-use crate::vma::{Content, Snapshot, Vma, VmaFlags};
+use crate::vma::{Content, STACK_GUARD, Snapshot, Vma, VmaFlags};
 use core::ops::{Deref, DerefMut};
 use frame::Id;
 use machine::lock::SleepHeld;
 use machine::{Cx, Machine, Vpn, VpnRange, level};
-
-/// Pages kept free below a stack (Linux: `stack_guard_gap`).
-pub(crate) const STACK_GUARD: u64 = 256;
 
 /// A space with its layout locked for writing.
 pub(crate) struct Layout<'a, 'm, M: Machine> {
@@ -69,6 +66,25 @@ pub(crate) fn guard_of(flags: VmaFlags) -> u64 {
 }
 
 impl<'m, M: Machine> Layout<'_, 'm, M> {
+    /// What cutting VMAs at both ends of a range needs.
+    pub(crate) fn cuts(&self, range: VpnRange) -> Needs {
+        let cut = |page| self.covering(page).filter(|&id| self.vma(id).range().start < page);
+        let cuts = [cut(range.start), cut(range.end)];
+        cuts.into_iter().flatten().fold(Needs::default(), |needs, id| needs.and(&self.vma(id).content()))
+    }
+
+    /// Allocates for an operation.
+    pub(crate) fn prepare(&mut self, needs: Needs) -> Result<Prepared<'m, M>, Error> {
+        let (spaces, space) = (self.spaces, self.space);
+        spaces.prepare(self, space, needs).map_err(Error::Shortage)
+    }
+
+    /// Gives back what an operation did not use.
+    pub(crate) fn give_back(&mut self, prepared: Prepared<'m, M>) {
+        let spaces = self.spaces;
+        spaces.give_back(self, prepared);
+    }
+
     /// A VMA by its identity.
     pub(crate) fn vma(&self, id: Id<Vma>) -> &'m Vma {
         self.spaces.vmas.get(id)

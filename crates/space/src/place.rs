@@ -1,9 +1,9 @@
 //! Where a new mapping goes (Linux: `get_unmapped_area`, `arch_get_unmapped_area_topdown`).
 
 use crate::error::Error;
-use crate::layout::{Layout, STACK_GUARD};
+use crate::layout::Layout;
 use crate::tree::Direction;
-use crate::vma::VmaFlags;
+use crate::vma::{STACK_GUARD, VmaFlags};
 use machine::{EntryFormat, Machine, PAGE_SHIFT, Vpn, VpnRange};
 
 /// Where a caller wants a mapping.

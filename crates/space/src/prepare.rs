@@ -1,13 +1,11 @@
 //! What an operation may need, allocated before it changes anything.
 
-use crate::error::Error;
-use crate::layout::Layout;
 use crate::space::Space;
 use crate::spaces::Spaces;
 use crate::tree;
 use crate::vma::{Content, Vma};
 use frame::Id;
-use machine::{Cx, Machine, Shortage, VpnRange, level};
+use machine::{Cx, Machine, Shortage, level};
 use object::Attachment;
 
 /// The most VMAs a single operation adds.
@@ -46,27 +44,6 @@ impl Needs {
     pub(crate) fn and(self, content: &Content) -> Needs {
         let lists = usize::from(content.file.is_some()) + usize::from(content.anon_bias != 0);
         Needs { vmas: self.vmas + 1, attachments: self.attachments + lists }
-    }
-}
-
-impl<'m, M: Machine> Layout<'_, 'm, M> {
-    /// What cutting VMAs at both ends of a range needs.
-    pub(crate) fn cuts(&self, range: VpnRange) -> Needs {
-        let cut = |page| self.covering(page).filter(|&id| self.vma(id).range().start < page);
-        let cuts = [cut(range.start), cut(range.end)];
-        cuts.into_iter().flatten().fold(Needs::default(), |needs, id| needs.and(&self.vma(id).content()))
-    }
-
-    /// Allocates for an operation.
-    pub(crate) fn prepare(&mut self, needs: Needs) -> Result<Prepared<'m, M>, Error> {
-        let (spaces, space) = (self.spaces, self.space);
-        spaces.prepare(self, space, needs).map_err(Error::Shortage)
-    }
-
-    /// Gives back what an operation did not use.
-    pub(crate) fn give_back(&mut self, prepared: Prepared<'m, M>) {
-        let spaces = self.spaces;
-        spaces.give_back(self, prepared);
     }
 }
 

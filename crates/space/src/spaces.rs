@@ -1,10 +1,10 @@
 //! All address spaces of a machine, and the floors they stand on.
 
-use crate::commit::Promises;
 use crate::error::Error;
+use crate::promises::Promises;
 use crate::space::{Limits, Space, Stats};
 use crate::tree::Nodes;
-use crate::vma::{Snapshot, Vma};
+use crate::vma::{STACK_GUARD, Snapshot, Vma};
 use frame::{Frames, Id, Slab};
 use machine::{Boot, Cx, EntryFormat, Machine, PAGE_SHIFT, Shortage, Vpn, level};
 use object::{Attachment, Lineage, Objects, Owner};
@@ -286,7 +286,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
 /// and at most 5/6 of the address space (Linux: `mmap_base`, without randomisation).
 fn mmap_base<M: Machine>(limits: &Limits) -> Vpn {
     let end = M::Entry::USER_END;
-    let guard = crate::layout::STACK_GUARD << PAGE_SHIFT;
+    let guard = STACK_GUARD << PAGE_SHIFT;
     let gap = limits.stack.saturating_add(guard).clamp(128 << 20, end / 6 * 5);
     Vpn((end - gap) >> PAGE_SHIFT)
 }

@@ -11,6 +11,9 @@ use frame::Id;
 use machine::{Cx, Field, FieldValue, Machine, Memory, Perms, Vpn, VpnRange, Word};
 use object::{Attachment, File, MappedFile};
 
+/// Pages kept free below a stack (Linux: `stack_guard_gap`).
+pub(crate) const STACK_GUARD: u64 = 256;
+
 bitflags::bitflags! {
     /// Properties of a VMA (Linux: `vm_flags`).
     #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
