@@ -2,7 +2,7 @@
 //!
 //! * [`Frames`] hands out blocks of 2^n frames and takes them back: [`Frames::allocate`], [`Frames::put`].
 //! * [`Descriptor`]: 32 bytes a frame. One word of counts ([`counts`]), one of flags, state and place
-//! ([`Meta`]), one for the owner, one of links. Only the first descriptor of a block means something.
+//!   ([`Meta`]), one for the owner, one of links. Only the first descriptor of a block means something.
 //! * [`MemMap`]: descriptors by frame number; which 2 MiB are there and in use ([`Subsection`]).
 //! * [`Slab`]: the manager's own objects, named by [`Id`].
 //!

@@ -10,10 +10,10 @@
 //! Equal configurations and inputs give equal results to the bit: no host time, no addresses, no hash order
 //! decides.
 //!
-//! What it costs the host (one core of a shared 2-core VM, processor time,
-//! `cargo run --release -p freehold-sim --example costs`): a word access 3 to 4 ns, a switch between CPUs 60 ns,
-//! a user load or store 35 ns, a walk 75 ns; a machine of 64 MiB 60 us, or 5 us from the second on (its mapping
-//! is used again); one of 512 GiB 0.4 ms.
+//! What it costs the host (one core of a shared 2-core VM, processor time; measured by
+//! `cargo run --release -p freehold-sim --example costs`): a word access 3 to 4 ns, a switch between CPUs 60
+//! ns, a user load or store 35 ns, a walk 75 ns; a machine of 64 MiB 60 us, or 5 us from the second on (its
+//! mapping is used again); one of 512 GiB 0.4 ms.
 //!
 //! ```
 //! use sim::{SimConfig, SimMachine};
