@@ -61,12 +61,27 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
                 return Ok(());
             }
             layout.vma(copy).note_anon();
+            // Until the last old translation is gone no fault of the parent may copy a page: a store through an old
+            // translation would go to the page that was left behind (Linux: `dup_mmap` holds off faults, too).
+            layout.begin_change(id);
             layout.copy_pages(id, from, into, &mut batch)
         });
         // Whatever happened, entries of the parent that lost their write permission are settled now.
         spaces.settle(self, from, &mut batch);
+        self.end_changes();
         spaces.note_peak(child);
         copied
+    }
+
+    /// Lets faults of the parent go on.
+    fn end_changes(&mut self) {
+        let ended = self.for_each_in(everything::<M>(), |layout, id, _| {
+            if !layout.vma(id).is_stable() {
+                layout.end_change(id);
+            }
+            Ok(())
+        });
+        debug_assert!(ended.is_ok());
     }
 
     /// The VMA of the child; nobody else knows the child yet.

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::layout::Layout;
 use crate::map::{Replaced, VMAS_MAX};
 use crate::place::{Place, user_end};
+use crate::prepare::Prepared;
 use crate::space::{Sign, Space};
 use crate::spaces::Spaces;
 use crate::vma::{Content, Vma, VmaFlags};
@@ -189,31 +190,48 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         if self.count() + 3 >= VMAS_MAX {
             return Err(Error::NoMemory);
         }
-        let content = self.moved_content(id, old.start, target.start);
-        let commit = if content.flags.contains(VmaFlags::ACCOUNTED) { target.pages() } else { 0 };
+        let most = self.vma(id).content().moved(old.start, target.start);
+        let commit = if most.flags.contains(VmaFlags::ACCOUNTED) { target.pages() } else { 0 };
         self.spaces.commit(self.space, commit)?;
-        let undo = |layout: &Self| layout.spaces.uncommit(layout.space, commit);
+        let prepared = self.prepare(self.cuts(old).and(&most));
+        let mut prepared = prepared.inspect_err(|_| self.spaces.uncommit(self.space, commit))?;
+        let made = self.relocate_prepared(&mut prepared, id, old, target, source);
+        self.give_back(prepared);
+        made.inspect_err(|_| self.spaces.uncommit(self.space, commit))
+    }
+
+    /// The same with everything at hand but page tables. No fault of the old range gets through from the moment the
+    /// tables are made to the end: a leaf that it linked would have no place to go.
+    fn relocate_prepared(
+        &mut self,
+        prepared: &mut Prepared<'m, M>,
+        id: Id<Vma>,
+        old: VpnRange,
+        target: VpnRange,
+        source: Source,
+    ) -> Result<(), Error> {
+        if old.is_empty() {
+            let content = self.vma(id).content().moved(old.start, target.start);
+            self.add(prepared, target, &content);
+            return Ok(());
+        }
+        self.split_at_ends(prepared, old);
+        let from = self.source_vma(old)?;
+        self.begin_change(from);
         if let Err(shortage) = self.prepare_tables(old, target) {
-            undo(self);
+            self.end_change(from);
+            self.merge_around(old);
             return Err(Error::Shortage(shortage));
         }
-        let mut prepared = self.prepare(self.cuts(old).and(&content)).inspect_err(|_| undo(self))?;
-        if !old.is_empty() {
-            self.split_at_ends(&mut prepared, old);
-        }
-        let source_vma = self.covering(old.start);
-        let moved = self.insert(&mut prepared, target, &content, source_vma);
-        self.give_back(prepared);
+        let content = self.moved_content(from, old.start, target.start);
+        let moved = self.insert(prepared, target, &content, Some(from));
         self.space.account(content.flags, target.pages(), Sign::Plus);
-        if let Some(from) = self.covering(old.start).filter(|_| !old.is_empty()) {
-            self.begin_change(from);
-            if self.vma(from).has_anon() {
-                self.vma(moved).note_anon();
-            }
-            let file = self.vma(from).mapped_file();
-            self.move_pages(old, target.start, file);
-            self.leave_behind(from, old, source);
+        if self.vma(from).has_anon() {
+            self.vma(moved).note_anon();
         }
+        let file = self.vma(from).mapped_file();
+        self.move_pages(old, target.start, file);
+        self.leave_behind(from, old, source);
         self.end_change(moved);
         self.merge_around(target);
         Ok(())
