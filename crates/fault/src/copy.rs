@@ -126,7 +126,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         outcome: Result<Outcome, FaultError>,
     ) -> Result<Outcome, FaultError> {
         if outcome != Ok(Outcome::Done) {
-            let _ = self.spaces().frames().put(cx.at(), fresh.0);
+            self.spaces().frames().put(cx.at(), fresh.0);
         }
         outcome
     }

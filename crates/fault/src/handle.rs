@@ -90,6 +90,7 @@ impl<'m, M: Machine> Faults<'m, M> {
             }
             let Some(wish) = self.look(cx, space, addr.page(), access)? else { continue };
             if self.try_once(cx, &wish)? == Outcome::Done {
+                self.spaces().note_peak(space);
                 return Ok(());
             }
             cx.count(Counter::FaultRetry);

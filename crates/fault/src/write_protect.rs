@@ -58,7 +58,7 @@ impl<'m, M: Machine> Faults<'m, M> {
             Ok(fresh) => self.replace_with(cx, wish, fresh),
             Err(shortage) => Err(FaultError::Shortage(shortage)),
         };
-        let _ = frames.put(cx.at(), pfn);
+        frames.put(cx.at(), pfn);
         if outcome == Ok(Outcome::Done) {
             cx.count(Counter::CowCopied);
         }

@@ -204,7 +204,10 @@ fn mlock() {
         s.linux.mlock(&mut s.cx, s.process, A, 8 * P)?;
         s.linux.munlock(&mut s.cx, s.process, A + P, P)
     });
-    check("everything", Leaves::Parts, &[ENOMEM], |s, _| s.linux.mlockall(&mut s.cx, s.process, 3));
+    check("everything", Leaves::Parts, &[ENOMEM], |s, _| {
+        s.mmap(0, 4 * P, READ, PRIVATE | ANON)?;
+        s.linux.mlockall(&mut s.cx, s.process, 3)
+    });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::space::{Limits, Space, Stats};
 use crate::tree::Nodes;
 use crate::vma::{STACK_GUARD, Snapshot, Vma};
 use frame::{Frames, Id, Slab};
-use machine::{Boot, Cx, EntryFormat, Machine, PAGE_SHIFT, Shortage, Vpn, level};
+use machine::{Boot, Cx, EntryFormat, Field, Machine, PAGE_SHIFT, Shortage, Vpn, level};
 use object::{Attachment, Lineage, Objects, Owner};
 use table::{PageTable, Rss, Tables, Walker};
 
@@ -268,17 +268,17 @@ impl<'m, M: Machine> Spaces<'m, M> {
         stats
     }
 
-    /// Updates the highest resident size seen; called where residence grows.
+    /// Notes how much is resident if it is more than ever before; called where residence grew.
     pub fn note_peak(&self, id: Id<Space>) {
         let space = self.space(id);
-        let stats = self.stats(id);
-        let rss = stats.anon_rss + stats.file_rss + stats.shmem_rss;
-        if rss > space.peak_rss.get() {
-            space.peak_rss.set(rss);
-        }
-        if stats.tables > space.peak_tables.get() {
-            space.peak_tables.set(stats.tables);
-        }
+        let Some(table) = space.table.get().map(|table| self.tables().get(table)) else { return };
+        let note = |peak: &Field<u64>, now: u64| {
+            if now > peak.get() {
+                peak.set(now);
+            }
+        };
+        note(&space.peak_rss, table.resident());
+        note(&space.peak_tables, table.tables());
     }
 }
 
