@@ -1,70 +1,9 @@
 //! Calls that take time: what other threads may see and store while one is under way.
 
-use crate::shadow::process::{Cell, Process, fresh_cell, source_at};
-use crate::shadow::{Keep, Shadow, Source};
-use machine::{VirtAddr, VpnRange};
-
-/// A change of a process's layout or bytes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Change {
-    /// Pages are mapped, in place of what was there.
-    Map {
-        /// Which.
-        range: VpnRange,
-        /// Where their bytes come from.
-        source: Source,
-    },
-    /// Pages are unmapped.
-    Unmap {
-        /// Which.
-        range: VpnRange,
-    },
-    /// Private pages lose what was stored to them.
-    Wipe {
-        /// Which.
-        range: VpnRange,
-    },
-    /// Pages move.
-    Move {
-        /// From here.
-        from: VpnRange,
-        /// To here: at most as many.
-        to: VpnRange,
-        /// What becomes of the old range.
-        keep: Keep,
-    },
-    /// The process is copied.
-    Fork,
-}
-
-/// Names a change that has begun.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use = "a change that has begun must end"]
-pub struct Ticket(u64);
-
-/// A change under way.
-pub(super) struct Window {
-    ticket: Ticket,
-    pub(super) pid: u32,
-    change: Change,
-    /// The process as it was, for a fork.
-    before: Option<Process>,
-    /// What was stored where the change matters, in order.
-    stores: Vec<(u64, u64)>,
-}
-
-impl Window {
-    fn concerns(&self, addr: VirtAddr) -> bool {
-        let page = addr.page();
-        match &self.change {
-            Change::Map { range, .. } | Change::Unmap { range } | Change::Wipe { range } => {
-                range.contains(page)
-            }
-            Change::Move { from, to, .. } => from.contains(page) || to.contains(page),
-            Change::Fork => true,
-        }
-    }
-}
+use crate::shadow::model::Shadow;
+use crate::shadow::process::{Cell, fresh_cell, source_at};
+use crate::shadow::window::{Change, Ticket, Window};
+use machine::VirtAddr;
 
 impl Shadow {
     /// A call begins that will change the process like this.

@@ -1,6 +1,6 @@
 //! The model's files: what was never written is synthetic or zero.
 
-use crate::shadow::process::Words;
+use crate::shadow::words::Words;
 use crate::synthetic;
 use machine::{FileKey, PAGE_SIZE};
 use std::collections::BTreeMap;

@@ -1,0 +1,225 @@
+//! The model: what is asked and told.
+
+use crate::shadow::files::Files;
+use crate::shadow::mismatch::{Expected, Mismatch, mismatch};
+use crate::shadow::process::{Cell, Process};
+use crate::shadow::source::{Keep, Source};
+use crate::shadow::window::{Change, Ticket, Window};
+use machine::{FileKey, PAGE_SIZE, VirtAddr, Vpn, VpnRange};
+use std::collections::BTreeMap;
+
+/// The model.
+#[derive(Default)]
+pub struct Shadow {
+    pub(super) processes: BTreeMap<u32, Process>,
+    pub(super) files: Files,
+    pub(super) windows: Vec<Window>,
+    pub(super) tickets: u64,
+    loads: u64,
+    stores: u64,
+}
+
+impl Shadow {
+    /// No process, no file.
+    pub fn new() -> Shadow {
+        Shadow::default()
+    }
+
+    /// How many loads were compared.
+    pub fn loads(&self) -> u64 {
+        self.loads
+    }
+
+    /// How many stores were recorded.
+    pub fn stores(&self) -> u64 {
+        self.stores
+    }
+
+    // ---- files ----
+
+    /// Declares a file of `size` synthetic bytes (as [`crate::SimFiles::create`]).
+    pub fn file(&mut self, file: FileKey, size: u64) {
+        self.files.create(file, size, size);
+    }
+
+    /// Declares a file of `size` zero bytes (as [`crate::SimFiles::create_zeroed`]).
+    pub fn file_zeroed(&mut self, file: FileKey, size: u64) {
+        self.files.create(file, size, 0);
+    }
+
+    /// A word of a file was written other than through a mapping.
+    pub fn file_write(&mut self, file: FileKey, page: u64, word: usize, value: u64) {
+        self.files.store(file, page, word, value);
+    }
+
+    /// A word of a file as it should be.
+    pub fn file_word(&self, file: FileKey, page: u64, word: usize) -> u64 {
+        self.files.word(file, page, word)
+    }
+
+    /// A truncation begins: until [`Shadow::truncate`], what lies past `size` may be there or not.
+    pub fn truncate_begin(&mut self, file: FileKey, size: u64) {
+        self.files.cutting(file, size);
+    }
+
+    /// The file has another size now. Private copies of pages wholly past it are gone too.
+    pub fn truncate(&mut self, file: FileKey, size: u64) {
+        self.files.resize(file, size);
+        let first = size.div_ceil(PAGE_SIZE);
+        for process in self.processes.values_mut() {
+            process.forget_beyond(file, first);
+        }
+    }
+
+    // ---- processes ----
+
+    /// A process without mappings.
+    pub fn process(&mut self, pid: u32) {
+        self.processes.insert(pid, Process::default());
+    }
+
+    /// The process got an empty space (exec), or is new.
+    pub fn exec(&mut self, pid: u32) {
+        self.process(pid);
+    }
+
+    /// The process is gone.
+    pub fn exit(&mut self, pid: u32) {
+        self.processes.remove(&pid);
+        self.windows.retain(|window| window.pid != pid);
+    }
+
+    /// Whether the process exists.
+    pub fn exists(&self, pid: u32) -> bool {
+        self.processes.contains_key(&pid)
+    }
+
+    /// Pages are mapped, in place of what was there.
+    pub fn map(&mut self, pid: u32, range: VpnRange, source: Source) {
+        self.apply(pid, &Change::Map { range, source });
+    }
+
+    /// Pages are not mapped any more.
+    pub fn unmap(&mut self, pid: u32, range: VpnRange) {
+        self.apply(pid, &Change::Unmap { range });
+    }
+
+    /// Private pages lost what was stored to them (`MADV_DONTNEED`, the child's side of `MADV_WIPEONFORK`).
+    pub fn dontneed(&mut self, pid: u32, range: VpnRange) {
+        self.apply(pid, &Change::Wipe { range });
+    }
+
+    /// Pages moved (`mremap`): `from` to as many pages at `to`. With `keep` (`MREMAP_DONTUNMAP`) the old
+    /// range stays mapped, without what was stored to it.
+    pub fn remap(&mut self, pid: u32, from: VpnRange, to: VpnRange, keep: Keep) {
+        self.apply(pid, &Change::Move { from, to, keep });
+    }
+
+    /// The first page from `page` on that is mapped.
+    pub fn next_mapped(&self, pid: u32, page: Vpn) -> Option<Vpn> {
+        self.processes.get(&pid)?.next_mapped(page.0).map(Vpn)
+    }
+
+    /// A fork begins: stores from now on may or may not reach the child.
+    pub fn fork_begin(&mut self, parent: u32) -> Ticket {
+        self.begin(parent, Change::Fork)
+    }
+
+    /// The fork gave a child.
+    pub fn fork_end(&mut self, ticket: Ticket, child: u32) {
+        self.finish_fork(ticket, child);
+    }
+
+    // ---- accesses ----
+
+    /// A load found `value`.
+    pub fn load(&mut self, pid: u32, addr: VirtAddr, value: u64) -> Result<(), Mismatch> {
+        self.loads += 1;
+        let addr = VirtAddr(addr.0 & !7);
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return Err(mismatch(pid, addr, Some(value), Expected::NoProcess));
+        };
+        let cell = process.cell(&self.files, addr);
+        if cell == Cell::Word(value) && !process.is_unsettled(addr) {
+            return Ok(());
+        }
+        self.settle(pid, addr, value, cell)
+    }
+
+    /// A load whose value the model at hand does not simply confirm.
+    fn settle(&mut self, pid: u32, addr: VirtAddr, value: u64, cell: Cell) -> Result<(), Mismatch> {
+        let during = self.during(pid, addr);
+        if during.contains(&value) {
+            return Ok(());
+        }
+        let open = !during.is_empty();
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return Err(mismatch(pid, addr, Some(value), Expected::NoProcess));
+        };
+        let mut values = process.unsettled(addr).to_vec();
+        if let Cell::Word(model) = cell {
+            values.push(model);
+        }
+        if values.contains(&value) {
+            if !open {
+                match cell == Cell::Word(value) {
+                    true => process.settle(addr),
+                    false => {
+                        process.store(&mut self.files, addr, value);
+                    }
+                }
+            }
+            return Ok(());
+        }
+        let expected = match cell {
+            Cell::Unmapped if values.is_empty() && !open => Expected::Unmapped,
+            Cell::BeyondEnd => Expected::BeyondEnd,
+            Cell::Free => return Ok(()),
+            Cell::Unmapped | Cell::Word(_) => {
+                values.extend(during);
+                Expected::Value(values)
+            }
+        };
+        let source = process.describe(addr);
+        Err(Mismatch { source, ..mismatch(pid, addr, Some(value), expected) })
+    }
+
+    /// A store of `value` succeeded.
+    pub fn store(&mut self, pid: u32, addr: VirtAddr, value: u64) -> Result<(), Mismatch> {
+        self.stores += 1;
+        let addr = VirtAddr(addr.0 & !7);
+        let recorded = !self.windows.is_empty() && self.record(pid, addr, value);
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return Err(mismatch(pid, addr, None, Expected::NoProcess));
+        };
+        match process.store(&mut self.files, addr, value) {
+            Cell::Unmapped if !recorded => Err(mismatch(pid, addr, None, Expected::Unmapped)),
+            Cell::BeyondEnd => {
+                let source = process.describe(addr);
+                Err(Mismatch { source, ..mismatch(pid, addr, None, Expected::BeyondEnd) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A whole page was replaced by one of a content class (as [`crate::TaskCtx::store_class`]).
+    pub fn store_class(&mut self, pid: u32, addr: VirtAddr, class: u64) -> Result<(), Mismatch> {
+        let page = addr.page().addr();
+        for word in 0..PAGE_SIZE / 8 {
+            self.store(pid, VirtAddr(page.0 + word * 8), crate::synthetic::class_word(class, word))?;
+        }
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.set_class(addr, class);
+        }
+        Ok(())
+    }
+
+    /// What a load would have to find, for reports and tests; `None` where it would fault.
+    pub fn peek(&mut self, pid: u32, addr: VirtAddr) -> Option<u64> {
+        let process = self.processes.get_mut(&pid)?;
+        match process.cell(&self.files, VirtAddr(addr.0 & !7)) {
+            Cell::Word(value) => Some(value),
+            _ => None,
+        }
+    }
+}
