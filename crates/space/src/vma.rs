@@ -68,10 +68,10 @@ impl VmaFlags {
     /// Loads, stores and fetches.
     pub const ACCESS: VmaFlags = VmaFlags::READ.union(VmaFlags::WRITE).union(VmaFlags::EXEC);
 
-    /// What hardware may let pass.
+    /// What hardware may let pass: what is writable or executable is readable too (Linux: `protection_map` on x86).
     pub fn perms(self) -> Perms {
         Perms {
-            read: self.contains(VmaFlags::READ),
+            read: self.intersects(VmaFlags::ACCESS),
             write: self.contains(VmaFlags::WRITE),
             execute: self.contains(VmaFlags::EXEC),
         }
