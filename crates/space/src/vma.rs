@@ -68,7 +68,8 @@ impl VmaFlags {
     /// Loads, stores and fetches.
     pub const ACCESS: VmaFlags = VmaFlags::READ.union(VmaFlags::WRITE).union(VmaFlags::EXEC);
 
-    /// What hardware may let pass: what is writable or executable is readable too (Linux: `protection_map` on x86).
+    /// What hardware may let pass: what is writable or executable is readable too (Linux: `protection_map` on
+    /// x86).
     pub fn perms(self) -> Perms {
         Perms {
             read: self.intersects(VmaFlags::ACCESS),
