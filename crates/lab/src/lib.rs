@@ -1,7 +1,7 @@
 //! The command `freehold`, as a library for its binary and its tests.
 //!
-//! One file per verb; [`exit`] holds what all verbs agree on: their exit status and their errors. [`replay::replay`]
-//! is the replay of a recording in memory.
+//! One file per verb; [`exit`] holds what all verbs agree on: their exit status and their errors.
+//! [`replay::replay`] is the replay of a recording in memory.
 #![forbid(unsafe_code)]
 
 pub mod exit;

@@ -11,8 +11,8 @@ use super::engine::{Engine, Live};
 use super::tally::note;
 
 impl Engine<'_> {
-    /// One access. What the program loaded or stored is not in the recording: stores store a value that no other store
-    /// has, into one word of the page, and loads load that word.
+    /// One access. What the program loaded or stored is not in the recording: stores store a value that no
+    /// other store has, into one word of the page, and loads load that word.
     pub(crate) fn access(&self, ctx: TaskCtx<'_>, process: ProcessId, addr: u64, access: Access) {
         let addr = word_of_page(addr);
         match access {
@@ -85,8 +85,8 @@ impl Engine<'_> {
         }
     }
 
-    /// The access failed for the program: by the recording's own doing (it handles the signal), or because it was
-    /// killed.
+    /// The access failed for the program: by the recording's own doing (it handles the signal),
+    /// or because it was killed.
     fn signal(&self, process: ProcessId, signal: Signal) {
         if signal == Signal::Kill {
             self.note_killed(process);
@@ -135,7 +135,8 @@ impl Engine<'_> {
     }
 }
 
-/// The word of a page that stands for its bytes: another one on each page, so that exchanged pages are noticed.
+/// The word of a page that stands for its bytes: another one on each page, so
+/// that exchanged pages are noticed.
 fn word_of_page(addr: u64) -> VirtAddr {
     let page = addr / PAGE_SIZE;
     VirtAddr(page * PAGE_SIZE + page.wrapping_mul(0x9e37_79b9) % (PAGE_SIZE / 8) * 8)

@@ -37,7 +37,8 @@ impl Tlbs for Seen<'_> {
     }
 }
 
-/// The floor above the oracle's view has frames for its processes; the replay keeps every file of the recording open.
+/// The floor above the oracle's view has frames for its processes; the replay keeps every
+/// file of the recording open.
 struct Held<'a, 'e>(&'a Engine<'e>);
 
 impl Holders for Held<'_, '_> {

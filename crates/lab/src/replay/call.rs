@@ -173,8 +173,8 @@ impl Engine<'_> {
         let _ = self.manager.linux().munmap(&mut self.cx(ctx), live.id, place, len);
     }
 
-    /// What a call did before it failed, as on Linux: the part of a range before a locked mapping is wiped, places
-    /// are emptied for what did not come.
+    /// What a call did before it failed, as on Linux: the part of a range before a locked mapping is wiped,
+    /// places are emptied for what did not come.
     fn follow_failure(&self, ctx: TaskCtx<'_>, live: Live, call: &Call) {
         match *call {
             Call::Madvise { addr, len, advice: MADV_DONTNEED } if addr.is_multiple_of(PAGE_SIZE) => {
@@ -247,8 +247,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Judges a difference: what Linux could do and this recording's memory cannot take is an error of the recording;
-    /// the rest is noted.
+    /// Judges a difference: what Linux could do and this recording's memory cannot take is an error of the
+    /// recording; the rest is noted.
     fn compare(&self, call: &Call, linux: i64, answer: Answer, number: usize) -> Result<(), Error> {
         let here = match answer {
             Ok(result) => i64::try_from(result).unwrap_or(i64::MAX),

@@ -1,4 +1,5 @@
-//! The replay itself: every task of the recording is a task of the simulated machine and does its events in turn.
+//! The replay itself: every task of the recording is a task of the simulated machine and
+//! does its events in turn.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Numbers of address spaces: what the shadow takes for processes.
 //!
-//! An address space may outlive the process that brought it (`vfork`, `CLONE_VM`), so it has a number of its own.
+//! An address space may outlive the process that brought it (`vfork`, `CLONE_VM`), so it has
+//! a number of its own.
 
 /// How many processes use each address space.
 #[derive(Debug, Default)]

@@ -1,16 +1,17 @@
 //! Who may go when.
 //!
-//! A recording's events stand in their order of effect. Replaying them one after the other would leave nothing to run
-//! concurrently, so the order is kept only where a program could tell:
+//! A recording's events stand in their order of effect. Replaying them one after the other would leave
+//! nothing to run concurrently, so the order is kept only where a program could tell:
 //!
-//! * *Layout* events of one memory (calls, forks, execs, exits) follow each other, and everything before them is over
-//!   when they start.
-//! * *Accesses* (faults, touches) of one memory run side by side. They wait for the layout events before them, except
-//!   for one that was still going on in the recording when the access began.
-//! * *Global* events are alone: a file's size changes, or a memory goes away (exec, the exit of a last task), which
-//!   decides for others whether a page they write must be copied.
+//! * *Layout* events of one memory (calls, forks, execs, exits) follow each other, and everything before them
+//!   is over when they start.
+//! * *Accesses* (faults, touches) of one memory run side by side. They wait for the layout events before
+//!   them, except for one that was still going on in the recording when the access began.
+//! * *Global* events are alone: a file's size changes, or a memory goes away (exec, the exit of a last task),
+//!   which decides for others whether a page they write must be copied.
 //!
-//! Memories are what address spaces are to programs: threads and `vfork` children share one, fork and exec make one.
+//! Memories are what address spaces are to programs: threads and `vfork` children share one,
+//! fork and exec make one.
 
 use record::{Call, Event, EventKind, ForkMemory, Recording};
 
