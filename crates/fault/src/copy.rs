@@ -82,10 +82,9 @@ impl<'m, M: Machine> Faults<'m, M> {
         fresh: UserFrame,
         still_wanted: impl FnOnce(&Leaf<'_, 'm, M>) -> bool,
     ) -> Result<Outcome, FaultError> {
-        let ctx = self.anon_ctx(wish);
+        let (ctx, noted) = (self.anon_ctx(wish), self.has_anon(wish));
         let installed = match self.lock_unchanged(cx, wish) {
-            Ok(Some(mut leaf)) if still_wanted(&leaf) => {
-                self.note_anon(wish);
+            Ok(Some(mut leaf)) if still_wanted(&leaf) && self.note_anon(&leaf, wish, noted) => {
                 self.spaces().objects().map_anon(&mut leaf, wish.page, (fresh, ctx), wish.attrs());
                 Ok(Outcome::Done)
             }
@@ -103,16 +102,15 @@ impl<'m, M: Machine> Faults<'m, M> {
         wish: &Wish,
         fresh: UserFrame,
     ) -> Result<Outcome, FaultError> {
-        let (spaces, ctx) = (self.spaces(), self.anon_ctx(wish));
+        let (spaces, ctx, noted) = (self.spaces(), self.anon_ctx(wish), self.has_anon(wish));
         let mut batch = spaces.batch(wish.table);
         let replaced = match self.lock_unchanged(cx, wish) {
-            Ok(Some(mut leaf)) => {
+            Ok(Some(mut leaf)) if self.note_anon(&leaf, wish, noted) => {
                 let (page, place) = ((fresh, ctx), (wish.page, wish.page_ctx()));
-                self.note_anon(wish);
                 spaces.objects().replace_with_anon(&mut leaf, &mut batch, place, page, wish.attrs());
                 Ok(Outcome::Done)
             }
-            Ok(None) => Ok(Outcome::Again),
+            Ok(_) => Ok(Outcome::Again),
             Err(shortage) => Err(FaultError::Shortage(shortage)),
         };
         spaces.settle(cx.at(), wish.table, &mut batch);
@@ -136,8 +134,23 @@ impl<'m, M: Machine> Faults<'m, M> {
         AnonCtx { lineage: wish.lineage, index: wish.vma.anon_index(wish.page) }
     }
 
-    /// Says that the VMA is about to have a private page. (leaf lock)
-    fn note_anon(&self, wish: &Wish) {
-        self.spaces().vma(wish.vma.id).note_anon();
+    /// Whether the VMA was known to have private pages. Asked before the VMA is looked at under the leaf's lock: who
+    /// changes it afterwards knows it, too.
+    fn has_anon(&self, wish: &Wish) -> bool {
+        self.spaces().vma(wish.vma.id).has_anon()
+    }
+
+    /// Says that the VMA is about to have a private page; answers whether it may. (leaf lock)
+    ///
+    /// Fork passes VMAs over that have none, splits and merges hand the note on, and none of them waits for this
+    /// leaf's lock. So a first note is made before the VMA is looked at for the last time (a Dekker pair): either
+    /// they see it, or this sees their change.
+    fn note_anon(&self, leaf: &Leaf<'_, 'm, M>, wish: &Wish, noted: bool) -> bool {
+        let vma = self.spaces().vma(wish.vma.id);
+        if noted {
+            return true;
+        }
+        vma.note_anon();
+        vma.is_current(&wish.vma, leaf)
     }
 }

@@ -253,9 +253,10 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
     fn absorb(&mut self, lower: Id<Vma>, upper: Id<Vma>) {
         let (vma, gone) = (self.vma(lower), self.vma(upper));
         let whole = VpnRange::new(vma.range().start, gone.range().end);
-        let has_anon = gone.has_anon();
         self.begin_change(upper);
         self.begin_change(lower);
+        // Not before: a fault may just have noted the first private page.
+        let has_anon = gone.has_anon();
         // As in `split`: the lower joins for all of it before the upper leaves.
         self.resize_attachments(vma, whole);
         self.remove(upper);
