@@ -35,7 +35,9 @@ impl Engine<'_> {
             Ok(Cloned::Child(id)) => id,
             Err(Errno::EINTR) => {
                 self.note_killed(parent);
-                ticket.map(|ticket| self.shadow.borrow_mut().cancel(ticket));
+                if let Some(ticket) = ticket {
+                    self.shadow.borrow_mut().cancel(ticket);
+                }
                 return Ok(());
             }
             Err(errno) => return Err(refused(&format!("fork of {parent}"), errno)),

@@ -2,6 +2,7 @@
 //!
 //! A recording is not trusted: some bytes of it may ask for more work than anybody waits for.
 
+use freehold::machine::PAGE_SIZE;
 use record::{EventKind, PageRun, Recording};
 
 use crate::exit::Error;
@@ -11,9 +12,11 @@ const TOUCHED_MAX: u64 = 1 << 28;
 /// The most tasks.
 const TASKS_MAX: usize = (1 << 20) - 1;
 /// Simulated time any replay may take.
-const RUN_NS: u64 = 10_000_000_000;
+const RUN_NS: u64 = 200_000_000;
 /// Simulated time more for each step: a thousand times what most need.
 const STEP_NS: u64 = 1_000_000;
+/// And for each frame of the machine, since one call may fill all memory.
+const FRAME_NS: u64 = 2_000;
 
 /// Refuses a recording that asks for too much; answers how many steps (events, and accesses of touches) it has.
 pub(crate) fn check(recording: &Recording) -> Result<u64, Error> {
@@ -36,8 +39,8 @@ pub(crate) fn check(recording: &Recording) -> Result<u64, Error> {
 }
 
 /// The simulated time after which a replay of so many steps is given up: it lives, but gets nowhere.
-pub(crate) fn run_ns_max(steps: u64) -> u64 {
-    RUN_NS + steps * STEP_NS
+pub(crate) fn run_ns_max(steps: u64, memory: u64) -> u64 {
+    RUN_NS + steps * STEP_NS + memory / PAGE_SIZE * FRAME_NS
 }
 
 fn pages(kind: &EventKind) -> u64 {

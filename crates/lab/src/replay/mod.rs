@@ -117,7 +117,7 @@ fn config(options: &Options, recording: &Recording, steps: u64) -> SimConfig {
         seed: options.seed,
         tasks_max: tasks.max(64),
         checks: if options.audit == When::Off { sim::Checks::Off } else { sim::Checks::Basic },
-        run_ns_max: limits::run_ns_max(steps),
+        run_ns_max: limits::run_ns_max(steps, options.memory),
         ..SimConfig::default()
     }
 }
