@@ -317,6 +317,27 @@ fn mappings_go_down_from_the_top() {
 }
 
 #[test]
+fn low_mappings_go_up_from_the_bottom() {
+    on_ground(|g| {
+        let (low, flags) = (0x4000_0000, PRIVATE | ANON | 0x40);
+        let s = &mut g.s;
+        assert_eq!(s.mmap(0, 4 * P, RW, flags), Ok(low));
+        assert_eq!(s.mmap(0, 4 * P, READ, flags), Ok(low + 4 * P));
+        s.linux.munmap(&mut s.cx, s.process, low, 4 * P).expect("unmapped");
+        assert_eq!(s.mmap(0, 5 * P, RW, flags), Ok(low + 8 * P), "the lowest gap that fits");
+        assert_eq!(s.mmap(0, 4 * P, RW, flags), Ok(low));
+        assert_eq!(s.mmap(BASE, 4 * P, RW, flags), Ok(BASE), "a hint that is free and low");
+        assert_eq!(s.mmap(BASE + P, 4 * P, RW, flags), Ok(low + 13 * P));
+        assert_eq!(s.mmap(1 << 40, 4 * P, READ, flags), Ok(low + 17 * P), "a hint that is not low");
+        assert_eq!(s.mmap(0, 1 << 30, READ, flags), Err(Errno::ENOMEM));
+        let all = (1 << 30) - 21 * P;
+        assert_eq!(s.mmap(0, all, 0, flags), Ok(low + 21 * P), "to the last page");
+        assert_eq!(s.mmap(0, P, RW, flags), Err(Errno::ENOMEM));
+        assert_eq!(s.mmap(1 << 40, P, RW, flags | FIXED), Ok(1 << 40), "a fixed place is not looked at");
+    });
+}
+
+#[test]
 fn stacks_keep_their_guard() {
     on_ground(|g| {
         let stack = BASE + 1000 * P;

@@ -172,6 +172,25 @@ fn no_page_no_access() {
 }
 
 #[test]
+fn what_is_writable_or_executable_is_readable() {
+    let machine = machine(64 << 20);
+    let mut s = System::new(&machine);
+    let file = s.file(1, 8 * P, BOTH);
+    for (page, prot) in [(0, WRITE), (1, EXEC)] {
+        s.anon(BASE + page * P, 1, prot);
+        assert_eq!(s.load(BASE + page * P), Ok(0), "{prot}");
+        let at = BASE + (16 + page) * P;
+        s.mmap_file(at, P, prot, PRIVATE | FIXED, &file, 0).expect("mapped");
+        assert_eq!(s.load(at), Ok(machine.sim_files().word(FileKey(1), 0, 0)), "{prot}");
+        let at = BASE + (32 + page) * P;
+        s.mmap(at, P, prot, SHARED | ANON | FIXED).expect("mapped");
+        assert_eq!(s.load(at), Ok(0), "{prot}");
+    }
+    s.store(BASE, 1).expect("stored");
+    assert!(s.maps().starts_with("10000000-10001000 -w-p"), "{}", s.maps());
+}
+
+#[test]
 fn pages_no_file_can_have_are_not_there() {
     let machine = machine(64 << 20);
     let mut s = System::new(&machine);

@@ -1,7 +1,7 @@
 //! `madvise`.
 
 use crate::args::{Span, is_page_aligned, page_align};
-use crate::errno::{Call, Errno, errno, of_fault};
+use crate::errno::{Call, Errno, errno};
 use crate::process::Process;
 use crate::system::Linux;
 use fault::Populate;
@@ -122,9 +122,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         let hole = self.first_hole(cx, process, range)?;
         let mapped = VpnRange::new(range.start, hole.unwrap_or(range.end));
         if !mapped.is_empty() {
-            self.run(cx, process, Call::AdvisePopulate, |cx, space| {
-                self.faults.populate(cx, space, mapped, how).map_err(of_fault)
-            })?;
+            let populated = self.populate(cx, process, mapped, how);
+            populated.map_err(|error| errno(Call::AdvisePopulate, error))?;
         }
         if hole.is_some() { Err(Errno::ENOMEM) } else { Ok(()) }
     }

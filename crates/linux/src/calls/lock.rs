@@ -5,6 +5,7 @@ use crate::errno::{Call, Errno, errno};
 use crate::flags::LockFlags;
 use crate::process::Process;
 use crate::system::Linux;
+use fault::Populate;
 use frame::Id;
 use machine::{Cx, Machine, PAGE_SHIFT, PAGE_SIZE, Vpn, VpnRange};
 use space::{LockMode, VmaFlags};
@@ -136,7 +137,8 @@ impl<'m, M: Machine> Linux<'m, M> {
             if !vma.flags.intersects(VmaFlags::ACCESS) {
                 return Err(Errno::ENOMEM);
             }
-            self.populate(cx, process, part).map_err(|error| errno(Call::MlockPopulate, error))?;
+            self.populate(cx, process, part, Populate::AsAllowed)
+                .map_err(|error| errno(Call::MlockPopulate, error))?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::flags::{MapFlags, MapType, Prot};
 use crate::process::Process;
 use crate::system::Linux;
 use frame::Id;
-use machine::{Cx, Machine, PAGE_SHIFT, PAGE_SIZE, Perms, VirtAddr, VpnRange};
+use machine::{Cx, Machine, PAGE_SHIFT, PAGE_SIZE, Perms, VirtAddr, Vpn, VpnRange};
 use object::File;
 use space::{Mapping, Overcommit, Place, Sharing, VmaFlags};
 
@@ -125,7 +125,30 @@ impl<'m, M: Machine> Linux<'m, M> {
             object,
             flags,
         };
-        self.run(cx, process, Call::Mmap, |cx, space| self.spaces().map(cx, space, &mapping))
+        let is_low = request.flags.contains(MapFlags::LOW_2G);
+        match request.place {
+            Place::Hint(hint) if is_low => self.map_low(cx, process, Some(hint), mapping),
+            Place::Anywhere if is_low => self.map_low(cx, process, None, mapping),
+            _ => self.run(cx, process, Call::Mmap, |cx, space| self.spaces().map(cx, space, &mapping)),
+        }
+    }
+
+    /// Finds a low place, and another one if somebody else was faster.
+    fn map_low(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        hint: Option<Vpn>,
+        mut mapping: Mapping,
+    ) -> Result<VpnRange, Errno> {
+        loop {
+            mapping.place = self.low_place(cx, process, hint, mapping.pages)?;
+            let mapped =
+                self.run(cx, process, Call::Mmap, |cx, space| self.spaces().map(cx, space, &mapping));
+            if mapped != Err(Errno::EEXIST) {
+                return mapped;
+            }
+        }
     }
 
     /// LINUX: MAP_NORESERVE is honoured unless commitment is strict.

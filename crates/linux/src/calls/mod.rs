@@ -8,6 +8,7 @@ pub mod fork;
 pub mod lock;
 pub mod lock_all;
 pub mod map;
+mod map_low;
 pub mod populate;
 pub mod prlimit;
 pub mod protect;

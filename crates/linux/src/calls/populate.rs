@@ -5,7 +5,7 @@ use crate::process::Process;
 use crate::system::Linux;
 use fault::Populate;
 use frame::Id;
-use machine::{Cx, Machine, VpnRange};
+use machine::{Cx, HUGE_ORDER, Machine, VpnRange};
 use space::{Error, VmaFlags};
 
 impl<'m, M: Machine> Linux<'m, M> {
@@ -29,23 +29,32 @@ impl<'m, M: Machine> Linux<'m, M> {
             at = part.end;
             if wanted(vma.flags) && is_populated(vma.flags) {
                 // What fails here is found out by the fault that needs the page.
-                let _ = self.populate(cx, process, part);
+                let _ = self.populate(cx, process, part, Populate::AsAllowed);
             }
         }
         Ok(())
     }
 
-    /// Brings in the pages of a range, as its VMAs allow.
+    /// Brings in the pages of a range, a table's worth at a time: after a shortage only the last part
+    /// starts again, and a process that is being killed stops.
     pub(crate) fn populate(
         &self,
         cx: &mut Cx<'m, M>,
         process: Id<Process>,
         range: VpnRange,
+        how: Populate,
     ) -> Result<(), Error> {
         let space = self.process(process).space().ok_or(Error::Killed)?;
-        self.balance.with_memory(cx, self.spaces(), Some(space), self.config.shortage, |cx| {
-            self.faults.populate(cx, space, range, Populate::AsAllowed).map_err(of_fault)
-        })
+        let mut at = range.start;
+        while at < range.end {
+            let next = (at.huge_base() + HUGE_ORDER.frames()).min(range.end);
+            let part = VpnRange::new(at, next);
+            self.balance.with_memory(cx, self.spaces(), Some(space), self.config.shortage, |cx| {
+                self.faults.populate(cx, space, part, how).map_err(of_fault)
+            })?;
+            at = next;
+        }
+        Ok(())
     }
 }
 

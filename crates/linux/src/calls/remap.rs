@@ -116,7 +116,7 @@ impl<'m, M: Machine> Linux<'m, M> {
         }
         let to = target::<N>(request, new_addr)?;
         if !fixed {
-            return Ok(RemapPlace::MayMove);
+            return Ok(if to == Vpn(0) { RemapPlace::MayMove } else { RemapPlace::Hint(to) });
         }
         if new_addr < MMAP_MIN_ADDR { Err(Errno::EPERM) } else { Ok(RemapPlace::Fixed(to)) }
     }
