@@ -2,12 +2,12 @@
 
 use crate::minimal::Minimal;
 use freehold::frame::Id;
-use freehold::linux::flags::{MapFlags, Prot};
-use freehold::linux::{Errno, Exit, FileRights, MapFile, Mmap, Process, Signal, Waiting};
+use freehold::linux::flags::{MapFlags, Prot, RemapFlags, SyncFlags};
+use freehold::linux::{Errno, ExecImage, Exit, FileRights, MapFile, Mmap, Mremap, Process, Signal, Waiting};
 use freehold::object::{FileError, FileKind};
 use freehold::{Config, Manager};
 use machine::{
-    Access, CpuId, Cx, FileKey, Machine, NodeId, Order, PAGE_SIZE, Shortage, TaskId, VirtAddr, Word,
+    Access, CpuId, Cx, FileKey, Machine, NodeId, Order, PAGE_SIZE, Shortage, TaskId, VirtAddr, VpnRange, Word,
 };
 
 /// Words of memory the example is happy with: 16 MiB.
@@ -15,6 +15,12 @@ pub(crate) const ARENA_WORDS: usize = 16 << 17;
 
 /// `MAP_PRIVATE`.
 const PRIVATE: u64 = 2;
+/// `MADV_DONTNEED`.
+const DONTNEED: u64 = 4;
+/// Where the stack ends as the program starts.
+const STACK: u64 = 0x7fff_0000_0000;
+/// Where the heap starts.
+const HEAP: u64 = 0x5555_0000_0000;
 /// How much of each kind of memory the program maps.
 const PAGES: u64 = 8;
 /// The CPU, and the task that runs both processes in turn.
@@ -118,9 +124,11 @@ pub(crate) fn run(arena: &[Word], report: &mut dyn FnMut(&'static str, u64)) -> 
     let process = manager.linux().first_process(&mut cx)?;
     let mut running = Running { machine: &machine, manager: &manager, cx, process };
     running.switch_to(process);
+    program(&mut running)?;
     anonymous_memory(&mut running)?;
     file_pages(&mut running)?;
     copy_on_write(&mut running)?;
+    changed_mapping(&mut running)?;
     manager.linux().exit(&mut running.cx, process, Exit::Code(0));
     for (name, count) in manager.core().totals().filter(|(_, count)| *count > 0) {
         report(name, count);
@@ -131,6 +139,20 @@ pub(crate) fn run(arena: &[Word], report: &mut dyn FnMut(&'static str, u64)) -> 
 /// The address of a mapping's page.
 fn page_of(start: VirtAddr, page: u64) -> VirtAddr {
     VirtAddr(start.0 + page * PAGE_SIZE)
+}
+
+/// A program starts with a stack and grows a heap.
+fn program(running: &mut Running<'_, '_, '_>) -> Result<(), Trouble> {
+    let stack = VpnRange::sized(VirtAddr(STACK).page(), PAGES);
+    let code = (VirtAddr(HEAP), VirtAddr(HEAP));
+    let image = ExecImage { segments: &[], stack: Some(stack), break_start: HEAP, code };
+    let linux = running.manager.linux();
+    linux.exec(&mut running.cx, running.process, None, &image)?;
+    // Below its end the stack grows to where it is touched.
+    running.store(VirtAddr(STACK - PAGE_SIZE), 1)?;
+    let end = linux.brk(&mut running.cx, running.process, HEAP + PAGE_SIZE)?;
+    running.store(VirtAddr(end - 8), 1)?;
+    running.expect(VirtAddr(HEAP), 0)
 }
 
 /// Memory is zero until it is written; once unmapped it is gone.
@@ -185,4 +207,27 @@ fn copy_on_write(running: &mut Running<'_, '_, '_>) -> Result<(), Trouble> {
     running.expect(start, 3)?;
     linux.wait(&mut running.cx, parent, Some(child), Waiting::Poll)?;
     Ok(())
+}
+
+/// Memory changes its rights and its place, stays resident, and is given up.
+fn changed_mapping(running: &mut Running<'_, '_, '_>) -> Result<(), Trouble> {
+    let linux = running.manager.linux();
+    let process = running.process;
+    let (len, both) = (PAGES * PAGE_SIZE, Prot::READ | Prot::WRITE);
+    let start = running.map(both, None)?;
+    running.store(start, 1)?;
+    linux.mprotect(&mut running.cx, process, start.0, len, Prot::READ.bits())?;
+    if running.store(start, 2).is_ok() {
+        return Err(Trouble::Wrong(start));
+    }
+    linux.mprotect(&mut running.cx, process, start.0, len, both.bits())?;
+    let flags = RemapFlags::MAYMOVE.bits();
+    let larger = Mremap { addr: start.0, old_len: len, new_len: 2 * len, flags, new_addr: 0 };
+    let moved = VirtAddr(linux.mremap(&mut running.cx, process, &larger)?);
+    running.expect(moved, 1)?;
+    linux.mlock(&mut running.cx, process, moved.0, len)?;
+    linux.munlock(&mut running.cx, process, moved.0, len)?;
+    linux.msync(&mut running.cx, process, moved.0, len, SyncFlags::SYNC.bits())?;
+    linux.madvise(&mut running.cx, process, moved.0, len, DONTNEED)?;
+    running.expect(moved, 0)
 }
