@@ -8,6 +8,10 @@ use crate::vma::{Vma, VmaFlags};
 use crate::zap::Tables;
 use frame::Id;
 use machine::{Cx, Machine, VpnRange, level};
+use object::FileKind;
+
+/// The most pages that one request reads in (Linux: `ra_pages`, 128 KiB).
+const READ_AHEAD_MAX: u64 = 32;
 
 /// Advice about a range.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,12 +101,16 @@ impl<M: Machine> Layout<'_, '_, M> {
         Ok(())
     }
 
-    /// `MADV_WILLNEED`: the file's pages are read in.
+    /// `MADV_WILLNEED`: the file's pages are read in, as many as one request may (Linux: `force_page_cache_ra`).
+    /// Shared memory is here already.
     fn read_ahead(&mut self, id: Id<Vma>, part: VpnRange) -> Result<(), Error> {
         let vma = self.vma(id);
         let Some(file) = vma.file() else { return Ok(()) };
         let first = vma.file_index(part.start);
         let objects = self.spaces.objects();
-        objects.read_ahead(self.at(), file, first, part.pages()).map_err(Error::from)
+        if objects.file(file).kind() == FileKind::Memory {
+            return Ok(());
+        }
+        objects.read_ahead(self.at(), file, first, part.pages().min(READ_AHEAD_MAX)).map_err(Error::from)
     }
 }

@@ -146,13 +146,13 @@ impl Kernel for Engine<'_> {
     fn page_fault(&self, ctx: TaskCtx<'_>, fault: PageFault) -> Outcome {
         let linux = self.manager.linux();
         let Some(process) = linux.process_of(ctx.task()) else { return Outcome::Signal(Signal::Kill) };
-        match linux.user_fault(&mut self.cx(ctx), process, fault.addr, fault.access) {
-            Ok(()) => {
-                if let Some(live) = self.process_of(ctx).and_then(|process| self.live_process(process)) {
-                    self.note_growth(ctx, live, fault.addr);
-                }
-                Outcome::Resolved
-            }
+        let answer = linux.user_fault(&mut self.cx(ctx), process, fault.addr, fault.access);
+        // A stack grows before it is asked whether it allows the access.
+        if let Some(live) = self.process_of(ctx).and_then(|process| self.live_process(process)) {
+            self.note_growth(ctx, live, fault.addr);
+        }
+        match answer {
+            Ok(()) => Outcome::Resolved,
             Err(linux::Signal::Segv { .. }) => Outcome::Signal(Signal::Segv),
             Err(linux::Signal::Bus { .. }) => Outcome::Signal(Signal::Bus),
             Err(linux::Signal::Kill) => Outcome::Signal(Signal::Kill),

@@ -1,0 +1,160 @@
+//! `freehold replay` as a user meets it: options, exit statuses, one line for an error, the same result twice.
+
+#[allow(dead_code, reason = "each test uses what it needs of it")]
+mod common;
+
+use std::process::Stdio;
+
+use common::{command, freehold, real, refused, replayed, text};
+use serde_json::Value;
+
+fn redis() -> String {
+    real("redis-bgsave.fhr")
+}
+
+/// The object without what the host decides.
+fn without_wall(mut value: Value) -> Value {
+    let wall = value.as_object_mut().and_then(|object| object.remove("wall_ms"));
+    assert!(wall.is_some_and(|wall| wall.is_number()));
+    value
+}
+
+#[test]
+fn the_same_twice_is_the_same_to_the_bit() {
+    for options in [&["--seed", "7"][..], &["--cpus", "8", "--nodes", "2", "--audit", "every=5000"]] {
+        let [first, second] = [(); 2].map(|()| without_wall(replayed(0, &redis(), options)));
+        assert_eq!(first, second, "{options:?}");
+    }
+}
+
+#[test]
+fn a_seed_varies_the_schedule_and_not_the_program() {
+    let [zero, one] = ["0", "1"].map(|seed| replayed(0, &redis(), &["--seed", seed, "--audit", "end"]));
+    assert_ne!(zero["sim_ns"], one["sim_ns"], "the seed does nothing");
+    for key in ["events", "processes", "tasks", "calls", "rss"] {
+        assert_eq!(zero[key], one[key], "{key}");
+    }
+    assert_eq!(zero["shadow"]["loads"], one["shadow"]["loads"]);
+}
+
+#[test]
+fn wrong_options_are_one_line_and_status_2() {
+    let cases: [(&[&str], &str); 25] = [
+        (&[], "<RECORDING>"),
+        (&["x.fhr", "y.fhr"], "y.fhr"),
+        (&["x.fhr", "--no-such"], "--no-such"),
+        (&["x.fhr", "--cpu", "3"], "--cpus"),
+        (&["x.fhr", "--cpus"], "--cpus"),
+        (&["x.fhr", "--cpus", "0"], "1..=512"),
+        (&["x.fhr", "--cpus", "513"], "1..=512"),
+        (&["x.fhr", "--cpus", "-1"], "-1"),
+        (&["x.fhr", "--cpus", "four"], "four"),
+        (&["x.fhr", "--cpus", "99999999999999999999"], "--cpus"),
+        (&["x.fhr", "--cpus", "1", "--cpus", "2"], "--cpus"),
+        (&["x.fhr", "--nodes", "0"], "1..=64"),
+        (&["x.fhr", "--nodes", "65"], "1..=64"),
+        (&["x.fhr", "--memory", ""], "--memory"),
+        (&["x.fhr", "--memory", "0"], "--memory"),
+        (&["x.fhr", "--memory", "12Q"], "K, M, G, T"),
+        (&["x.fhr", "--memory", "G"], "a number is missing"),
+        (&["x.fhr", "--memory", "16777216T"], "--memory"),
+        (&["x.fhr", "--memory", "99999999999999999999G"], "--memory"),
+        (&["x.fhr", "--audit", "sometimes"], "every=N"),
+        (&["x.fhr", "--audit", "every=0"], "every=N"),
+        (&["x.fhr", "--audit", "every=-3"], "every=N"),
+        (&["x.fhr", "--seed", "x"], "--seed"),
+        (&["x.fhr", "--seed", "18446744073709551616"], "--seed"),
+        (&["x.fhr", "--json=yes"], "--json"),
+    ];
+    for (args, part) in cases {
+        let error = refused(&[&["replay"], args].concat());
+        assert!(error.contains(part), "{args:?}: {error}");
+    }
+    assert!(refused(&["no-such-verb"]).contains("no-such-verb"));
+    assert!(refused(&["replay", "no-such.fhr"]).starts_with("freehold: no-such.fhr: "));
+    assert!(refused(&["replay", "."]).starts_with("freehold: .: "));
+}
+
+#[test]
+fn machines_that_cannot_be_built_are_refused() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["--nodes", "5"], "at most one a CPU"),
+        (&["--memory", "1"], "from 4 MiB a node"),
+        (&["--memory", "1K"], "from 4 MiB a node"),
+        (&["--cpus", "64", "--nodes", "64", "--memory", "255M"], "from 4 MiB a node"),
+        (&["--memory", "16T"], "under 16 TiB"),
+        (&["--memory", "16777215T"], "under 16 TiB"),
+    ];
+    for (options, part) in cases {
+        let error = refused(&[&["replay", &redis()], options].concat());
+        assert!(error.contains(part), "{options:?}: {error}");
+    }
+}
+
+#[test]
+fn sizes_may_be_written_in_many_ways() {
+    let example = common::written("sizes.fhr", &record::example());
+    for size in ["67108864", "65536K", "64M", "64m", "64MB", "64MiB", "1G", "1T"] {
+        let report = replayed(0, &example, &["--memory", size]);
+        assert_eq!(report["audit"]["violations"], 0, "{size}");
+    }
+}
+
+#[test]
+fn help_is_as_long_as_it_is() {
+    for args in [&["--help"][..], &["replay", "--help"], &["--version"]] {
+        let output = freehold(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(output.stderr.is_empty());
+        assert!(!output.stdout.is_empty());
+    }
+    let help = text(&freehold(&["replay", "--help"]).stdout);
+    for option in ["--cpus", "--nodes", "--memory", "--audit", "--seed", "--json"] {
+        assert!(help.contains(option), "{option} in {help}");
+    }
+    let nothing = freehold(&[]);
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(text(&nothing.stderr).contains("Usage:"));
+}
+
+#[test]
+fn the_report_is_silent_but_for_itself() {
+    let output = freehold(&["replay", &redis(), "--audit", "end"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    let report = text(&output.stdout);
+    for part in ["2 processes", "faults", "copied", "reused", "peak RSS", "rules checked", "0 violations"] {
+        assert!(report.contains(part), "{part} in {report}");
+    }
+    assert!(!report.contains('\x1b'), "colours are for terminals");
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    for args in [&["replay", &redis(), "--audit", "off"][..], &["replay", &redis(), "--json"], &["info", &redis()]] {
+        let mut child = command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", text(&output.stderr));
+        assert!(output.stderr.is_empty(), "{args:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn damaged_recordings_are_refused() {
+    let good = record::example().to_bytes().expect("the example is valid");
+    let mut flipped = good.clone();
+    flipped[70] ^= 1;
+    let cases: [(&str, &[u8], &str); 4] = [
+        ("replay-empty.fhr", b"", "the file is empty"),
+        ("replay-short.fhr", &good[..good.len() - 1], "truncated"),
+        ("replay-flipped.fhr", &flipped, "checksum"),
+        ("replay-other.fhr", b"#!/bin/sh\n", "not a Freehold recording"),
+    ];
+    for (name, bytes, why) in cases {
+        let path = common::own_file(name);
+        std::fs::write(&path, bytes).expect("a writable directory");
+        let error = refused(&["replay", path.to_str().expect("a plain path")]);
+        assert!(error.contains(name) && error.contains(why), "{error}");
+    }
+}
