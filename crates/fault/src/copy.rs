@@ -134,17 +134,17 @@ impl<'m, M: Machine> Faults<'m, M> {
         AnonCtx { lineage: wish.lineage, index: wish.vma.anon_index(wish.page) }
     }
 
-    /// Whether the VMA was known to have private pages. Asked before the VMA is looked at under the leaf's lock: who
-    /// changes it afterwards knows it, too.
+    /// Whether the VMA was known to have private pages. Asked before the VMA is looked at under the leaf's
+    /// lock: who changes it afterwards knows it, too.
     fn has_anon(&self, wish: &Wish) -> bool {
         self.spaces().vma(wish.vma.id).has_anon()
     }
 
     /// Says that the VMA is about to have a private page; answers whether it may. (leaf lock)
     ///
-    /// Fork passes VMAs over that have none, splits and merges hand the note on, and none of them waits for this
-    /// leaf's lock. So a first note is made before the VMA is looked at for the last time (a Dekker pair): either
-    /// they see it, or this sees their change.
+    /// Fork passes VMAs over that have none, splits and merges hand the note on, and none of them waits for
+    /// this leaf's lock. So a first note is made before the VMA is looked at for the last time (a Dekker
+    /// pair): either they see it, or this sees their change.
     fn note_anon(&self, leaf: &Leaf<'_, 'm, M>, wish: &Wish, noted: bool) -> bool {
         let vma = self.spaces().vma(wish.vma.id);
         if noted {

@@ -1,4 +1,5 @@
-//! `freehold replay` as a user meets it: options, exit statuses, one line for an error, the same result twice.
+//! `freehold replay` as a user meets it: options, exit statuses, one line for an
+//! error, the same result twice.
 
 #[allow(dead_code, reason = "each test uses what it needs of it")]
 mod common;
@@ -131,8 +132,11 @@ fn the_report_is_silent_but_for_itself() {
 
 #[test]
 fn a_closed_pipe_is_no_error() {
-    for args in [&["replay", &redis(), "--audit", "off"][..], &["replay", &redis(), "--json"], &["info", &redis()]] {
-        let mut child = command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    for args in
+        [&["replay", &redis(), "--audit", "off"][..], &["replay", &redis(), "--json"], &["info", &redis()]]
+    {
+        let mut child =
+            command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         drop(child.stdout.take());
         let output = child.wait_with_output().expect("it ends");
         assert_eq!(output.status.code(), Some(0), "{args:?}: {}", text(&output.stderr));

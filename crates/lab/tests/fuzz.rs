@@ -1,9 +1,10 @@
-//! Whatever a recording says, its replay is clean, or refused with a reason: no panic, no hang, no rule broken.
+//! Whatever a recording says, its replay is clean, or refused with a reason: no panic,
+//! no hang, no rule broken.
 //!
-//! Recordings are made up, or real ones damaged, from a seed that a failure names. A recording that contradicts
-//! itself ends its replay; it is then made to say what Freehold answered, so that the events after it count too.
-//! `FREEHOLD_FUZZ_SECONDS` makes the test run for that long instead of its usual time, from a seed of
-//! `FREEHOLD_FUZZ_SEED` or 0.
+//! Recordings are made up, or real ones damaged, from a seed that a failure names. A recording that
+//! contradicts itself ends its replay; it is then made to say what Freehold answered, so that the events
+//! after it count too. `FREEHOLD_FUZZ_SECONDS` makes the test run for that long instead of its usual time,
+//! from a seed of `FREEHOLD_FUZZ_SEED` or 0.
 
 #[path = "fuzz/generate.rs"]
 mod generate;
@@ -52,6 +53,7 @@ fn options(random: &mut Random) -> Options {
     let memory = random.pick(&[4 << 20, 8 << 20, 64 << 20, 1 << 30, 1 << 30]);
     let audit = random.pick(&["end", "step", "every=7", "every=100"]);
     Options {
+        cold: random.below(2) == 0,
         cpus: random.pick(&[1, 2, 4, 8]),
         nodes: 1,
         memory,

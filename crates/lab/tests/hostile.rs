@@ -1,13 +1,13 @@
-//! Recordings that are well formed and absurd: each is replayed to its end, or refused in one line that names the
-//! event; none panics, hangs, or breaks a rule.
+//! Recordings that are well formed and absurd: each is replayed to its end, or refused in one line that names
+//! the event; none panics, hangs, or breaks a rule.
 
 #[allow(dead_code, reason = "each test uses what it needs of it")]
 mod common;
 
 use common::{freehold, text, written};
 use record::{
-    Access, Backing, Call, Event, EventKind, FileId, FileInfo, FileKind, ForkMemory, Mapping, MappingKind, Origin,
-    PageRun, Process, ProcessId, Prot, Recording, Sharing, Task, TaskId, example,
+    Access, Backing, Call, Event, EventKind, FileId, FileInfo, FileKind, ForkMemory, Mapping, MappingKind,
+    Origin, PageRun, Process, ProcessId, Prot, Recording, Sharing, Task, TaskId, example,
 };
 
 const PAGE: u64 = 4096;
@@ -165,7 +165,9 @@ fn everything_is_unmapped() {
 #[test]
 fn accesses_where_nothing_is() {
     let mut kinds = Vec::new();
-    for addr in [0, 1, (1 << 47) - 1, 1 << 47, 1 << 48, 1 << 63, 0xffff_8000_0000_0000, ALL_ONES - 4096, ALL_ONES] {
+    for addr in
+        [0, 1, (1 << 47) - 1, 1 << 47, 1 << 48, 1 << 63, 0xffff_8000_0000_0000, ALL_ONES - 4096, ALL_ONES]
+    {
         for access in [Access::Read, Access::Write, Access::Execute] {
             kinds.push(fault(addr, access));
         }
@@ -189,7 +191,14 @@ fn more_touches_than_anybody_waits_for() {
 #[test]
 fn memory_is_asked_for_without_end() {
     let populated = call(
-        Call::Mmap { addr: AT, len: 1 << 40, prot: 3, flags: PRIVATE | FIXED | 0x4000 | 0x8000, file: None, offset: 0 },
+        Call::Mmap {
+            addr: AT,
+            len: 1 << 40,
+            prot: 3,
+            flags: PRIVATE | FIXED | 0x4000 | 0x8000,
+            file: None,
+            offset: 0,
+        },
         AT as i64,
     );
     check("populate", &doing(vec![populated.clone(), touch(AT / PAGE, 10), EventKind::Exit]), End::Any);
@@ -274,7 +283,11 @@ fn a_storm_of_forks() {
     const CHILDREN: u32 = 1500;
     let mut recording = doing(vec![mmap(AT, 16 * PAGE, PRIVATE), touch(AT / PAGE, 16)]);
     for child in 1..=CHILDREN {
-        recording.processes.push(Process { pid: child, parent: Some(ProcessId(child / 3)), name: "child".into() });
+        recording.processes.push(Process {
+            pid: child,
+            parent: Some(ProcessId(child / 3)),
+            name: "child".into(),
+        });
         recording.tasks.push(Task { tid: child, process: ProcessId(child) });
         let memory = [ForkMemory::Copied, ForkMemory::Copied, ForkMemory::Shared][child as usize % 3];
         let fork = EventKind::Fork { child_process: ProcessId(child), child_task: TaskId(child), memory };

@@ -44,7 +44,8 @@ fn a_compilation_and_many_threads() {
 #[test]
 fn schedules_differ_and_all_are_right() {
     for seed in ["1", "2", "3"] {
-        let report = replayed(0, &real("redis-bgsave.fhr"), &["--audit", "end", "--cpus", "3", "--seed", seed]);
+        let report =
+            replayed(0, &real("redis-bgsave.fhr"), &["--audit", "end", "--cpus", "3", "--seed", seed]);
         assert_clean(&report, seed);
     }
 }

@@ -91,4 +91,3 @@ fn stores_made_while_the_program_forks_stay() {
         world.healthy();
     }
 }
-

@@ -101,8 +101,8 @@ impl<M: Machine> Layout<'_, '_, M> {
         Ok(())
     }
 
-    /// `MADV_WILLNEED`: the file's pages are read in, as many as one request may (Linux: `force_page_cache_ra`).
-    /// Shared memory is here already.
+    /// `MADV_WILLNEED`: the file's pages are read in, as many as one request may (Linux:
+    /// `force_page_cache_ra`). Shared memory is here already.
     fn read_ahead(&mut self, id: Id<Vma>, part: VpnRange) -> Result<(), Error> {
         let vma = self.vma(id);
         let Some(file) = vma.file() else { return Ok(()) };

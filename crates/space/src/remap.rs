@@ -200,8 +200,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         made.inspect_err(|_| self.spaces.uncommit(self.space, commit))
     }
 
-    /// The same with everything at hand but page tables. No fault of the old range gets through from the moment the
-    /// tables are made to the end: a leaf that it linked would have no place to go.
+    /// The same with everything at hand but page tables. No fault of the old range gets through from the
+    /// moment the tables are made to the end: a leaf that it linked would have no place to go.
     fn relocate_prepared(
         &mut self,
         prepared: &mut Prepared<'m, M>,

@@ -18,7 +18,8 @@ const STEP_NS: u64 = 1_000_000;
 /// And for each frame of the machine, since one call may fill all memory.
 const FRAME_NS: u64 = 2_000;
 
-/// Refuses a recording that asks for too much; answers how many steps (events, and accesses of touches) it has.
+/// Refuses a recording that asks for too much; answers how many steps (events, and
+/// accesses of touches) it has.
 pub(crate) fn check(recording: &Recording) -> Result<u64, Error> {
     let tasks = recording.tasks.len();
     if tasks > TASKS_MAX {
