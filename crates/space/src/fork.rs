@@ -48,6 +48,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         to.break_start.set(self.space.break_start.get());
         to.break_end.set(self.space.break_end.get());
         to.mmap_base.set(self.space.mmap_base.get());
+        to.lost_locks.set(self.space.lost_locks.get());
         let (Some(from), Some(into)) = (self.space.table.get(), to.table.get()) else {
             return Err(Error::Killed);
         };
@@ -93,6 +94,9 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let (spaces, vma, to) = (self.spaces, self.vma(id), self.spaces.space(child));
         let (range, content) = (vma.range(), vma.content());
         let lock = VmaFlags::LOCKED | VmaFlags::LOCK_ON_FAULT;
+        if content.flags.intersects(lock) {
+            to.lost_locks.set(true);
+        }
         let content = Content { flags: content.flags.difference(lock), ..content };
         let commit = if content.flags.contains(VmaFlags::ACCOUNTED) { range.pages() } else { 0 };
         spaces.commit(to, commit)?;

@@ -53,6 +53,8 @@ machine::cells! {
         pub(crate) break_end: Field<u64>,
         /// (layout) Flags every new VMA gets (`mlockall(MCL_FUTURE)`).
         pub(crate) future: Field<VmaFlags>,
+        /// (layout) Fork took locks from its VMAs.
+        pub(crate) lost_locks: Field<bool>,
         /// (layout) Pages, by use.
         pub(crate) total: Field<u64>,
         /// (layout) Most pages ever mapped.
@@ -87,6 +89,12 @@ impl Space {
     /// Its membership in a lineage.
     pub fn member(&self) -> Option<Id<Attachment>> {
         self.member.get()
+    }
+
+    /// Whether fork took locks from its VMAs (or from those it was copied from): neighbours may be alike then.
+    /// (layout)
+    pub fn lost_locks(&self) -> bool {
+        self.lost_locks.get()
     }
 
     /// The limits in force. (layout)

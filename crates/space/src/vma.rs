@@ -312,11 +312,6 @@ impl Vma {
         is_stable(self.stamp.raw().load(Relaxed))
     }
 
-    /// The stamp, on a quiet machine.
-    pub fn quiet_stamp(&self) -> u64 {
-        self.stamp.raw().load(Relaxed)
-    }
-
     /// Sets place and content. (layout, between `begin_change` and `end_change` or before it is published)
     pub(crate) fn write(&self, range: VpnRange, content: &Content) {
         self.set_range(range);

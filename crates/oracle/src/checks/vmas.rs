@@ -47,14 +47,13 @@ fn vr1<M: Machine>(run: &mut Run<'_, '_, M>, id: Id<Space>, range: VpnRange, vma
     holds!(run, VR1, range.end <= end::<M>(), "space {raw}: {own:?} is beyond user space");
 }
 
-/// Exempt are stacks (one may grow until it touches another; Linux does not merge then either), and pairs
-/// that fork made and nobody changed since: a child's VMAs lose their locks, which may have been the only
-/// difference.
+/// Exempt are stacks (one may grow until it touches another; Linux does not merge then either), and spaces
+/// whose VMAs lost their locks in a fork, which may have been the only difference between neighbours.
 fn vr2<M: Machine>(run: &mut Run<'_, '_, M>, id: Id<Space>, lower: Id<Vma>, upper: Id<Vma>) {
     let (a, b) = (run.spaces.vma(lower), run.spaces.vma(upper));
     let touch = a.range().end == b.range().start;
     let alike = touch && a.content().merges_with(&b.content());
-    let by_fork = b.quiet_stamp() == a.quiet_stamp() + 2;
+    let by_fork = run.spaces.space(id).lost_locks();
     let exempt = a.flags().contains(VmaFlags::GROWS_DOWN) || by_fork;
     let (raw, at) = (id.raw(), b.range().start);
     holds!(run, VR2, !alike || exempt, "space {raw}: two VMAs that meet at {at:?} are alike");
