@@ -85,6 +85,10 @@ macro_rules! events {
         pub(crate) struct Counts { $(pub(crate) $name: Cell<u64>),* }
 
         impl Counts {
+            pub(crate) fn clear(&self) {
+                $(self.$name.set(0);)*
+            }
+
             pub(crate) fn snapshot(&self) -> Events {
                 Events { $($name: self.$name.get()),* }
             }
@@ -189,6 +193,10 @@ impl Ledger {
     pub(crate) fn book(&self, cause: Cause, ns: u64) {
         let slot = &self.0[cause as usize];
         slot.set(slot.get() + ns);
+    }
+
+    pub(crate) fn clear(&self) {
+        self.0.iter().for_each(|slot| slot.set(0));
     }
 
     pub(crate) fn snapshot(&self) -> [u64; CAUSES_LEN] {

@@ -158,6 +158,22 @@ impl SimMachine {
         }
     }
 
+    /// Sets all clocks, costs and counts to zero: what was set up before the run is not part of it. Does nothing while
+    /// the machine is running.
+    pub fn restart_clock(&self) {
+        if self.running.get() {
+            return;
+        }
+        self.now.set(0);
+        for cpu in &self.cpus {
+            cpu.clock.set(0);
+            cpu.slice_end.set(0);
+            cpu.answered_at.set(0);
+        }
+        self.ledger.clear();
+        self.counts.clear();
+    }
+
     /// Plants a fault for tests of checkers: the CPU answers other CPUs' requests to flush, and does not
     /// flush.
     pub fn plant_deaf_cpu(&self, cpu: Option<CpuId>) {

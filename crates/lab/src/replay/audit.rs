@@ -1,13 +1,18 @@
 //! The oracle's view of the machine, and what the replay itself holds.
 
+use std::collections::BTreeSet;
+
 use freehold::frame::{Id, SlabView};
-use freehold::machine::{Asid, CpuId, KernelFrame};
+use freehold::machine::entry::Kind;
+use freehold::machine::x86_64::X86_64;
+use freehold::machine::{Asid, CpuId, EntryFormat, KernelFrame};
 use freehold::object::File;
 use oracle::{Audit, Holders, Link, Outside, Tlbs, Translation};
 use sim::SimMachine;
 
-use super::engine::Engine;
+use super::engine::{Engine, Live};
 use super::tally::note;
+use super::when::When;
 
 /// The machine's TLBs, as the oracle reads them.
 struct Seen<'a>(&'a SimMachine);
@@ -59,12 +64,52 @@ impl Engine<'_> {
         let audit = Audit::new(self.sim, self.manager.core(), self.manager.spaces());
         let (seen, held) = (Seen(self.sim), Held(self));
         let outside = Outside { tlbs: &seen, holders: &held };
+        {
+            let tally = &mut *self.tally.borrow_mut();
+            let (texts, count) = (&mut tally.violations, &mut tally.violation_count);
+            let report = audit.run(&mut *self.ledger.borrow_mut(), outside, &mut |violation| {
+                note(texts, count, || format!("{}: {}", violation.rule.id(), violation.text));
+            });
+            tally.audits += 1;
+            tally.checked.add(&report);
+        }
+        self.sweep_all();
+    }
+
+    /// Compares every word that programs stored to private memory with the frame it must be in: a page that was lost
+    /// is noticed though nobody loads it again.
+    fn sweep_all(&self) {
+        let mut swept = BTreeSet::new();
+        for live in self.processes.borrow().iter().flatten() {
+            if swept.insert(live.shadow) {
+                self.sweep(*live);
+            }
+        }
+    }
+
+    /// The same for one process's memory. Nothing is under way in it.
+    pub(crate) fn sweep(&self, live: Live) {
+        if self.when == When::Off {
+            return;
+        }
+        let spaces = self.manager.spaces();
+        let space = self.manager.linux().process(live.id).space().map(|id| spaces.space(id));
+        let Some(table) = space.and_then(|space| space.table()).filter(|_| !live.killed) else { return };
+        let walker = spaces.walker(table);
         let tally = &mut *self.tally.borrow_mut();
-        let (texts, count) = (&mut tally.violations, &mut tally.violation_count);
-        let report = audit.run(&mut *self.ledger.borrow_mut(), outside, &mut |violation| {
-            note(texts, count, || format!("{}: {}", violation.rule.id(), violation.text));
+        self.shadow.borrow().for_each_stored(live.shadow, &mut |addr, value| {
+            tally.swept += 1;
+            let seen = walker.quiet_peek(self.sim, addr.page());
+            let found = match X86_64::kind(seen.entry, seen.level) {
+                Kind::Leaf(frame) => Some(self.sim.peek_word(frame, addr.offset())),
+                _ => None,
+            };
+            if found != Some(value) {
+                let (texts, count) = (&mut tally.mismatches, &mut tally.mismatch_count);
+                note(texts, count, || {
+                    format!("{addr:?} of memory {} holds {found:x?}, not {value:#x}", live.shadow)
+                });
+            }
         });
-        tally.audits += 1;
-        tally.checked.add(&report);
     }
 }

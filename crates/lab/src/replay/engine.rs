@@ -69,7 +69,7 @@ pub(crate) struct Engine<'e> {
     events_of: Vec<Vec<u32>>,
     order: RefCell<Order>,
     waiting: RefCell<Vec<(freehold::machine::TaskId, usize)>>,
-    when: When,
+    pub(crate) when: When,
     progress: &'e dyn Fn(usize),
     failed: RefCell<Option<Error>>,
 }

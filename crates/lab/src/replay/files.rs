@@ -61,6 +61,23 @@ impl Files {
         Ok(Files { files, keys })
     }
 
+    /// Reads the files into the page cache, as far as a quarter of memory goes.
+    pub(crate) fn warm(&self, manager: &Manager<'_, SimMachine>) -> Result<(), Error> {
+        let mut cx = manager.cx(CpuId(0), TaskId(0));
+        let objects = manager.linux().objects();
+        let mut room = manager.frames().free_frames() / 4;
+        for file in &self.files {
+            let cached = objects.file(file.map.file);
+            if cached.kind() == FileKind::Regular {
+                let pages = cached.end(&cx).min(room);
+                room -= pages;
+                let read = objects.read_ahead(cx.at(), file.map.file, 0, pages);
+                read.map_err(|shortage| Error::new(&shortage))?;
+            }
+        }
+        Ok(())
+    }
+
     /// A file.
     pub(crate) fn get(&self, id: FileId) -> OpenFile {
         self.files[id.0 as usize]

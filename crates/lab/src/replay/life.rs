@@ -86,6 +86,7 @@ impl Engine<'_> {
         let code = code.map_or((VirtAddr(0), VirtAddr(0)), |m| (VirtAddr(m.start), VirtAddr(m.end())));
         let image =
             ExecImage { segments: &segments, stack: stack.map(range_of), break_start: brk_start, code };
+        self.sweep(live);
         // The new space is loaded here whoever's was before: exec replaces the caller's own.
         let made = self.manager.linux().exec(&mut self.cx(ctx), live.id, Some(ctx.task()), &image);
         match made {
@@ -125,6 +126,9 @@ impl Engine<'_> {
     /// A task ends, and with the last one its process.
     pub(crate) fn exit(&self, ctx: TaskCtx<'_>, process: ProcessId, live: Live) {
         ctx.syscall();
+        if self.manager.linux().process(live.id).threads() == 1 {
+            self.sweep(live);
+        }
         if self.was_last_here(ctx.cpu(), process) {
             self.manager.linux().leave(&mut self.cx(ctx), live.id);
         }

@@ -58,6 +58,9 @@ pub struct Options {
     /// When the whole state is audited: off, end, step (after each event), every=N
     #[arg(long, default_value = "every=1000")]
     pub audit: When,
+    /// Start with an empty page cache; otherwise files are cached, as they mostly were when the program was recorded
+    #[arg(long)]
+    pub cold: bool,
     /// Varies the schedule; the same number gives the same result to the bit
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -87,6 +90,10 @@ pub fn replay(name: &str, recording: &Recording, options: &Options) -> Result<Re
         .map_err(|shortage| Error::new(&format!("--memory {} is too little: {shortage}", options.memory)))?;
     let mut shadow = Shadow::new();
     let files = Files::open(recording, &manager, &mut shadow)?;
+    if !options.cold {
+        files.warm(&manager)?;
+        sim.restart_clock();
+    }
     let bar = progress(recording.events.len());
     let show = |done: usize| bar.set_position(done as u64);
     let engine = Engine::new(recording, &manager, (&files, shadow), options.audit, &show);
@@ -116,7 +123,7 @@ fn config(options: &Options, recording: &Recording, steps: u64) -> SimConfig {
         memory_bytes: options.memory,
         seed: options.seed,
         tasks_max: tasks.max(64),
-        checks: if options.audit == When::Off { sim::Checks::Off } else { sim::Checks::Basic },
+        checks: if options.audit == When::Off { sim::Checks::Off } else { sim::Checks::Heavy },
         run_ns_max: limits::run_ns_max(steps, options.memory),
         ..SimConfig::default()
     }

@@ -136,6 +136,7 @@ impl Report {
             "shadow": {
                 "loads": self.outcome.loads,
                 "stores": self.outcome.stores,
+                "swept": tally.swept,
                 "mismatches": tally.mismatch_count,
             },
             "signals": tally.signals,
@@ -229,13 +230,15 @@ impl Report {
             let share = ns as f64 * 100.0 / busy.max(1) as f64;
             writeln!(out, "  {:>26} us  {name} ({share:.0} %)", grouped(ns / 1000))?;
         }
+        let idle = self.run.time(sim::Cause::Idle);
+        writeln!(out, "  {:>26} us  idle: waiting for files and for each other", grouped(idle / 1000))?;
         writeln!(out, "wall time {:>18} ms{}", grouped(self.wall.as_millis() as u64), self.beside_wall())
     }
 
     fn beside_wall(&self) -> String {
         self.linux
             .wall_ns
-            .map_or(String::new(), |ns| format!("  (the program took {} ms)", grouped(ns / 1_000_000)))
+            .map_or(String::new(), |ns| format!("  (the recorded run took {} ms)", grouped(ns / 1_000_000)))
     }
 
     fn write_checks(&self, out: &mut String) -> std::fmt::Result {
@@ -253,8 +256,9 @@ impl Report {
         }
         writeln!(
             out,
-            "{} loads read what was stored before, {} did not",
-            grouped(self.outcome.loads - tally.mismatch_count.min(self.outcome.loads)),
+            "{} loads and {} swept words compared with what was stored: {} mismatches",
+            grouped(self.outcome.loads),
+            grouped(tally.swept),
             tally.mismatch_count
         )?;
         for mismatch in &tally.mismatches {

@@ -17,6 +17,8 @@ pub(crate) struct Tally {
     pub(crate) violations: Vec<String>,
     /// How many there were in all.
     pub(crate) violation_count: u64,
+    /// Stored words compared with the frames behind them.
+    pub(crate) swept: u64,
     /// What the audits visited and checked.
     pub(crate) checked: oracle::Report,
     /// Audits made.

@@ -214,6 +214,14 @@ impl Shadow {
         Ok(())
     }
 
+    /// Calls `see` with every word that the process stored to its private pages and the value it must have now. (Values
+    /// that a race leaves open are left out.)
+    pub fn for_each_stored(&self, pid: u32, see: &mut dyn FnMut(VirtAddr, u64)) {
+        if let Some(process) = self.processes.get(&pid) {
+            process.for_each_stored(see);
+        }
+    }
+
     /// What a load would have to find, for reports and tests; `None` where it would fault.
     pub fn peek(&mut self, pid: u32, addr: VirtAddr) -> Option<u64> {
         let process = self.processes.get_mut(&pid)?;

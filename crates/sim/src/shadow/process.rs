@@ -177,6 +177,20 @@ impl Process {
         }
     }
 
+    /// Every word stored to a private page, with the value it must have; words that are not settled are left out.
+    pub(super) fn for_each_stored(&self, see: &mut dyn FnMut(VirtAddr, u64)) {
+        for (&chunk, pages) in &self.chunks {
+            for (page, own) in (chunk * CHUNK..).zip(&pages.0) {
+                for (word, value) in own.iter().flat_map(|page| page.words.iter()) {
+                    let addr = VirtAddr(Vpn(page).addr().0 + u64::from(word) * 8);
+                    if !self.is_unsettled(addr) {
+                        see(addr, value);
+                    }
+                }
+            }
+        }
+    }
+
     // ---- words that are not settled ----
 
     pub(super) fn is_unsettled(&self, addr: VirtAddr) -> bool {

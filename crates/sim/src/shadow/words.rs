@@ -26,6 +26,16 @@ impl Words {
         }
     }
 
+    /// The words that have values of their own, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
+        let one = match self {
+            Words::One(at, value) => Some((*at, *value)),
+            Words::None | Words::Many(_) => None,
+        };
+        let many = if let Words::Many(words) = self { words.as_slice() } else { &[] };
+        one.into_iter().chain(many.iter().copied())
+    }
+
     #[inline]
     pub(super) fn set(&mut self, word: usize, value: u64) {
         let new = (word as u16, value);
