@@ -158,8 +158,8 @@ impl SimMachine {
         }
     }
 
-    /// Sets all clocks, costs and counts to zero: what was set up before the run is not part of it. Does nothing while
-    /// the machine is running.
+    /// Sets all clocks, costs and counts to zero: what was set up before the run is not part of it. Does
+    /// nothing while the machine is running.
     pub fn restart_clock(&self) {
         if self.running.get() {
             return;

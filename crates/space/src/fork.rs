@@ -57,10 +57,11 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             if layout.vma(id).flags().contains(VmaFlags::DONT_COPY) {
                 return Ok(());
             }
-            // Until the last old translation is gone no fault of the parent may copy a page: a store through an old
-            // translation would go to the page that was left behind (Linux: `dup_mmap` holds off faults, too). Nor may
-            // one make the first private page of a VMA that is passed over: a later store of its thread could still
-            // come before the copy of another VMA, and the child would have the later one alone.
+            // Until the last old translation is gone no fault of the parent may copy a page: a store
+            // through an old translation would go to the page that was left behind (Linux: `dup_mmap` holds
+            // off faults, too). Nor may one make the first private page of a VMA that is passed over: a
+            // later store of its thread could still come before the copy of another VMA, and the child
+            // would have the later one alone.
             if layout.vma(id).flags().is_private() {
                 layout.begin_change(id);
             }

@@ -91,8 +91,8 @@ impl Space {
         self.member.get()
     }
 
-    /// Whether fork took locks from its VMAs (or from those it was copied from): neighbours may be alike then.
-    /// (layout)
+    /// Whether fork took locks from its VMAs (or from those it was copied from): neighbours
+    /// may be alike then. (layout)
     pub fn lost_locks(&self) -> bool {
         self.lost_locks.get()
     }

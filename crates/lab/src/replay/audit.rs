@@ -76,8 +76,8 @@ impl Engine<'_> {
         self.sweep_all();
     }
 
-    /// Compares every word that programs stored to private memory with the frame it must be in: a page that was lost
-    /// is noticed though nobody loads it again.
+    /// Compares every word that programs stored to private memory with the frame it must be in: a page that
+    /// was lost is noticed though nobody loads it again.
     fn sweep_all(&self) {
         let mut swept = BTreeSet::new();
         for live in self.processes.borrow().iter().flatten() {

@@ -58,7 +58,8 @@ pub struct Options {
     /// When the whole state is audited: off, end, step (after each event), every=N
     #[arg(long, default_value = "every=1000")]
     pub audit: When,
-    /// Start with an empty page cache; otherwise files are cached, as they mostly were when the program was recorded
+    /// Start with an empty page cache; otherwise files are cached, as they mostly were
+    /// when the program was recorded
     #[arg(long)]
     pub cold: bool,
     /// Varies the schedule; the same number gives the same result to the bit
@@ -80,7 +81,8 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
 ///
 /// # Errors
 ///
-/// When the recording contradicts itself, when it cannot be replayed on such a machine, or when the replay got stuck.
+/// When the recording contradicts itself, when it cannot be replayed on such a machine, or
+/// when the replay got stuck.
 pub fn replay(name: &str, recording: &Recording, options: &Options) -> Result<Report, Error> {
     let steps = limits::check(recording)?;
     let sim =

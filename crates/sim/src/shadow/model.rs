@@ -214,8 +214,8 @@ impl Shadow {
         Ok(())
     }
 
-    /// Calls `see` with every word that the process stored to its private pages and the value it must have now. (Values
-    /// that a race leaves open are left out.)
+    /// Calls `see` with every word that the process stored to its private pages and the value it must have
+    /// now. (Values that a race leaves open are left out.)
     pub fn for_each_stored(&self, pid: u32, see: &mut dyn FnMut(VirtAddr, u64)) {
         if let Some(process) = self.processes.get(&pid) {
             process.for_each_stored(see);

@@ -177,7 +177,8 @@ impl Process {
         }
     }
 
-    /// Every word stored to a private page, with the value it must have; words that are not settled are left out.
+    /// Every word stored to a private page, with the value it must have; words that are
+    /// not settled are left out.
     pub(super) fn for_each_stored(&self, see: &mut dyn FnMut(VirtAddr, u64)) {
         for (&chunk, pages) in &self.chunks {
             for (page, own) in (chunk * CHUNK..).zip(&pages.0) {
