@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use freehold::frame::{Id, SlabView};
 use freehold::machine::entry::Kind;
 use freehold::machine::x86_64::X86_64;
-use freehold::machine::{Asid, CpuId, EntryFormat, KernelFrame};
+use freehold::machine::{Asid, CpuId, EntryFormat, KernelFrame, TaskId};
 use freehold::object::File;
 use oracle::{Audit, Holders, Link, Outside, Tlbs, Translation};
 use sim::SimMachine;
@@ -93,8 +93,12 @@ impl Engine<'_> {
             return;
         }
         let spaces = self.manager.spaces();
-        let space = self.manager.linux().process(live.id).space().map(|id| spaces.space(id));
-        let Some(table) = space.and_then(|space| space.table()).filter(|_| !live.killed) else { return };
+        let Some(space) = self.manager.linux().process(live.id).space().map(|id| spaces.space(id)) else {
+            return;
+        };
+        // A killed space was reaped, and those who share it may not have noticed yet.
+        let reaped = space.is_killed(&self.manager.cx(CpuId(0), TaskId(0)));
+        let Some(table) = space.table().filter(|_| !reaped) else { return };
         let walker = spaces.walker(table);
         let tally = &mut *self.tally.borrow_mut();
         self.shadow.borrow().for_each_stored(live.shadow, &mut |addr, value| {
