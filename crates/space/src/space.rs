@@ -121,6 +121,11 @@ impl Space {
         cx.load(&self.killed, Acquire) != 0
     }
 
+    /// The same, for checkers of a quiet machine.
+    pub fn was_killed(&self) -> bool {
+        self.killed.raw().load(Relaxed) != 0
+    }
+
     /// Marks its processes to die.
     pub(crate) fn kill<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
         // ORDERING: Release pairs with the Acquire in `is_killed`.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use freehold::frame::{Id, SlabView};
 use freehold::machine::entry::Kind;
 use freehold::machine::x86_64::X86_64;
-use freehold::machine::{Asid, CpuId, EntryFormat, KernelFrame, TaskId};
+use freehold::machine::{Asid, CpuId, EntryFormat, KernelFrame};
 use freehold::object::File;
 use oracle::{Audit, Holders, Link, Outside, Tlbs, Translation};
 use sim::SimMachine;
@@ -97,8 +97,7 @@ impl Engine<'_> {
             return;
         };
         // A killed space was reaped, and those who share it may not have noticed yet.
-        let reaped = space.is_killed(&self.manager.cx(CpuId(0), TaskId(0)));
-        let Some(table) = space.table().filter(|_| !reaped) else { return };
+        let Some(table) = space.table().filter(|_| !space.was_killed()) else { return };
         let walker = spaces.walker(table);
         let tally = &mut *self.tally.borrow_mut();
         self.shadow.borrow().for_each_stored(live.shadow, &mut |addr, value| {
