@@ -34,13 +34,24 @@ static void fill(unsigned char *page, uint32_t *state) {
     }
 }
 
+static uint32_t sum(const unsigned char *page) {
+    const uint32_t *words = (const uint32_t *)page;
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < PAGE / sizeof *words; i++) {
+        hash = (hash ^ words[i]) * 16777619u;
+    }
+    return hash;
+}
+
 static void round_of(uint32_t *state) {
     size_t pages = 4 + next(state) % 60;
+    uint32_t total = 0;
     unsigned char *area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     check(area != MAP_FAILED, "mmap");
     for (size_t page = 0; page < pages; page += 1 + next(state) % 4) {
         fill(area + page * PAGE, state);
+        total += sum(area + page * PAGE);
     }
     switch (next(state) % 4) {
     case 0:
@@ -60,7 +71,7 @@ static void round_of(uint32_t *state) {
         check(munmap(area + PAGE, PAGE) == 0, "munmap of a hole");
         break;
     }
-    shared[next(state) % SHARED_PAGES * PAGE] += 1;
+    shared[next(state) % SHARED_PAGES * PAGE] += total;
     check(munmap(area, pages * PAGE) == 0, "munmap");
 }
 

@@ -49,9 +49,8 @@ impl<'m, M: Machine> Faults<'m, M> {
                 return Ok(Outcome::Done);
             }
             // The copy is made without the lock; the reference keeps the bytes where they are.
-            if frames.get(&leaf, pfn).is_err() {
-                return Ok(Outcome::Again);
-            }
+            // Eight million references: refused rather than miscounted.
+            frames.get(&leaf, pfn).map_err(|_| FaultError::Bus)?;
         }
         let copied = self.copied_frame(cx, pfn);
         let outcome = match copied {

@@ -5,7 +5,7 @@
 //!  exclusive pins 20   maps 20   references 23
 //! ```
 //!
-//! One word, so that "nobody pinned it? then it is no longer exclusive" (CR5) is one compare-and-exchange and
+//! One word, so that "nobody pinned it? then it is no longer exclusive" (CR8) is one compare-and-exchange and
 //! no fence argument is needed. A count at its cap refuses, it never wraps. The protocols are generic over
 //! [`Memory`], so that a model checker runs the very same code.
 
@@ -216,7 +216,7 @@ pub fn unpin<A: Memory>(memory: &A, word: &A::Word) -> Freed {
     if before.refs() == 1 { Freed::Yes } else { Freed::No }
 }
 
-/// Clears the exclusive bit unless somebody pinned the page (CR5): one step, so no pin can slip in between.
+/// Clears the exclusive bit unless somebody pinned the page (CR8): one step, so no pin can slip in between.
 pub fn share<A: Memory>(memory: &A, word: &A::Word) -> Result<(), Pinned> {
     step(memory, word, |c| if c.is_exclusive() && c.pins() > 0 { Err(Pinned) } else { Ok(c.0 & !EXCLUSIVE) })
         .map(drop)
