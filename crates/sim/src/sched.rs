@@ -261,7 +261,8 @@ impl SimMachine {
             _ => {}
         }
         if cpu.activity.get() == Activity::Running {
-            self.set_limit(other);
+            // An interrupt just taken may have let the CPU that asked go on.
+            self.set_limit(if interrupted { self.soonest_other() } else { other });
             self.resume(cpu);
         }
         cpu.clock.set(self.now.get());
