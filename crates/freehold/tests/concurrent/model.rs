@@ -1,8 +1,9 @@
 //! What a program may find in its memory.
 //!
-//! Programs are free of races where it matters: every *place* (a page of a slot, or a word of the commons) is changed
-//! by one thread of its process only, so that thread knows what it holds. While a change is under way the place may be in
-//! either state; a fork that runs meanwhile may copy any state that the place had between its begin and its end.
+//! Programs are free of races where it matters: every *place* (a page of a slot, or a word of the commons) is
+//! changed by one thread of its process only, so that thread knows what it holds. While a change is under way
+//! the place may be in either state; a fork that runs meanwhile may copy any state that the place had between
+//! its begin and its end.
 
 use std::collections::BTreeMap;
 

@@ -31,8 +31,8 @@ pub(crate) const FILE_PAGES: u64 = 8;
 
 pub(crate) type Body<'b> = &'b dyn Fn(&Race<'_, '_>, TaskCtx<'_>);
 
-/// Runs the bodies as threads of one process on a CPU each, under so many schedules: `setup` before, `after` when all
-/// are over. Then everything exits, and nothing may be left or wrong.
+/// Runs the bodies as threads of one process on a CPU each, under so many schedules: `setup` before, `after`
+/// when all are over. Then everything exits, and nothing may be left or wrong.
 pub(crate) fn race(schedules: u64, setup: Body<'_>, threads: &[Body<'_>], after: Body<'_>) {
     for seed in 0..schedules {
         if let Err(wrong) = run(Shape::new(threads.len() as u32, seed), setup, threads, after) {

@@ -11,7 +11,8 @@ fn schedules() -> u64 {
     std::env::var("FREEHOLD_STRESS_SCHEDULES").ok().and_then(|n| n.parse().ok()).unwrap_or(300)
 }
 
-/// After `munmap` has returned nobody reaches the page, though its leaf table was empty and a fault was about to fill it.
+/// After `munmap` has returned nobody reaches the page, though its leaf table was empty and a fault
+/// was about to fill it.
 #[test]
 fn a_fault_and_munmap_of_an_empty_leaf_table() {
     let setup: Body<'_> = &|race, ctx| race.anon(ctx, BASE, 2);
@@ -101,8 +102,9 @@ fn fork_and_stores_to_what_it_copies() {
     race(schedules(), setup, &[forker, writer], &nothing);
 }
 
-/// What broke: fork passed a VMA over that had no private page so far and let its faults go on: a first store to it was not
-/// in the child although a later store of the same thread, to memory that was copied later, was.
+/// What broke: fork passed a VMA over that had no private page so far and let its faults go on: a
+/// first store to it was not in the child although a later store of the same thread, to memory
+/// that was copied later, was.
 #[test]
 fn a_child_has_no_store_without_the_one_before() {
     const LATER: u64 = BASE + 64 * P;
@@ -132,8 +134,9 @@ fn a_child_has_no_store_without_the_one_before() {
     race(2 * schedules(), setup, &[forker, writer], &nothing);
 }
 
-/// What broke: a fault noted the first private page of a VMA after it had looked whether the VMA is still what it was. A
-/// split (or a merge) in between did not hand the note on, and a later fork left the page out of the child.
+/// What broke: a fault noted the first private page of a VMA after it had looked whether the VMA is
+/// still what it was. A split (or a merge) in between did not hand the note on, and a later fork left
+/// the page out of the child.
 #[test]
 fn a_first_private_page_is_not_lost_by_a_split_or_merge() {
     const ROUNDS: u64 = 16;
@@ -309,8 +312,8 @@ fn two_readers_fill_the_page_cache() {
     race(schedules(), setup, &[reader, reader, reader], &nothing);
 }
 
-/// Once a truncation has returned nothing beyond the end is reached, neither the file's pages nor private copies, whatever
-/// faults were under way.
+/// Once a truncation has returned nothing beyond the end is reached, neither the file's pages nor private
+/// copies, whatever faults were under way.
 fn truncate_and_faults(flags: u64) {
     let setup: Body<'_> = &|race, ctx| race.map_file(ctx, BASE, FILE_PAGES, flags);
     let cutter: Body<'_> = &|race, ctx| {
@@ -572,7 +575,8 @@ fn drains_and_allocations() {
     race(schedules() / 4, setup, &[drainer, user, user], &nothing);
 }
 
-/// Memory runs out while several threads fault: the process dies, all its threads hear of it, nothing is left.
+/// Memory runs out while several threads fault: the process dies, all its threads hear
+/// of it, nothing is left.
 #[test]
 fn the_oom_killer_takes_a_space_that_is_faulting() {
     let setup: Body<'_> = &|race, ctx| {

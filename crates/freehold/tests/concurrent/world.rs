@@ -1,5 +1,5 @@
-//! A machine with Freehold on it, and the small kernel around: tasks run processes, faults are forwarded, and what is
-//! left behind is looked at.
+//! A machine with Freehold on it, and the small kernel around: tasks run processes, faults are forwarded, and
+//! what is left behind is looked at.
 
 use freehold::Manager;
 use freehold::frame::{Id, SlabView};

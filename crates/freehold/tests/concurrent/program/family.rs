@@ -18,8 +18,8 @@ impl Program<'_, '_> {
         self.start(scope, ctx, cpu, parts, &mut task.dice, Some((logs, heap)));
     }
 
-    /// The child holds what its parent held at one moment: what a thread stored later is not there without what it
-    /// stored before.
+    /// The child holds what its parent held at one moment: what a thread stored later is not there
+    /// without what it stored before.
     pub(super) fn judge_copy(&self, ctx: TaskCtx<'_>, task: &Task, logs: &[Log]) {
         let places = task.space.borrow().all();
         for place in places {

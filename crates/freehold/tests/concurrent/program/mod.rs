@@ -1,15 +1,16 @@
 //! Random programs: threads and processes that change, load and store in the same few pages at the same time.
 //!
 //! ```text
-//!   slots     36 pages around a 2 MiB boundary, 3 a slot; slot n belongs to thread n % 4, neighbours to different threads
+//!   slots     36 pages around a 2 MiB boundary, 3 a slot; slot n belongs to thread n % 4, neighbours to
+//! different threads
 //!   commons   private memory and a private file: a word of every page for each thread
 //!   shared    a shared file and shared memory: a word of every page for each task there ever was
 //!   stack     grows under all threads
 //!   heap      of thread 0
 //!   chaos     around another 2 MiB boundary: everybody does anything
 //! ```
-//! What is free of races is compared with the [`model`](crate::model); of the rest the machine, the oracle and the count
-//! of what is left judge.
+//! What is free of races is compared with the [`model`](crate::model); of the rest the machine, the oracle
+//! and the count of what is left judge.
 
 mod chaos;
 mod family;
