@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   slots     36 pages around a 2 MiB boundary, 3 a slot; slot n belongs to thread n % 4, neighbours to
-//! different threads
+//!             different threads
 //!   commons   private memory and a private file: a word of every page for each thread
 //!   shared    a shared file and shared memory: a word of every page for each task there ever was
 //!   stack     grows under all threads
