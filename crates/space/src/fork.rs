@@ -33,7 +33,10 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let copied = layout.copy_into(child);
         drop(layout);
         match copied {
-            Ok(()) => Ok(child),
+            Ok(()) => {
+                self.space(child).let_live(cx);
+                Ok(child)
+            }
             Err(error) => {
                 self.release(cx, child);
                 Err(error)

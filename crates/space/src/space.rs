@@ -132,6 +132,12 @@ impl Space {
         cx.store(&self.killed, 1, Release);
     }
 
+    /// Ends what `kill` began, for a space that nobody knows yet.
+    pub(crate) fn let_live<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        // ORDERING: Release pairs with the Acquire in `is_killed`: who may choose it finds it complete.
+        cx.store(&self.killed, 0, Release);
+    }
+
     /// One more user of a space somebody uses.
     pub(crate) fn retain<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
         // RELAXED: the caller's own use keeps the space alive.

@@ -115,6 +115,10 @@ impl<'m, M: Machine> Spaces<'m, M> {
         space.set_limits(limits);
         space.mmap_base.set(mmap_base::<M>(limits));
         space.member.set(Some(member));
+        if parent.is_some() {
+            // The OOM killer passes over what is dying: fork has no lock of the child while it makes it.
+            space.kill(cx);
+        }
         // The first user comes before the table: from then on only users retain it.
         space.retain(cx);
         space.table.set(Some(table));

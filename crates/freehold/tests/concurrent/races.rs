@@ -2,7 +2,7 @@
 
 use crate::race::*;
 use crate::world::*;
-use freehold::linux::{Cloned, ExecImage, Exit};
+use freehold::linux::{Cloned, ExecImage, Exit, Waiting};
 use freehold::machine::{FileKey, VirtAddr, Vpn, VpnRange};
 use sim::Signal;
 
@@ -610,6 +610,63 @@ fn the_oom_killer_takes_a_space_that_is_faulting() {
     for seed in 0..schedules() / 20 {
         let shape = Shape { memory: 4 << 20, ..Shape::new(3, seed) };
         if let Err(wrong) = run(shape, setup, &[user, user, user], after) {
+            panic!("schedule {seed}: {wrong}");
+        }
+    }
+}
+
+/// What could break: the OOM killer chose a child that fork was still making (it may be as large as its parent before all
+/// its VMAs are there), and walked its tree while fork inserted into it. Nobody is chosen before fork is done.
+#[test]
+fn the_oom_killer_spares_a_child_in_the_making() {
+    const HOG: u64 = BASE + 4096 * P;
+    let setup: Body<'_> = &|race, ctx| {
+        race.anon(ctx, BASE, 500);
+        for page in 0..450 {
+            race.store(ctx, BASE + page * P, page).expect("mapped");
+        }
+        // The child is as large as its parent when these have no VMAs in it yet.
+        for page in (450..500).step_by(2) {
+            race.mprotect(ctx, BASE + page * P, 1, READ);
+        }
+    };
+    let forker: Body<'_> = &|race, ctx| {
+        let (world, linux) = (race.world, race.world.linux());
+        while !race.over.get() {
+            ctx.syscall();
+            let Ok(child) = linux.fork(&mut world.cx(ctx), race.process) else { return };
+            let space = linux.process(child).space().expect("alive");
+            let killed = world.manager.spaces().space(space).is_killed(&world.cx(ctx));
+            race.expect(!killed, || "the child was killed before it was there".into());
+            linux.exit(&mut world.cx(ctx), child, Exit::Code(0));
+            let _ = linux.wait(&mut world.cx(ctx), race.process, Some(child), Waiting::Block);
+        }
+    };
+    // Takes all there is, and is not the largest.
+    let hog: Body<'_> = &|race, ctx| {
+        ctx.syscall();
+        if let Ok(child) = race.world.linux().fork(&mut race.world.cx(ctx), race.process) {
+            race.as_child(ctx, child, || {
+                race.world.munmap(ctx, child, BASE, 500);
+                let flags = PRIVATE | ANON | FIXED | 0x4000;
+                let made = race.world.mmap(ctx, child, (HOG, 1200), (RW, flags), None);
+                assert_eq!(made, Ok(HOG));
+                for page in 0..1200 {
+                    if race.store(ctx, HOG + page * P, page).is_err() {
+                        break;
+                    }
+                    // Where it is nearly full the forker decides when it is.
+                    if page > 300 {
+                        race.pause(ctx);
+                    }
+                }
+            });
+        }
+        race.over.set(true);
+    };
+    for seed in 0..schedules() / 4 {
+        let shape = Shape { memory: 4 << 20, ..Shape::new(2, seed) };
+        if let Err(wrong) = run(shape, setup, &[forker, hog], &nothing) {
             panic!("schedule {seed}: {wrong}");
         }
     }
