@@ -615,8 +615,9 @@ fn the_oom_killer_takes_a_space_that_is_faulting() {
     }
 }
 
-/// What could break: the OOM killer chose a child that fork was still making (it may be as large as its parent before all
-/// its VMAs are there), and walked its tree while fork inserted into it. Nobody is chosen before fork is done.
+/// What could break: the OOM killer chose a child that fork was still making (it may be as large as its
+/// parent before all its VMAs are there), and walked its tree while fork inserted into it. Nobody is chosen
+/// before fork is done.
 #[test]
 fn the_oom_killer_spares_a_child_in_the_making() {
     const HOG: u64 = BASE + 4096 * P;
