@@ -8,7 +8,7 @@
 use crate::counts::{self, AtCap, Counts, Exclusive, Freed, Pinned};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use machine::cells::cast_words;
-use machine::{Cx, Field, FieldValue, Machine, Memory, NodeId, Order, Pfn, Word};
+use machine::{Cx, Event, Field, FieldValue, LockId, Machine, Memory, NodeId, Order, Pfn, Word, level};
 
 /// What a block is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -499,7 +499,11 @@ impl Descriptor {
     /// Takes the page lock if it is free.
     #[must_use]
     pub fn try_lock<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
-        !self.test_and_set(cx, Flags::LOCKED)
+        let taken = !self.test_and_set(cx, Flags::LOCKED);
+        if taken {
+            cx.trace(|| Event::Locked(LockId::new(level::PAGE, &self.meta)));
+        }
+        taken
     }
 
     /// Gives the page lock back, and takes the mark of waiters away; answers whether it was there.
@@ -507,6 +511,7 @@ impl Descriptor {
     /// wait for marks it again.
     #[must_use = "waiters are woken by the caller"]
     pub fn unlock<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        cx.trace(|| Event::Unlocked(LockId::new(level::PAGE, &self.meta)));
         let gone = Flags::LOCKED.and(Flags::WAITERS);
         // ORDERING: AcqRel: pairs with `try_lock`; what was done under the lock is seen by the next holder.
         let before = Meta(cx.fetch_and(&self.meta, !u64::from(gone.0), AcqRel)).flags();

@@ -37,13 +37,13 @@
 //! # let _: fn(&mut Cx<SimMachine>, &Spin<{ level::ZONE }>, &Spin<{ level::ZONE }>) = work;
 //! ```
 //!
-//! but both at once, in the order of their addresses:
+//! but the second once the first was given back:
 //! ```
 //! # use machine::{Cx, level, lock::{Sleep, Spin}};
 //! # use sim::SimMachine;
 //! fn work(cx: &mut Cx<SimMachine>, one: &Spin<{ level::ZONE }>, two: &Spin<{ level::ZONE }>) {
-//!     let mut both = one.lock_two(two, cx);
-//!     both.count(machine::Counter::PgAlloc);
+//!     drop(one.lock(cx));
+//!     let _other = two.lock(cx);
 //! }
 //! # let _: fn(&mut Cx<SimMachine>, &Spin<{ level::ZONE }>, &Spin<{ level::ZONE }>) = work;
 //! ```

@@ -1,6 +1,6 @@
 //! The context: who runs, and what may still be locked.
 
-use crate::{Core, Counter, CpuId, Machine, Memory, NodeId, TaskId, Word, level};
+use crate::{Core, Counter, CpuId, Event, Machine, Memory, NodeId, Plant, TaskId, Word, level};
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering;
 
@@ -85,6 +85,18 @@ impl<'m, M: Machine, const L: u8> Cx<'m, M, L> {
     #[inline]
     pub fn count_n(&self, counter: Counter, n: u64) {
         self.core.count(self.cpu, counter, n);
+    }
+
+    /// Tells those who watch, if anybody does.
+    #[inline]
+    pub fn trace(&self, event: impl FnOnce() -> Event) {
+        self.machine.trace(self.cpu, self.task, event);
+    }
+
+    /// Whether a test planted this bug.
+    #[inline]
+    pub fn planted(&self, plant: Plant) -> bool {
+        self.machine.planted(plant)
     }
 
     /// Sleeps until woken (or earlier).

@@ -8,6 +8,7 @@
 //! * [`lock`]: spin and sleeping locks whose level is part of their type: a wrong order does not compile.
 //! * [`epoch`]: lockless readers, and waiting for those that could have seen something.
 //! * [`park`]: exact wait queues, keyed by address.
+//! * [`trace`]: events for those who watch; [`plant`]: bugs for those who judge.
 #![no_std]
 
 pub mod addr;
@@ -26,10 +27,12 @@ mod lock_word;
 mod marks;
 pub mod mask;
 pub mod park;
+pub mod plant;
 mod queues;
 mod shared_mask;
 mod sleep;
 mod spin;
+pub mod trace;
 pub mod traits;
 pub mod word;
 pub mod x86_64;
@@ -47,6 +50,8 @@ pub use crate::entry::{Access, Entry, EntryFormat, Level, Perms};
 pub use crate::errors::{IoError, Shortage};
 pub use crate::ids::{Asid, CpuId, FileKey, KernelFrame, NodeId, TaskId, UserFrame};
 pub use crate::mask::CpuSet;
+pub use crate::plant::Plant;
 pub use crate::shared_mask::SharedCpuSet;
+pub use crate::trace::{Event, LockId};
 pub use crate::traits::{Backing, FlushScope, Machine, MemoryRange, PageOp};
 pub use crate::word::{Memory, Word};

@@ -6,4 +6,4 @@
 
 pub use crate::lock_word::{Spin, acquire, release, try_acquire};
 pub use crate::sleep::{Sleep, SleepHeld, key};
-pub use crate::spin::{Held, HeldTwo};
+pub use crate::spin::Held;

@@ -6,15 +6,14 @@
 
 pub use crate::queues::Parking;
 
-use crate::{Cx, Machine, Memory, level};
+use crate::{Cx, Event, Machine, Memory, level};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 const AWAKE: u64 = 0;
 const WAITING: u64 = 1;
 
 impl<'m> Parking<'m> {
-    /// Sleeps until [`Parking::wake_all`] or [`Parking::wake_one`] names `key`, unless `skip` says there is
-    /// no need.
+    /// Sleeps until [`Parking::wake_all`] names `key`, unless `skip` says there is no need.
     ///
     /// `skip` runs with the queue locked: whoever makes its answer true and then wakes `key` is not missed
     /// (WR20).
@@ -37,7 +36,8 @@ impl<'m> Parking<'m> {
             held.store(&waiter.state, WAITING, Relaxed);
             self.enqueue(bucket, me, key);
         }
-        // ORDERING: Acquire pairs with the Release in `release_waiter`.
+        cx.trace(|| Event::Waits { key });
+        // ORDERING: Acquire pairs with the Release in `wake_all`.
         while cx.load(&waiter.state, Acquire) == WAITING {
             cx.sleep();
         }
@@ -45,20 +45,11 @@ impl<'m> Parking<'m> {
 
     /// Wakes everybody who waits for `key`; answers how many.
     pub fn wake_all<M: Machine, const L: u8>(&self, cx: &mut Cx<'m, M, L>, key: u64) -> usize {
-        self.wake(cx, key, usize::MAX)
-    }
-
-    /// Wakes who waits longest for `key`; answers whether somebody did.
-    pub fn wake_one<M: Machine, const L: u8>(&self, cx: &mut Cx<'m, M, L>, key: u64) -> bool {
-        self.wake(cx, key, 1) == 1
-    }
-
-    fn wake<M: Machine, const L: u8>(&self, cx: &mut Cx<'m, M, L>, key: u64, most: usize) -> usize {
         let bucket = self.bucket(key);
         let mut woken = 0;
-        while woken < most {
+        loop {
             let held = bucket.lock.lock(cx);
-            let Some(task) = self.dequeue(bucket, key) else { break };
+            let Some(task) = self.dequeue(bucket, key) else { return woken };
             // ORDERING: Release pairs with the Acquire in `park_unless`; the waiter may be gone right after
             // it.
             held.store(&self.waiters[task.0 as usize].state, AWAKE, Release);
@@ -66,6 +57,5 @@ impl<'m> Parking<'m> {
             cx.machine().unpark(cx.cpu(), task);
             woken += 1;
         }
-        woken
     }
 }

@@ -1,6 +1,6 @@
 //! The sleeping reader-writer lock.
 
-use crate::{Cells, Cx, Machine, Memory, Word, level};
+use crate::{Cells, Cx, Event, LockId, Machine, Memory, Word, level};
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -53,6 +53,7 @@ impl<const L: u8> Sleep<L> {
             if seen & blockers == 0 {
                 // ORDERING: Acquire pairs with the Release in `SleepHeld::drop`.
                 if cx.compare_exchange(&self.0, seen, seen + grant, Acquire).is_ok() {
+                    cx.trace(|| Event::Locked(LockId::new(L, &self.0)));
                     return;
                 }
                 continue;
@@ -117,6 +118,7 @@ impl<'m, M: Machine, const L: u8> DerefMut for SleepHeld<'_, 'm, M, L> {
 
 impl<M: Machine, const L: u8> Drop for SleepHeld<'_, '_, M, L> {
     fn drop(&mut self) {
+        self.cx.trace(|| Event::Unlocked(LockId::new(L, self.word)));
         // ORDERING: Release pairs with the Acquire in `Sleep::take`.
         let before = self.cx.fetch_add(self.word, self.held.wrapping_neg(), Release);
         let after = before - self.held;

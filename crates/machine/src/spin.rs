@@ -1,7 +1,7 @@
 //! Taking spin locks: what is held is a context at the lock's level.
 
 use crate::lock_word::{Spin, acquire, release, try_acquire};
-use crate::{Cx, Machine, Word};
+use crate::{Cx, Event, LockId, Machine, Word};
 use core::ops::{Deref, DerefMut};
 
 impl<const L: u8> Spin<L> {
@@ -9,7 +9,7 @@ impl<const L: u8> Spin<L> {
     pub fn lock<'a, 'm, M: Machine, const H: u8>(&'a self, cx: &'a mut Cx<'m, M, H>) -> Held<'a, 'm, M, L> {
         const { assert!(H < L, "lock order: a lock of this level or above is held") };
         acquire(cx, &self.0, owner(cx));
-        Held { cx: cx.at(), word: &self.0, irq: false }
+        Held::new(cx.at(), &self.0, false)
     }
 
     /// Takes the lock if it is free.
@@ -18,7 +18,7 @@ impl<const L: u8> Spin<L> {
         cx: &'a mut Cx<'m, M, H>,
     ) -> Option<Held<'a, 'm, M, L>> {
         const { assert!(H < L, "lock order: a lock of this level or above is held") };
-        try_acquire(cx, &self.0, owner(cx)).then(|| Held { cx: cx.at(), word: &self.0, irq: false })
+        try_acquire(cx, &self.0, owner(cx)).then(|| Held::new(cx.at(), &self.0, false))
     }
 
     /// Disables interrupts, then waits for the lock. Both are undone when the result is dropped.
@@ -29,25 +29,7 @@ impl<const L: u8> Spin<L> {
         const { assert!(H < L, "lock order: a lock of this level or above is held") };
         let irq = cx.machine().irq_save(cx.cpu());
         acquire(cx, &self.0, owner(cx));
-        Held { cx: cx.at(), word: &self.0, irq }
-    }
-
-    /// Takes two locks of one level, lower address first (the order that makes pairs safe against each
-    /// other). The same lock twice is taken once.
-    pub fn lock_two<'a, 'm, M: Machine, const H: u8>(
-        &'a self,
-        other: &'a Self,
-        cx: &'a mut Cx<'m, M, H>,
-    ) -> HeldTwo<'a, 'm, M, L> {
-        const { assert!(H < L, "lock order: a lock of this level or above is held") };
-        let (a, b) = (core::ptr::from_ref(self), core::ptr::from_ref(other));
-        let (first, second) = if a <= b { (self, other) } else { (other, self) };
-        acquire(cx, &first.0, owner(cx));
-        let second = (a != b).then_some(&second.0);
-        if let Some(word) = second {
-            acquire(cx, word, owner(cx));
-        }
-        HeldTwo { cx: cx.at(), first: &first.0, second }
+        Held::new(cx.at(), &self.0, irq)
     }
 }
 
@@ -61,6 +43,13 @@ pub struct Held<'a, 'm, M: Machine, const L: u8> {
     cx: &'a mut Cx<'m, M, L>,
     word: &'a Word,
     irq: bool,
+}
+
+impl<'a, 'm, M: Machine, const L: u8> Held<'a, 'm, M, L> {
+    fn new(cx: &'a mut Cx<'m, M, L>, word: &'a Word, irq: bool) -> Self {
+        cx.trace(|| Event::Locked(LockId::new(L, word)));
+        Held { cx, word, irq }
+    }
 }
 
 impl<'m, M: Machine, const L: u8> Deref for Held<'_, 'm, M, L> {
@@ -78,37 +67,8 @@ impl<'m, M: Machine, const L: u8> DerefMut for Held<'_, 'm, M, L> {
 
 impl<M: Machine, const L: u8> Drop for Held<'_, '_, M, L> {
     fn drop(&mut self) {
+        self.cx.trace(|| Event::Unlocked(LockId::new(L, self.word)));
         release(self.cx, self.word);
         self.cx.machine().irq_restore(self.cx.cpu(), self.irq);
-    }
-}
-
-/// Two held spin locks of one level.
-#[must_use = "the locks are released at once"]
-pub struct HeldTwo<'a, 'm, M: Machine, const L: u8> {
-    cx: &'a mut Cx<'m, M, L>,
-    first: &'a Word,
-    second: Option<&'a Word>,
-}
-
-impl<'m, M: Machine, const L: u8> Deref for HeldTwo<'_, 'm, M, L> {
-    type Target = Cx<'m, M, L>;
-    fn deref(&self) -> &Cx<'m, M, L> {
-        self.cx
-    }
-}
-
-impl<'m, M: Machine, const L: u8> DerefMut for HeldTwo<'_, 'm, M, L> {
-    fn deref_mut(&mut self) -> &mut Cx<'m, M, L> {
-        self.cx
-    }
-}
-
-impl<M: Machine, const L: u8> Drop for HeldTwo<'_, '_, M, L> {
-    fn drop(&mut self) {
-        if let Some(word) = self.second {
-            release(self.cx, word);
-        }
-        release(self.cx, self.first);
     }
 }

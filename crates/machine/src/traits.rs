@@ -2,8 +2,8 @@
 
 use crate::word::failure_order;
 use crate::{
-    Asid, CpuId, CpuSet, EntryFormat, FileKey, Frames, IoError, KernelFrame, NodeId, Order, Pfn, TaskId,
-    UserFrame, VpnRange, Word,
+    Asid, CpuId, CpuSet, EntryFormat, Event, FileKey, Frames, IoError, KernelFrame, NodeId, Order, Pfn,
+    Plant, TaskId, UserFrame, VpnRange, Word,
 };
 use core::sync::atomic::{self, Ordering};
 
@@ -214,4 +214,18 @@ pub trait Machine: Sized {
     fn unpark(&self, cpu: CpuId, task: TaskId);
     /// Nanoseconds since some fixed moment.
     fn now(&self, cpu: CpuId) -> u64;
+
+    // ---- for those who watch and judge ----
+
+    /// Something happened on this CPU, for this task. A machine that nobody watches does not build the event.
+    #[inline]
+    fn trace(&self, cpu: CpuId, task: TaskId, event: impl FnOnce() -> Event) {
+        let _ = (cpu, task, event);
+    }
+    /// Whether a test planted this bug (see [`crate::plant`]).
+    #[inline]
+    fn planted(&self, plant: Plant) -> bool {
+        let _ = plant;
+        false
+    }
 }

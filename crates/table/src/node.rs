@@ -9,7 +9,10 @@ use frame::Descriptor;
 use frame::descriptor::INDEX_BITS;
 use machine::cells::cast_words;
 use machine::lock::{acquire, release};
-use machine::{Cx, Entry, Field, FieldValue, KernelFrame, Level, Machine, Memory, Vpn, VpnRange, Word};
+use machine::{
+    Cx, Entry, Event, Field, FieldValue, KernelFrame, Level, LockId, Machine, Memory, Vpn, VpnRange, Word,
+    level,
+};
 
 /// Entries of a table.
 pub const ENTRIES: u64 = 512;
@@ -166,9 +169,11 @@ pub(crate) fn note_empty(descriptor: &Descriptor) {
 /// so a reader that waits here holds nobody up for ever.
 pub(crate) fn lock<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, descriptor: &Descriptor) {
     acquire(cx, descriptor.link_word(), u64::from(cx.cpu().0) + 1);
+    cx.trace(|| Event::Locked(LockId::new(level::TABLE1, descriptor.link_word())));
 }
 
 /// Gives a table's lock back.
 pub(crate) fn unlock<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, descriptor: &Descriptor) {
+    cx.trace(|| Event::Unlocked(LockId::new(level::TABLE1, descriptor.link_word())));
     release(cx, descriptor.link_word());
 }
