@@ -38,3 +38,21 @@ pub const PCP: u8 = 13;
 pub const ZONE: u8 = 14;
 /// A bucket of the parking lot.
 pub const PARK: u8 = 15;
+
+/// A level's name, for people.
+pub const fn name(level: u8) -> &'static str {
+    match level {
+        PROCESS => "process",
+        LAYOUT => "layout",
+        PAGE => "page",
+        RMAP => "reverse map",
+        TABLE4..=TABLE1 => "page table",
+        CACHE => "page cache",
+        REGISTRY => "registry",
+        SLAB => "slab",
+        PCP => "per-CPU list",
+        ZONE => "zone",
+        PARK => "parking bucket",
+        _ => "unknown",
+    }
+}

@@ -1,7 +1,7 @@
 //! What the manager tells those who watch it.
 //!
-//! An event is built only where a machine asks for it ([`crate::Machine::trace`]); on ordinary machines all of
-//! this is no code. Nothing in the manager may depend on an event having been seen.
+//! An event is built only where a machine asks for it ([`crate::Machine::trace`]); on ordinary machines all
+//! of this is no code. Nothing in the manager may depend on an event having been seen.
 
 use crate::Word;
 

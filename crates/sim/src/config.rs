@@ -1,6 +1,7 @@
 //! What machine to build, and why it may be refused.
 
 use crate::profile::{Profile, ProfileError};
+use crate::violation::Violation;
 use machine::mask::CPUS_MAX;
 use machine::{MemoryRange, PAGE_SIZE};
 use thiserror::Error;
@@ -117,6 +118,17 @@ pub enum SimError {
         /// One line for each task: what it does.
         waits: Vec<String>,
     },
+    /// An explored run passed [`crate::explore::Bounds::steps`].
+    #[error("still running after {steps} steps:\n{}", waits.join("\n"))]
+    Livelock {
+        /// How many points it passed.
+        steps: u64,
+        /// One line for each task: what it does.
+        waits: Vec<String>,
+    },
+    /// An explored run broke a rule of the machine.
+    #[error("{0}")]
+    Violated(Violation),
     /// A task panicked: a broken assertion in the manager or in the lab.
     #[error("task {task} panicked: {message}")]
     Panicked {

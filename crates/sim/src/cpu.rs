@@ -5,7 +5,7 @@ use crate::fiber::Fiber;
 use crate::tlb::Tlb;
 use machine::{Asid, CpuId, FlushScope, KernelFrame, TaskId};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// What a CPU is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,10 +35,23 @@ pub(crate) struct Interrupt {
     /// Who waits for the answer.
     pub(crate) from: CpuId,
     pub(crate) scope: FlushScope,
+    /// The step that sent it, in explored runs.
+    pub(crate) event: u32,
+}
+
+/// A store on its way to memory, in explored runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Store {
+    /// The word's number.
+    pub(crate) number: u64,
+    pub(crate) value: u64,
+    /// The step that made it.
+    pub(crate) event: u32,
 }
 
 /// A CPU.
 pub(crate) struct Cpu {
+    pub(crate) number: u32,
     /// Its clock while another CPU is being simulated.
     pub(crate) clock: Cell<u64>,
     pub(crate) activity: Cell<Activity>,
@@ -61,11 +74,14 @@ pub(crate) struct Cpu {
     pub(crate) unanswered: Cell<u32>,
     /// When the last answer came.
     pub(crate) answered_at: Cell<u64>,
+    /// Stores that have not reached memory, in explored runs.
+    pub(crate) stores: RefCell<VecDeque<Store>>,
 }
 
 impl Cpu {
-    pub(crate) fn new(size: TlbSize) -> Cpu {
+    pub(crate) fn new(number: u32, size: TlbSize) -> Cpu {
         Cpu {
+            number,
             clock: Cell::new(0),
             activity: Cell::new(Activity::Idle),
             task: Cell::new(None),
@@ -79,6 +95,7 @@ impl Cpu {
             tlb: RefCell::new(Tlb::new(size)),
             unanswered: Cell::new(0),
             answered_at: Cell::new(0),
+            stores: RefCell::default(),
         }
     }
 
@@ -92,6 +109,7 @@ impl Cpu {
         self.pending.borrow_mut().clear();
         self.ready.borrow_mut().clear();
         self.unanswered.set(0);
+        self.stores.borrow_mut().clear();
     }
 
     /// When the next interrupt can be taken.
@@ -143,10 +161,20 @@ pub(crate) struct Task {
     pub(crate) wait_token: bool,
     /// Why it sleeps, or what it does, in words for the deadlock report.
     pub(crate) what: &'static str,
+    /// The step that made it ready, in explored runs.
+    pub(crate) woken_by: u32,
 }
 
 impl Task {
     pub(crate) fn free() -> Task {
-        Task { fiber: None, cpu: 0, state: TaskState::Free, park_token: false, wait_token: false, what: "" }
+        Task {
+            fiber: None,
+            cpu: 0,
+            state: TaskState::Free,
+            park_token: false,
+            wait_token: false,
+            what: "",
+            woken_by: 0,
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! * User mode: [`TaskCtx::load`] and [`TaskCtx::store`] go through the CPU's TLB and the page tables, and
 //!   fault into a [`Kernel`].
 //! * Time: every event costs what the [`Profile`] says, booked by [`Cause`].
+//! * [`explore`]: every interleaving of a small run, instead of the one that follows the clocks.
 //! * [`shadow::Shadow`]: the dumb model of processes and bytes that every load is compared with.
 //!
 //! Equal configurations and inputs give equal results to the bit: no host time, no addresses, no hash order
@@ -33,6 +34,8 @@
 mod config;
 mod contents;
 mod cpu;
+pub mod explore;
+mod explored;
 #[allow(unsafe_code)]
 mod fiber;
 mod files;
@@ -45,11 +48,13 @@ mod report;
 mod sched;
 pub mod shadow;
 mod sim;
+mod store_buffers;
 pub mod synthetic;
 mod task;
 mod tlb;
 mod user;
 mod violation;
+mod wait_for;
 
 pub use crate::config::{Checks, SimConfig, SimError, TlbSize};
 pub use crate::contents::Base;

@@ -4,10 +4,11 @@ use crate::SimMachine;
 use crate::config::Checks;
 use crate::contents::{Base, Content};
 use crate::cpu::{Cpu, Interrupt, TaskState};
+use crate::explore::{Thing, Touch};
 use crate::report::{Cause, Counts};
 use crate::violation::Rule;
 use machine::{
-    Asid, Backing, CpuId, CpuSet, FileKey, FlushScope, HUGE_ORDER, IoError, KernelFrame, Machine,
+    Asid, Backing, CpuId, CpuSet, Event, FileKey, FlushScope, HUGE_ORDER, IoError, KernelFrame, Machine,
     MemoryRange, NodeId, Order, PAGE_SIZE, PageOp, Pfn, TaskId, UserFrame, Word, x86_64::X86_64,
 };
 use std::sync::atomic::Ordering::{self, Relaxed};
@@ -52,18 +53,32 @@ impl Machine for SimMachine {
             if frames == 1 { self.costs.table_alloc } else { self.costs.zero_hot.saturating_mul(frames) };
         self.tick(Cause::TableAlloc, cost);
         Counts::add(&self.counts.kernel_frames_zeroed, frames);
+        for frame in 0..frames {
+            self.touch(Thing::kernel_frame(first.0.plus(frame).0), Touch::Write);
+        }
         for word in self.kernel_area(first, frames) {
             word.raw().store(0, Relaxed);
         }
     }
-    fn page_op(&self, _cpu: CpuId, op: PageOp) {
+    fn page_op(&self, cpu: CpuId, op: PageOp) {
         match op {
-            PageOp::Zero { to, order } => self.zero_frames(to.0, order),
-            PageOp::Copy { to, from, order } => self.copy_frames(to.0, from.0, order),
-            PageOp::Discard { frame, order } => self.discard_frames(frame, order),
+            PageOp::Zero { to, order } => {
+                self.touch_frames(cpu, to.0, order);
+                self.zero_frames(to.0, order);
+            }
+            PageOp::Copy { to, from, order } => {
+                self.touch_frames(cpu, from.0, order);
+                self.touch_frames(cpu, to.0, order);
+                self.copy_frames(to.0, from.0, order);
+            }
+            PageOp::Discard { frame, order } => {
+                self.touch_frames(cpu, frame, order);
+                self.discard_frames(frame, order);
+            }
         }
     }
-    fn read_frame(&self, _cpu: CpuId, frame: UserFrame, offset: u64, into: &mut [u8]) {
+    fn read_frame(&self, cpu: CpuId, frame: UserFrame, offset: u64, into: &mut [u8]) {
+        self.touch_frame(cpu, frame.0);
         self.charge_bytes(into.len());
         let known = self.contents.borrow().get(frame.0.0).map(|f| f.content.read(offset as usize, into));
         match known {
@@ -75,35 +90,44 @@ impl Machine for SimMachine {
             }
         }
     }
-    fn write_frame(&self, _cpu: CpuId, frame: UserFrame, offset: u64, bytes: &[u8]) {
+    fn write_frame(&self, cpu: CpuId, frame: UserFrame, offset: u64, bytes: &[u8]) {
+        self.touch_frame(cpu, frame.0);
         self.charge_bytes(bytes.len());
         match self.contents.borrow_mut().get_mut(frame.0.0) {
             Some(state) => state.content.write(offset as usize, bytes),
             None => self.wild("a write", frame.0),
         }
     }
-    fn same_bytes(&self, _cpu: CpuId, a: UserFrame, b: UserFrame) -> bool {
+    fn same_bytes(&self, cpu: CpuId, a: UserFrame, b: UserFrame) -> bool {
+        self.touch_frame(cpu, a.0);
+        self.touch_frame(cpu, b.0);
         self.charge_bytes(2 * PAGE_SIZE as usize);
         self.with_content(a.0, |a| self.with_content(b.0, |b| a.same(b)))
     }
-    fn hash_bytes(&self, _cpu: CpuId, frame: UserFrame) -> u64 {
+    fn hash_bytes(&self, cpu: CpuId, frame: UserFrame) -> u64 {
+        self.touch_frame(cpu, frame.0);
         self.charge_bytes(PAGE_SIZE as usize);
         self.with_content(frame.0, Content::hash)
     }
 
     // One host thread runs all CPUs, one step at a time: plain loads and stores are atomic here, and in the
-    // order the scheduler chose. Orderings matter to no one yet (store buffers will look at them).
+    // order the scheduler chose. Orderings matter to store buffers only.
 
     #[inline]
     fn load(&self, cpu: CpuId, word: &Word, _order: Ordering) -> u64 {
         self.point(cpu);
         self.charge_read(word);
-        word.raw().load(Relaxed)
+        self.forwarded(cpu.0, word).unwrap_or_else(|| word.raw().load(Relaxed))
     }
     #[inline]
-    fn store(&self, cpu: CpuId, word: &Word, value: u64, _order: Ordering) {
+    fn store(&self, cpu: CpuId, word: &Word, value: u64, order: Ordering) {
         self.point(cpu);
         self.charge_write(word);
+        if order != Ordering::SeqCst && self.buffer_store(cpu.0, word, value) {
+            return;
+        }
+        self.settle(cpu.0);
+        self.touch_word(word, Touch::Write);
         self.write(word, value);
     }
     #[inline]
@@ -120,11 +144,14 @@ impl Machine for SimMachine {
         _order: Ordering,
     ) -> Result<u64, u64> {
         self.point(cpu);
+        self.settle(cpu.0);
         self.charge_rmw(word);
         let old = word.raw().load(Relaxed);
         if old != current {
+            self.touch_word(word, Touch::Read);
             return Err(old);
         }
+        self.touch_word(word, Touch::Write);
         self.write(word, new);
         Ok(old)
     }
@@ -143,6 +170,7 @@ impl Machine for SimMachine {
     fn fence(&self, cpu: CpuId, order: Ordering) {
         self.point(cpu);
         if order == Ordering::SeqCst {
+            self.settle(cpu.0);
             self.tick(Cause::Atomics, self.costs.fence);
         }
     }
@@ -167,6 +195,7 @@ impl Machine for SimMachine {
 
     fn flush(&self, cpu: CpuId, targets: &CpuSet, scope: &FlushScope) {
         self.point(cpu);
+        self.settle(cpu.0);
         Counts::add(&self.counts.flushes, 1);
         self.flush_number.set(self.flush_number.get() + 1);
         let started = self.flush_number.get();
@@ -181,6 +210,7 @@ impl Machine for SimMachine {
     }
     fn load_space(&self, cpu: CpuId, root: Option<(KernelFrame, Asid)>, stale: bool) {
         self.point(cpu);
+        self.settle(cpu.0);
         Counts::add(&self.counts.space_loads, 1);
         self.tick(Cause::LoadSpace, self.costs.load_space);
         let state = &self.cpus[cpu.0 as usize];
@@ -196,6 +226,8 @@ impl Machine for SimMachine {
 
     fn park(&self, cpu: CpuId, task: TaskId) -> CpuId {
         self.point(cpu);
+        self.settle(cpu.0);
+        self.touch(Thing::task(task.0), Touch::Write);
         self.tick(Cause::Park, self.costs.park);
         if self.cannot_block() {
             assert!(!self.in_no_run(), "Machine::park outside of a run: nobody could wake the caller");
@@ -217,6 +249,8 @@ impl Machine for SimMachine {
     }
     fn unpark(&self, cpu: CpuId, task: TaskId) {
         self.point(cpu);
+        self.settle(cpu.0);
+        self.touch(Thing::task(task.0), Touch::Write);
         self.tick(Cause::Park, self.costs.unpark);
         let state = self.tasks.borrow().get(task.0 as usize).map(|t| t.state);
         match state {
@@ -228,13 +262,22 @@ impl Machine for SimMachine {
     fn now(&self, cpu: CpuId) -> u64 {
         if cpu.0 == self.current.get() { self.now.get() } else { self.cpus[cpu.0 as usize].clock.get() }
     }
+
+    #[inline]
+    fn trace(&self, _cpu: CpuId, task: TaskId, event: impl FnOnce() -> Event) {
+        if self.exploring.get() {
+            self.locks.borrow_mut().tell(task, &event());
+        }
+    }
 }
 
 impl SimMachine {
     #[inline]
     fn read_modify_write(&self, cpu: CpuId, word: &Word, change: impl FnOnce(u64) -> u64) -> u64 {
         self.point(cpu);
+        self.settle(cpu.0);
         self.charge_rmw(word);
+        self.touch_word(word, Touch::Write);
         let old = word.raw().load(Relaxed);
         self.write(word, change(old));
         old
@@ -293,6 +336,12 @@ impl SimMachine {
         }
     }
 
+    fn touch_frames(&self, cpu: CpuId, first: Pfn, order: Order) {
+        if self.exploring.get() {
+            (0..order.frames()).for_each(|frame| self.touch_frame(cpu, first.plus(frame)));
+        }
+    }
+
     fn charge_pages(&self, cause: Cause, order: Order, (base, huge): (u64, u64)) {
         let cost = match order.0.checked_sub(HUGE_ORDER.0) {
             Some(more) => huge << more,
@@ -343,6 +392,7 @@ impl SimMachine {
 
     /// Drops translations of one CPU; answers what that costs.
     pub(crate) fn flush_here(&self, cpu: &Cpu, scope: &FlushScope) -> u64 {
+        self.touch(Thing::tlb(cpu.number), Touch::Write);
         cpu.tlb.borrow_mut().flush(scope, |_| {});
         match scope.pages {
             Some(pages) => {
@@ -379,7 +429,8 @@ impl SimMachine {
             let travel = self.costs.ipi_first.saturating_sub(self.costs.ipi_handle);
             let arrival = self.now.get() + delay + travel;
             let sequence = self.next_sequence();
-            self.post(target.0, Interrupt { arrival, sequence, from: cpu, scope: *scope });
+            let event = self.event();
+            self.post(target.0, Interrupt { arrival, sequence, from: cpu, scope: *scope, event });
         }
         Counts::add(&self.counts.ipis, u64::from(sent));
         let cause = match scope {
@@ -435,8 +486,10 @@ impl Backing for SimMachine {
     fn read(&self, cpu: CpuId, file: FileKey, page: u64, into: UserFrame) -> Result<(), IoError> {
         self.point(cpu);
         Counts::add(&self.counts.file_reads, 1);
+        self.touch(Thing::file(file.0), Touch::Read);
         let content = self.files.read_page(file, page);
         self.transfer(Cause::FileRead, self.costs.file_read, "reads a file");
+        self.touch_frame(CpuId(self.current.get()), into.0);
         self.set_content(into.0, content?);
         Ok(())
     }
@@ -444,6 +497,8 @@ impl Backing for SimMachine {
     fn write(&self, cpu: CpuId, file: FileKey, page: u64, from: UserFrame) -> Result<(), IoError> {
         self.point(cpu);
         Counts::add(&self.counts.file_writes, 1);
+        self.touch(Thing::file(file.0), Touch::Write);
+        self.touch_frame(cpu, from.0);
         let result = self.with_content(from.0, |content| self.files.write_page(file, page, content));
         self.transfer(Cause::FileWrite, self.costs.file_write, "writes a file");
         result

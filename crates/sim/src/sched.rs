@@ -7,6 +7,7 @@
 //! points is one step for all other CPUs.
 
 use crate::cpu::{Activity, Cpu, Interrupt, Task, TaskState};
+use crate::explore::{Driver, Thing, Touch};
 use crate::fiber;
 use crate::report::{Cause, Counts};
 use crate::violation::Rule;
@@ -36,6 +37,9 @@ impl SimMachine {
 
     #[cold]
     fn switch_point(&self) {
+        if self.exploring.get() && !self.cannot_block() {
+            return self.explored_point();
+        }
         if !self.running.get() || std::thread::panicking() {
             self.limit.set(u64::MAX);
             return;
@@ -80,12 +84,16 @@ impl SimMachine {
 
     /// Makes a task ready to run on its CPU from `at` on.
     pub(crate) fn make_ready(&self, task: TaskId, at: u64, state: TaskState) {
+        let woken_by = self.event();
         let cpu = {
             let mut tasks = self.tasks.borrow_mut();
             let Some(slot) = tasks.get_mut(task.0 as usize) else { return };
             slot.state = state;
+            slot.woken_by = woken_by;
             slot.cpu
         };
+        self.touch(Thing::ready(cpu), Touch::Write);
+        let at = if self.exploring.get() { 0 } else { at };
         let sequence = self.next_sequence();
         self.cpus[cpu as usize].ready.borrow_mut().insert((at, sequence, task));
         self.refresh(cpu);
@@ -200,11 +208,22 @@ impl SimMachine {
         let boot = self.current.get();
         self.cpus[boot as usize].clock.set(self.now.get());
         self.running.set(true);
-        let result = self.run_loop();
+        let result = self.run_by_plan_or_clocks();
         self.running.set(false);
         self.limit.set(u64::MAX);
         self.current.set(0);
         self.now.set(self.cpus[0].clock.get());
+        result
+    }
+
+    fn run_by_plan_or_clocks(&self) -> Result<(), SimError> {
+        let buffered = self.driver.borrow().as_ref().map(Driver::is_buffered);
+        let Some(buffered) = buffered else { return self.run_loop() };
+        self.exploring.set(true);
+        self.buffered.set(buffered);
+        let result = self.run_explored();
+        self.exploring.set(false);
+        self.buffered.set(false);
         result
     }
 
@@ -296,7 +315,11 @@ impl SimMachine {
         }
         self.advance(Cause::Idle, at);
         cpu.ready.borrow_mut().remove(&ready);
-        let task = ready.2;
+        self.give(cpu, ready.2);
+    }
+
+    /// Gives an idle CPU to a task.
+    pub(crate) fn give(&self, cpu: &Cpu, task: TaskId) {
         if cpu.last.get() != Some(task) {
             if cpu.last.get().is_some() {
                 self.tick(Cause::ContextSwitch, self.costs.context_switch);
@@ -311,7 +334,7 @@ impl SimMachine {
     }
 
     /// Runs the CPU's task until it leaves.
-    fn resume(&self, cpu: &Cpu) {
+    pub(crate) fn resume(&self, cpu: &Cpu) {
         let Some(task) = cpu.task.get() else { return };
         let fiber = self.tasks.borrow_mut()[task.0 as usize].fiber.take();
         let Some(mut fiber) = fiber else { return };
@@ -369,7 +392,7 @@ impl SimMachine {
         taken
     }
 
-    fn answer(&self, interrupt: &Interrupt) {
+    pub(crate) fn answer(&self, interrupt: &Interrupt) {
         let asker = &self.cpus[interrupt.from.0 as usize];
         asker.answered_at.set(asker.answered_at.get().max(self.now.get()));
         asker.unanswered.set(asker.unanswered.get().saturating_sub(1));
@@ -396,7 +419,7 @@ impl SimMachine {
 
     /// Wakes every spin loop, in case it waits for more than the word it named. Answers whether that is worth
     /// trying.
-    fn try_spinners_again(&self) -> bool {
+    pub(crate) fn try_spinners_again(&self) -> bool {
         let rounds = self.stale_rounds.get();
         if self.spinners.get() == 0 || rounds >= STALE_ROUNDS {
             return false;
@@ -430,7 +453,7 @@ impl SimMachine {
                     self.memory().describe(word),
                     on_or_off(cpu),
                 ),
-                Activity::Asking => format!("waits for {}", self.unanswering(task.cpu)),
+                Activity::Asking => format!("waits for {}", self.unanswering_in_words(task.cpu)),
                 Activity::Idle | Activity::Running => "runs".into(),
             };
             format!("task {number} on cpu {}: {what}", task.cpu)
@@ -438,10 +461,9 @@ impl SimMachine {
         live.map(line).collect()
     }
 
-    fn unanswering(&self, asker: u32) -> String {
-        let asked = |cpu: &Cpu| cpu.pending.borrow().iter().any(|p| p.from.0 == asker);
-        let cpus = self.cpus.iter().enumerate().filter(|(_, cpu)| asked(cpu));
-        let names: Vec<_> = cpus.map(|(n, cpu)| format!("cpu {n} (interrupts {})", on_or_off(cpu))).collect();
+    fn unanswering_in_words(&self, asker: u32) -> String {
+        let named = |n: u32| format!("cpu {n} (interrupts {})", on_or_off(&self.cpus[n as usize]));
+        let names: Vec<_> = self.unanswering(asker).into_iter().map(named).collect();
         format!("the answers of {}", names.join(", "))
     }
 }

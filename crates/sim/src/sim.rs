@@ -3,6 +3,7 @@
 use crate::config::{Checks, SimConfig, SimError};
 use crate::contents::Contents;
 use crate::cpu::{Cpu, Task};
+use crate::explore::{Agent, Driver, Locks, Touch};
 use crate::files::SimFiles;
 use crate::lines::{self, Line};
 use crate::memory::KernelMemory;
@@ -67,6 +68,16 @@ pub struct SimMachine {
     /// Retries of spin loops that found nothing new (see `Scope::run`).
     pub(crate) stale_rounds: Cell<u32>,
 
+    /// Decides who runs, in explored runs.
+    pub(crate) driver: RefCell<Option<Driver>>,
+    /// An explored run is going on.
+    pub(crate) exploring: Cell<bool>,
+    /// Whether stores wait in buffers.
+    pub(crate) buffered: Cell<bool>,
+    /// Who goes on next, if that was decided by the one who ran last.
+    pub(crate) chosen: Cell<Option<Agent>>,
+    pub(crate) locks: RefCell<Locks>,
+
     /// A CPU that answers requests to flush without flushing (tests of checkers).
     pub(crate) deaf: Cell<Option<CpuId>>,
 
@@ -111,7 +122,7 @@ impl SimMachine {
             now: Cell::new(0),
             limit: Cell::new(u64::MAX),
             current: Cell::new(0),
-            cpus: (0..config.cpus).map(|_| Cpu::new(config.tlb)).collect(),
+            cpus: (0..config.cpus).map(|cpu| Cpu::new(cpu, config.tlb)).collect(),
             next: vec![Cell::new(u64::MAX); config.cpus as usize],
             spinners: Cell::new(0),
             tasks: RefCell::default(),
@@ -124,6 +135,11 @@ impl SimMachine {
             flush_number: Cell::new(0),
             jitter: Cell::new(config.seed),
             stale_rounds: Cell::new(0),
+            driver: RefCell::default(),
+            exploring: Cell::new(false),
+            buffered: Cell::new(false),
+            chosen: Cell::new(None),
+            locks: RefCell::default(),
             deaf: Cell::new(None),
             ledger: Ledger::default(),
             counts: Counts::default(),
@@ -194,7 +210,11 @@ impl SimMachine {
         self.violation_count.set(self.violation_count.get() + 1);
         let mut violations = self.violations.borrow_mut();
         if violations.len() < VIOLATIONS_KEPT {
-            violations.push(Violation { rule, at_ns: self.now.get(), cpu: CpuId(self.current.get()), text });
+            let violation = Violation { rule, at_ns: self.now.get(), cpu: CpuId(self.current.get()), text };
+            if self.exploring.get() {
+                self.stopped.borrow_mut().get_or_insert(SimError::Violated(violation.clone()));
+            }
+            violations.push(violation);
         }
     }
 
@@ -232,6 +252,18 @@ impl SimMachine {
         ((std::ptr::from_ref(word) as usize).wrapping_sub(base) / 8) as u64
     }
 
+    /// The address of the word with this number.
+    pub(crate) fn address(&self, number: u64) -> u64 {
+        let base = self.memory.views().0.as_ptr() as u64;
+        base.wrapping_add(number.wrapping_mul(8))
+    }
+
+    /// The number of the word at an address.
+    pub(crate) fn number_at(&self, address: u64) -> u64 {
+        let base = self.memory.views().0.as_ptr() as u64;
+        address.wrapping_sub(base) / 8
+    }
+
     #[inline]
     fn near(&self, cpu: u32) -> impl Fn(u32) -> bool + '_ {
         let mine = self.socket_of[cpu as usize];
@@ -240,6 +272,7 @@ impl SimMachine {
 
     #[inline]
     pub(crate) fn charge_read(&self, word: &Word) {
+        self.touch_word(word, Touch::Read);
         let line = self.line(word, |state, cpu| lines::read(state, cpu, self.near(cpu)));
         self.charge(line, Cause::Words, self.costs.word_hit);
     }

@@ -2,6 +2,7 @@
 
 use crate::contents::{Base, Content};
 use crate::cpu::{Task, TaskState};
+use crate::explore::{Thing, Touch};
 use crate::fiber::{Fiber, Lifetime};
 use crate::report::{Cause, Counts, RunReport};
 use crate::user::{PageFault, Translation};
@@ -270,7 +271,7 @@ impl<'s> TaskCtx<'s> {
     pub fn enter_user(&self, kernel: &(impl Kernel + ?Sized)) {
         let sim = self.sim;
         sim.point(self.cpu());
-        if sim.now.get() >= sim.here().slice_end.get() {
+        if sim.now.get() >= sim.here().slice_end.get() && !sim.exploring.get() {
             self.yield_user();
         }
         let cpu = sim.here();
@@ -307,6 +308,7 @@ impl<'s> TaskCtx<'s> {
     pub fn wait(&self, what: &'static str) {
         let sim = self.sim;
         sim.point(self.cpu());
+        sim.touch(Thing::task(self.task.0), Touch::Write);
         let token = std::mem::take(&mut sim.tasks.borrow_mut()[self.task.0 as usize].wait_token);
         if !token && !sim.cannot_block() {
             sim.block_in(self.task, TaskState::Waiting, what);
@@ -324,6 +326,7 @@ impl<'s> TaskCtx<'s> {
     pub fn notify(&self, task: TaskId) {
         let sim = self.sim;
         sim.point(self.cpu());
+        sim.touch(Thing::task(task.0), Touch::Write);
         let state = sim.tasks.borrow().get(task.0 as usize).map(|t| t.state);
         match state {
             Some(TaskState::Waiting) => sim.wake(task),

@@ -2,6 +2,7 @@
 
 use crate::SimMachine;
 use crate::config::Checks;
+use crate::explore::{Thing, Touch};
 use crate::report::{Cause, Counts};
 use crate::tlb::{Cached, Found, Size, Tlb};
 use crate::violation::Rule;
@@ -79,6 +80,8 @@ impl SimMachine {
     /// marking the entry accessed (and dirty). No other CPU runs in between.
     pub fn user_access(&self, cpu: CpuId, addr: VirtAddr, access: Access) -> Result<Translation, PageFault> {
         let state = &self.cpus[cpu.0 as usize];
+        self.settle(cpu.0);
+        self.touch(Thing::tlb(cpu.0), Touch::Read);
         let page = addr.page().0;
         let absent = PageFault { addr, access, present: false };
         if addr.0 >= X86_64::USER_END {
@@ -134,6 +137,8 @@ impl SimMachine {
                 );
                 return Err(absent);
             };
+            self.touch(Thing::kernel_frame(table), Touch::Read);
+            self.touch_word(word, Touch::Read);
             let cost = if level == Level::LEAF { self.costs.walk_leaf } else { self.costs.walk_level };
             self.tick(Cause::Walk, cost);
             // RELAXED: one host thread; hardware's reads are one step with the access.
@@ -181,6 +186,7 @@ impl SimMachine {
         }
         let touched = X86_64::touched(entry, access);
         if touched != entry {
+            self.touch_word(word, Touch::Write);
             self.memory().expose(u64::from(table), 1);
             // RELAXED: one host thread. Hardware's locked update is one step with the read above: nobody runs
             // in between.
@@ -199,6 +205,7 @@ impl SimMachine {
 
     /// Reads a word through a translation, checking that the translation is still true of the frame.
     pub(crate) fn read_through(&self, at: &Translation, addr: VirtAddr) -> u64 {
+        self.touch_bytes(at.frame, addr.offset() / 8, Touch::Read);
         let contents = self.contents.borrow();
         let frame = contents.get(at.frame.0);
         let (value, known) = match frame {
@@ -219,6 +226,7 @@ impl SimMachine {
 
     /// Writes a word through a translation.
     pub(crate) fn write_through(&self, at: &Translation, addr: VirtAddr, value: u64) {
+        self.touch_bytes(at.frame, addr.offset() / 8, Touch::Write);
         let mut contents = self.contents.borrow_mut();
         let Some(frame) = contents.get_mut(at.frame.0) else { return };
         frame.content.set_word((addr.offset() / 8) as usize, value);

@@ -1,0 +1,7 @@
+//! The search through schedules: what it finds, and that pruning loses nothing.
+
+mod known;
+mod pruning;
+mod small;
+#[path = "../support/mod.rs"]
+mod support;
