@@ -115,19 +115,18 @@ impl Machine for SimMachine {
 
     #[inline]
     fn load(&self, cpu: CpuId, word: &Word, _order: Ordering) -> u64 {
-        self.point(cpu);
+        if self.point(cpu) {
+            return self.explored_load(cpu, word);
+        }
         self.charge_read(word);
-        self.forwarded(cpu.0, word).unwrap_or_else(|| word.raw().load(Relaxed))
+        word.raw().load(Relaxed)
     }
     #[inline]
     fn store(&self, cpu: CpuId, word: &Word, value: u64, order: Ordering) {
-        self.point(cpu);
-        self.charge_write(word);
-        if order != Ordering::SeqCst && self.buffer_store(cpu.0, word, value) {
-            return;
+        if self.point(cpu) {
+            return self.explored_store(cpu, word, value, order);
         }
-        self.settle(cpu.0);
-        self.touch_word(word, Touch::Write);
+        self.charge_write(word);
         self.write(word, value);
     }
     #[inline]
@@ -143,15 +142,16 @@ impl Machine for SimMachine {
         new: u64,
         _order: Ordering,
     ) -> Result<u64, u64> {
-        self.point(cpu);
-        self.settle(cpu.0);
+        if self.point(cpu) {
+            self.settle(cpu.0);
+            let fails = word.raw().load(Relaxed) != current;
+            self.touch_word(word, if fails { Touch::Read } else { Touch::Write });
+        }
         self.charge_rmw(word);
         let old = word.raw().load(Relaxed);
         if old != current {
-            self.touch_word(word, Touch::Read);
             return Err(old);
         }
-        self.touch_word(word, Touch::Write);
         self.write(word, new);
         Ok(old)
     }
@@ -168,9 +168,11 @@ impl Machine for SimMachine {
         self.read_modify_write(cpu, word, |old| old & bits)
     }
     fn fence(&self, cpu: CpuId, order: Ordering) {
-        self.point(cpu);
+        let explored = self.point(cpu);
         if order == Ordering::SeqCst {
-            self.settle(cpu.0);
+            if explored {
+                self.settle(cpu.0);
+            }
             self.tick(Cause::Atomics, self.costs.fence);
         }
     }
@@ -274,17 +276,17 @@ impl Machine for SimMachine {
 impl SimMachine {
     #[inline]
     fn read_modify_write(&self, cpu: CpuId, word: &Word, change: impl FnOnce(u64) -> u64) -> u64 {
-        self.point(cpu);
-        self.settle(cpu.0);
+        if self.point(cpu) {
+            self.explored_atomic(cpu, word);
+        }
         self.charge_rmw(word);
-        self.touch_word(word, Touch::Write);
         let old = word.raw().load(Relaxed);
         self.write(word, change(old));
         old
     }
 
     #[inline]
-    fn write(&self, word: &Word, value: u64) {
+    pub(crate) fn write(&self, word: &Word, value: u64) {
         word.raw().store(value, Relaxed);
         if self.spinners.get() != 0 {
             self.written(word);

@@ -23,23 +23,28 @@ const PANIC_TURNS: u32 = 1000;
 const STALE_ROUNDS: u32 = 3;
 
 impl SimMachine {
-    /// A point at which another CPU may run first.
+    /// A point at which another CPU may run first. Answers whether the run is an explored one, whose steps
+    /// note what they touch.
     #[inline]
-    pub(crate) fn point(&self, cpu: CpuId) {
+    pub(crate) fn point(&self, cpu: CpuId) -> bool {
         debug_assert!(
             cpu.0 == self.current.get() || !self.running.get(),
             "an operation of a CPU that is not running"
         );
-        if self.now.get() >= self.limit.get() {
-            self.switch_point();
-        }
+        self.now.get() >= self.limit.get() && self.switch_point()
     }
 
     #[cold]
-    fn switch_point(&self) {
+    fn switch_point(&self) -> bool {
         if self.exploring.get() && !self.cannot_block() {
-            return self.explored_point();
+            self.explored_point();
+            return true;
         }
+        self.timed_point();
+        false
+    }
+
+    fn timed_point(&self) {
         if !self.running.get() || std::thread::panicking() {
             self.limit.set(u64::MAX);
             return;

@@ -3,7 +3,7 @@
 use crate::config::{Checks, SimConfig, SimError};
 use crate::contents::Contents;
 use crate::cpu::{Cpu, Task};
-use crate::explore::{Agent, Driver, Locks, Touch};
+use crate::explore::{Agent, Driver, Locks};
 use crate::files::SimFiles;
 use crate::lines::{self, Line};
 use crate::memory::KernelMemory;
@@ -272,7 +272,6 @@ impl SimMachine {
 
     #[inline]
     pub(crate) fn charge_read(&self, word: &Word) {
-        self.touch_word(word, Touch::Read);
         let line = self.line(word, |state, cpu| lines::read(state, cpu, self.near(cpu)));
         self.charge(line, Cause::Words, self.costs.word_hit);
     }

@@ -9,13 +9,37 @@
 use crate::SimMachine;
 use crate::cpu::Store;
 use crate::explore::{Agent, Thing, Touch};
-use machine::Word;
-use std::sync::atomic::Ordering::Relaxed;
+use machine::{CpuId, Word};
+use std::sync::atomic::Ordering::{self, Relaxed};
 
 /// How many stores a CPU's buffer holds.
 const STORES: usize = 8;
 
 impl SimMachine {
+    /// A load of a word, past its point.
+    pub(crate) fn explored_load(&self, cpu: CpuId, word: &Word) -> u64 {
+        self.charge_read(word);
+        self.touch_word(word, Touch::Read);
+        // RELAXED: one host thread, here and below.
+        self.forwarded(cpu.0, word).unwrap_or_else(|| word.raw().load(Relaxed))
+    }
+
+    /// A store to a word, past its point.
+    pub(crate) fn explored_store(&self, cpu: CpuId, word: &Word, value: u64, order: Ordering) {
+        self.charge_write(word);
+        if order != Ordering::SeqCst && self.buffer_store(cpu.0, word, value) {
+            return;
+        }
+        self.explored_atomic(cpu, word);
+        self.write(word, value);
+    }
+
+    /// What comes before an atomic change of a word, past its point.
+    pub(crate) fn explored_atomic(&self, cpu: CpuId, word: &Word) {
+        self.settle(cpu.0);
+        self.touch_word(word, Touch::Write);
+    }
+
     /// Puts a store into the running CPU's buffer; answers whether it could.
     pub(crate) fn buffer_store(&self, cpu: u32, word: &Word, value: u64) -> bool {
         let number = self.number(word);
@@ -47,7 +71,6 @@ impl SimMachine {
         self.order_here(event);
         self.touch(Thing::word(number), Touch::Write);
         let Some(word) = self.memory().views().0.get(number as usize) else { return };
-        // RELAXED: one host thread.
         word.raw().store(value, Relaxed);
         if self.spinners.get() != 0 {
             self.written(word);

@@ -80,8 +80,10 @@ impl SimMachine {
     /// marking the entry accessed (and dirty). No other CPU runs in between.
     pub fn user_access(&self, cpu: CpuId, addr: VirtAddr, access: Access) -> Result<Translation, PageFault> {
         let state = &self.cpus[cpu.0 as usize];
-        self.settle(cpu.0);
-        self.touch(Thing::tlb(cpu.0), Touch::Read);
+        if self.exploring.get() {
+            self.settle(cpu.0);
+            self.touch(Thing::tlb(cpu.0), Touch::Read);
+        }
         let page = addr.page().0;
         let absent = PageFault { addr, access, present: false };
         if addr.0 >= X86_64::USER_END {
@@ -137,8 +139,10 @@ impl SimMachine {
                 );
                 return Err(absent);
             };
-            self.touch(Thing::kernel_frame(table), Touch::Read);
-            self.touch_word(word, Touch::Read);
+            if self.exploring.get() {
+                self.touch(Thing::kernel_frame(table), Touch::Read);
+                self.touch_word(word, Touch::Read);
+            }
             let cost = if level == Level::LEAF { self.costs.walk_leaf } else { self.costs.walk_level };
             self.tick(Cause::Walk, cost);
             // RELAXED: one host thread; hardware's reads are one step with the access.
