@@ -15,7 +15,9 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 pub fn enter<A: Memory>(memory: &A, global: &A::Word, slot: &A::Word) {
     // RELAXED: an old epoch only makes writers wait for a reader they need not wait for.
     let epoch = memory.load(global, Relaxed) + 1;
-    memory.store(slot, epoch, Relaxed);
+    // ORDERING: Release pairs with the Acquire in `wait`: a writer that need not wait for this visit may find
+    // this mark where the end of the visit before was, and must find it behind the reads of that visit too.
+    memory.store(slot, epoch, Release);
     // ORDERING: SeqCst pairs with the SeqCst fence in `wait` (a Dekker pair): either the writer sees the
     // mark, or this reader sees what the writer did before it waited.
     memory.fence(SeqCst);
@@ -31,7 +33,8 @@ pub fn leave<A: Memory>(memory: &A, slot: &A::Word) {
 pub fn start<A: Memory>(memory: &A, global: &A::Word) -> u64 {
     // ORDERING: SeqCst pairs with the fence in `enter`.
     memory.fence(SeqCst);
-    memory.fetch_add(global, 1, SeqCst) + 2
+    // RELAXED: a reader that sees this epoch passes its fence after this one passed the fence above.
+    memory.fetch_add(global, 1, Relaxed) + 2
 }
 
 /// Waits until the reader of one slot is outside, or entered in `epoch` or later.

@@ -29,7 +29,7 @@ pub mod mask;
 pub mod park;
 pub mod plant;
 mod queues;
-mod shared_mask;
+pub mod shared_mask;
 mod sleep;
 mod spin;
 pub mod trace;

@@ -2,7 +2,7 @@
 
 use crate::{Cells, Cx, Event, LockId, Machine, Memory, Word, level};
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 const WRITER: u64 = 1 << 63;
 const WAITERS: u64 = 1 << 62;
@@ -66,14 +66,16 @@ impl<const L: u8> Sleep<L> {
     fn wait<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>) {
         let parking = cx.core().parking;
         parking.park_unless(cx, key(&self.0), |cx| {
-            // ORDERING: AcqRel: the waiters bit is set before the holder's last look (its fetch in `drop`),
-            // in one modification order; if the holder was first, this sees the lock free.
-            let seen = cx.fetch_or(&self.0, WAITERS, AcqRel);
+            // RELAXED: both are steps on one word, and so in one order: the waiters bit is set before the
+            // holder's last look (its fetch in `drop`), or this sees the lock free. The queue's lock keeps
+            // the waker out until this task is queued.
+            let seen = cx.fetch_or(&self.0, WAITERS, Relaxed);
             let free = seen & (WRITER | READERS) == 0;
             if free && seen & WAITERS == 0 {
                 // Nobody holds it, so nobody would clear the mark set just now. (If it was set before, the
                 // holder who left is between its two steps in `drop`, and clears it.)
-                cx.fetch_and(&self.0, !WAITERS, AcqRel);
+                // RELAXED: what a holder before released stays so: this is one step on its word.
+                cx.fetch_and(&self.0, !WAITERS, Relaxed);
             }
             free
         });
@@ -124,7 +126,8 @@ impl<M: Machine, const L: u8> Drop for SleepHeld<'_, '_, M, L> {
         let after = before - self.held;
         if after == WAITERS {
             // The last holder left and somebody waits: clear the mark, wake them, they compete again.
-            if self.cx.compare_exchange(self.word, WAITERS, 0, AcqRel).is_ok() {
+            // RELAXED: the next to take the lock still acquires the release above, through this step.
+            if self.cx.compare_exchange(self.word, WAITERS, 0, Relaxed).is_ok() {
                 let parking = self.cx.core().parking;
                 parking.wake_all(self.cx, key(self.word));
             }

@@ -7,7 +7,7 @@ use crate::tokens::{Token, flatten};
 use quote::ToTokens;
 
 /// Packages whose work cannot be done in safe code.
-const MAY_BE_UNSAFE: &[&str] = &["machine", "sim", "freestanding"];
+const MAY_BE_UNSAFE: &[&str] = &["machine", "sim", "loomed", "freestanding"];
 
 /// Lines above an `unsafe` within which its reason must stand.
 const REASON_WITHIN: usize = 12;

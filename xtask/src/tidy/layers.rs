@@ -10,6 +10,7 @@ pub(super) const FLOORS: [&str; 10] =
 const BESIDE: &[(&str, &[&str])] = &[
     ("oracle", &["machine", "revoke", "frame", "table", "object", "space", "fault", "balance", "linux"]),
     ("sim", &["machine"]),
+    ("loomed", &["machine"]),
     ("record", &[]),
     ("freestanding", &["machine", "freehold"]),
     ("xtask", &[]),
@@ -19,7 +20,7 @@ const BESIDE: &[(&str, &[&str])] = &[
 const ABOVE: &[&str] = &["lab"];
 
 /// What tests of any crate may use beside the floors below it.
-const FOR_TESTS: &[&str] = &["sim", "oracle"];
+const FOR_TESTS: &[&str] = &["sim", "oracle", "loomed"];
 
 /// The floor of a crate, from 0.
 pub(super) fn floor(name: &str) -> Option<usize> {

@@ -1,0 +1,7 @@
+//! Weak memory against floor 0: every order, and every value a load may answer (see `loomed`).
+#![forbid(unsafe_code)]
+
+mod epochs;
+mod park;
+mod sleep;
+mod spin;
