@@ -175,6 +175,13 @@ pub fn freeze<A: Memory>(memory: &A, word: &A::Word) -> bool {
     step(memory, word, |c| if c.refs() == 1 { Ok(c.0 - REF) } else { Err(()) }).is_ok()
 }
 
+/// Undoes [`freeze`]: one reference again. The mappings, pins and exclusive bit are as they were.
+pub fn unfreeze<A: Memory>(memory: &A, word: &A::Word) {
+    // ORDERING: Release pairs with the Acquire in `try_get`.
+    let before = Counts(memory.fetch_add(word, REF, Release));
+    debug_assert!(before.refs() == 0, "a folio that was not frozen");
+}
+
 /// Counts one more mapping.
 pub fn add_map<A: Memory>(memory: &A, word: &A::Word, exclusive: Exclusive) -> Result<(), AtCap> {
     let bit = if exclusive == Exclusive::Yes { EXCLUSIVE } else { 0 };

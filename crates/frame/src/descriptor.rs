@@ -375,12 +375,9 @@ impl Descriptor {
         counts::freeze(cx, &self.counts)
     }
 
-    /// Undoes [`Descriptor::freeze`]: one reference again. The mappings, pins and exclusive
-    /// bit are as they were.
+    /// See [`counts::unfreeze`].
     pub fn unfreeze<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
-        // ORDERING: Release pairs with the Acquire in `counts::try_get`.
-        let before = Counts(cx.fetch_add(&self.counts, 1, Release));
-        debug_assert!(before.refs() == 0, "a folio that was not frozen");
+        counts::unfreeze(cx, &self.counts);
     }
 
     /// See [`counts::add_map`].
