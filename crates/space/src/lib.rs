@@ -31,6 +31,7 @@ mod remap;
 mod resident;
 mod space;
 mod spaces;
+pub mod stamp;
 mod sync;
 mod unmap;
 pub mod vma;

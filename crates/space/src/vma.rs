@@ -6,9 +6,10 @@
 //! allowed, makes the stamp odd first: a fault either installed its entry before (and the change finds the
 //! entry) or sees the stamp and starts over.
 
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::stamp;
+use core::sync::atomic::Ordering::Relaxed;
 use frame::Id;
-use machine::{Cx, Field, FieldValue, Machine, Memory, Perms, Vpn, VpnRange, Word};
+use machine::{Cx, Field, FieldValue, Machine, Perms, Vpn, VpnRange, Word};
 use object::{Attachment, File, MappedFile};
 
 /// Pages kept free below a stack (Linux: `stack_guard_gap`).
@@ -265,16 +266,9 @@ impl Vma {
 
     /// A consistent view without any lock, or `None` while it is being changed.
     pub fn snapshot<M: Machine, const L: u8>(&self, id: Id<Vma>, cx: &Cx<'_, M, L>) -> Option<Snapshot> {
-        // ORDERING: Acquire pairs with the Release in `end_change`.
-        let stamp = cx.load(&self.stamp, Acquire);
-        if !is_stable(stamp) {
-            return None;
-        }
-        let snapshot = self.view(id, stamp);
-        // ORDERING: pairs with the Release fence in `begin_change`: a field written later means
-        // an odd stamp is seen.
-        cx.fence(Acquire);
-        (cx.load(&self.stamp, Relaxed) == stamp).then_some(snapshot)
+        let seen = stamp::look(cx, &self.stamp)?;
+        let snapshot = self.view(id, seen);
+        stamp::is_unchanged(cx, &self.stamp, seen).then_some(snapshot)
     }
 
     /// The same under the layout lock.
@@ -286,30 +280,22 @@ impl Vma {
     /// Whether nothing changed since the snapshot. Asked under the lock of the page table the caller is about
     /// to change: see the module's documentation.
     pub fn is_current<M: Machine, const L: u8>(&self, seen: &Snapshot, cx: &Cx<'_, M, L>) -> bool {
-        // ORDERING: pairs with the fence in `begin_change` (a Dekker pair): either the changer's walk finds
-        // the page table this caller made, or this load sees the odd stamp.
-        cx.fence(SeqCst);
-        cx.load(&self.stamp, Acquire) == seen.stamp
+        stamp::is_current(cx, &self.stamp, seen.stamp)
     }
 
     /// Makes the stamp odd: faults that saw the VMA start over. (layout)
     pub(crate) fn begin_change<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
-        let stamp = cx.load(&self.stamp, Relaxed);
-        cx.store(&self.stamp, stamp | 1, Relaxed);
-        // ORDERING: SeqCst pairs with `is_current`; as a Release fence with the Acquire fence in `snapshot`.
-        cx.fence(SeqCst);
+        stamp::begin(cx, &self.stamp);
     }
 
     /// Ends a change with a stamp never used before. (layout)
     pub(crate) fn end_change<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, stamp: u64) {
-        debug_assert!(is_stable(stamp));
-        // ORDERING: Release pairs with the Acquire in `snapshot`.
-        cx.store(&self.stamp, stamp, Release);
+        stamp::end(cx, &self.stamp, stamp);
     }
 
     /// Whether it is neither free nor being changed: for checkers of a quiet machine.
     pub fn is_stable(&self) -> bool {
-        is_stable(self.stamp.raw().load(Relaxed))
+        stamp::is_stable(self.stamp.raw().load(Relaxed))
     }
 
     /// Sets place and content. (layout, between `begin_change` and `end_change` or before it is published)
@@ -327,8 +313,4 @@ impl Vma {
         self.start.set(range.start);
         self.end.set(range.end);
     }
-}
-
-fn is_stable(stamp: u64) -> bool {
-    stamp != 0 && stamp & 1 == 0
 }
