@@ -16,6 +16,8 @@ mod brk;
 mod change_access;
 mod commit;
 mod error;
+#[cfg(test)]
+mod fake;
 mod fork;
 mod grow;
 mod inspect;

@@ -1,6 +1,5 @@
 //! Tests of the tree: against a model, under shortage, against racing readers.
 
-mod fake;
 mod model;
 mod race;
 mod shape;
@@ -8,7 +7,7 @@ mod shortage;
 mod steps;
 
 use super::{Census, Nodes, Reserve, Tree};
-use fake::{Fake, Pace};
+use crate::fake::{Fake, Pace};
 use frame::{Config, Frames};
 use machine::{Core, Cx, Vpn, VpnRange, level};
 use std::cell::Cell;

@@ -1,7 +1,7 @@
 //! The tree against a `BTreeMap` and a bitmap of pages.
 
-use super::fake::{Fake, Pace};
 use super::{Bench, pages};
+use crate::fake::{Fake, Pace};
 use crate::tree::{Builder, Direction, Tree};
 use machine::{Cx, Vpn, VpnRange};
 use proptest::prelude::*;

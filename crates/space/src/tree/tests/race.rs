@@ -1,7 +1,7 @@
 //! Readers without a lock against one writer, on threads.
 
-use super::fake::Pace;
 use super::{Bench, pages};
+use crate::fake::Pace;
 use crate::tree::{Busy, Tree};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use machine::{Vpn, VpnRange};

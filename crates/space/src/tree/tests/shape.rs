@@ -1,7 +1,7 @@
 //! Large trees: how high, how full, how many nodes a search looks at.
 
-use super::fake::Pace;
 use super::{Bench, pages, visits};
+use crate::fake::Pace;
 use crate::tree::{Builder, Direction, Tree};
 use machine::Vpn;
 use std::vec::Vec;

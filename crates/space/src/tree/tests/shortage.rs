@@ -1,7 +1,7 @@
 //! Memory runs out while nodes are reserved.
 
-use super::fake::Pace;
 use super::{Bench, pages};
+use crate::fake::Pace;
 
 #[test]
 fn a_failed_reserve_changes_nothing() {

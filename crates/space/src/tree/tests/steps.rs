@@ -1,7 +1,7 @@
 //! One reader and one writer, interrupted before each access to a shared word.
 
-use super::fake::{Fake, Pace};
 use super::{Bench, pages};
+use crate::fake::{Fake, Pace};
 use crate::tree::{Builder, Busy, Tree};
 use machine::{Vpn, VpnRange};
 use std::boxed::Box;

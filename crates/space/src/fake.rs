@@ -1,4 +1,4 @@
-//! The least machine that trees run on: threads are CPUs, memory is a vector.
+//! The least machine that trees and counts run on: threads are CPUs, memory is a vector.
 
 use core::sync::atomic::Ordering;
 use machine::x86_64::X86_64;
@@ -147,16 +147,16 @@ impl Machine for Fake {
     }
     fn page_op(&self, _: CpuId, _: PageOp) {}
     fn read_frame(&self, _: CpuId, _: UserFrame, _: u64, _: &mut [u8]) {
-        unimplemented!()
+        unreachable!("trees have no pages")
     }
     fn write_frame(&self, _: CpuId, _: UserFrame, _: u64, _: &[u8]) {
-        unimplemented!()
+        unreachable!("trees have no pages")
     }
     fn same_bytes(&self, _: CpuId, _: UserFrame, _: UserFrame) -> bool {
-        unimplemented!()
+        unreachable!("trees have no pages")
     }
     fn hash_bytes(&self, _: CpuId, _: UserFrame) -> u64 {
-        unimplemented!()
+        unreachable!("trees have no pages")
     }
     fn load(&self, _: CpuId, word: &Word, order: Ordering) -> u64 {
         self.pause();
