@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use frame::Id;
 use linux::{Config, ExecImage, Exit, Linux, Mmap, Process, Waiting};
-use machine::{Core, Counter, CpuId, Cx, TaskId, VirtAddr};
+use machine::{Core, Counter, CpuId, Cx, Machine, TaskId, VirtAddr};
 use sim::{Kernel, Outcome, PageFault, SimConfig, SimMachine, TaskCtx};
 use std::cell::Cell;
 
@@ -32,6 +32,22 @@ impl<'m> Around<'m> {
         let flags = PRIVATE | ANON | NORESERVE | if addr == 0 { 0 } else { FIXED };
         let args = Mmap { addr, len: pages * P, prot: RW, flags, offset: 0 };
         self.linux.mmap(&mut self.cx(task), process, &args, None).expect("room")
+    }
+
+    /// The first process, run by this task.
+    fn first_process(&self, task: TaskCtx<'_>) -> Id<Process> {
+        let process = self.linux.first_process(&mut self.cx(task)).expect("a process");
+        self.attach(task, process, task.task());
+        process
+    }
+
+    fn attach(&self, task: TaskCtx<'_>, process: Id<Process>, runner: TaskId) {
+        self.linux.attach(&mut self.cx(task), process, runner).expect("a free task, a live process");
+    }
+
+    /// The task is over. Its CPU keeps the space loaded until it runs something else.
+    fn exit(&self, task: TaskCtx<'_>, code: u8) {
+        self.linux.exit_task(&mut self.cx(task), task.task(), Exit::Code(code));
     }
 }
 
@@ -64,6 +80,9 @@ fn smp(cpus: u32, memory_bytes: u64, seed: u64) -> SimMachine {
 
 /// Whatever a run must leave behind: nothing.
 fn assert_empty(around: &Around<'_>, machine: &SimMachine) {
+    for cpu in 0..machine.cpus() {
+        around.linux.idle(&mut Cx::new(machine, around.core, CpuId(cpu), TaskId(0)));
+    }
     assert_eq!(around.linux.all_processes().count(), 0);
     assert_eq!(around.linux.spaces().in_use(), [0, 0, 0]);
     assert_eq!(around.linux.spaces().committed(), 0);
@@ -103,21 +122,15 @@ fn threads_map_touch_and_unmap_in_one_space() {
                         assert_ne!(task.load(around, VirtAddr(at)), Ok(value));
                     }
                     done.set(done.get() + 1);
-                    around.linux.exit_task(&mut around.cx(task), task.task(), Exit::Code(0));
-                    around.linux.idle(&mut around.cx(task));
+                    around.exit(task, 0);
                 };
                 scope.spawn(CpuId(0), move |task| {
-                    let cx = &mut around.cx(task);
-                    let made = around.linux.first_process(cx).expect("a process");
-                    around.linux.attach(cx, made, task.task()).expect("a task");
+                    let made = around.first_process(task);
                     process.set(Some(made));
                     around.mmap(task, made, BASE, 1);
                     for cpu in 1..4 {
                         let thread = scope.spawn(CpuId(cpu), move |task| body(task, u64::from(cpu)));
-                        around
-                            .linux
-                            .attach(&mut around.cx(task), made, thread.expect("a task"))
-                            .expect("free");
+                        around.attach(task, made, thread.expect("a task"));
                     }
                     body(task, 0);
                 })?;
@@ -139,8 +152,7 @@ fn parents_wait_for_vfork_and_for_the_end() {
                 let around = &around;
                 scope.spawn(CpuId(0), move |task| {
                     let linux = &around.linux;
-                    let parent = linux.first_process(&mut around.cx(task)).expect("a process");
-                    linux.attach(&mut around.cx(task), parent, task.task()).expect("a task");
+                    let parent = around.first_process(task);
                     around.mmap(task, parent, BASE, 2);
                     task.store(around, VirtAddr(BASE), 1).expect("mapped");
                     let child = linux.vfork(&mut around.cx(task), parent).expect("a child");
@@ -155,17 +167,15 @@ fn parents_wait_for_vfork_and_for_the_end() {
                         linux.exec(&mut around.cx(task), child, Some(task.task()), &image).expect("exec");
                         assert!(task.load(around, VirtAddr(BASE)).is_err(), "another space");
                         task.sleep_until(task.now() + 1_000_000);
-                        linux.exit_task(&mut around.cx(task), task.task(), Exit::Code(9));
-                        linux.idle(&mut around.cx(task));
+                        around.exit(task, 9);
                     };
                     let runner = scope.spawn(CpuId(1), body).expect("a task");
-                    linux.attach(&mut around.cx(task), child, runner).expect("a task");
+                    around.attach(task, child, runner);
                     linux.wait_vfork(&mut around.cx(task), child);
                     assert_eq!(task.load(around, VirtAddr(BASE)), Ok(2), "the child was here");
                     let ended = linux.wait(&mut around.cx(task), parent, Some(child), Waiting::Block);
                     assert_eq!(ended, Ok(Some((child, Exit::Code(9)))));
-                    linux.exit_task(&mut around.cx(task), task.task(), Exit::Code(0));
-                    linux.idle(&mut around.cx(task));
+                    around.exit(task, 0);
                 })?;
                 scope.run()
             })
@@ -185,8 +195,7 @@ fn forks_while_threads_write() {
                 let (around, stop) = (&around, &stop);
                 scope.spawn(CpuId(0), move |task| {
                     let linux = &around.linux;
-                    let process = linux.first_process(&mut around.cx(task)).expect("a process");
-                    linux.attach(&mut around.cx(task), process, task.task()).expect("a task");
+                    let process = around.first_process(task);
                     around.mmap(task, process, BASE, 16);
                     for cpu in 1..4 {
                         let writer = scope.spawn(CpuId(cpu), move |task| {
@@ -199,10 +208,9 @@ fn forks_while_threads_write() {
                                     assert_eq!(task.load(around, addr), Ok(value), "a store was lost");
                                 }
                             }
-                            linux.exit_task(&mut around.cx(task), task.task(), Exit::Code(0));
-                            linux.idle(&mut around.cx(task));
+                            around.exit(task, 0);
                         });
-                        linux.attach(&mut around.cx(task), process, writer.expect("a task")).expect("free");
+                        around.attach(task, process, writer.expect("a task"));
                     }
                     for _ in 0..10 {
                         let child = linux.fork(&mut around.cx(task), process).expect("a child");
@@ -212,8 +220,7 @@ fn forks_while_threads_write() {
                         assert!(ended.is_ok());
                     }
                     stop.set(true);
-                    linux.exit_task(&mut around.cx(task), task.task(), Exit::Code(0));
-                    linux.idle(&mut around.cx(task));
+                    around.exit(task, 0);
                 })?;
                 scope.run()
             })
@@ -234,9 +241,7 @@ fn cpus_that_run_out_together_kill_no_more_than_they_must() {
                 let (around, survived, died) = (&around, &survived, &died);
                 for cpu in 0..4 {
                     scope.spawn(CpuId(cpu), move |task| {
-                        let linux = &around.linux;
-                        let process = linux.first_process(&mut around.cx(task)).expect("a process");
-                        linux.attach(&mut around.cx(task), process, task.task()).expect("a task");
+                        let process = around.first_process(task);
                         // All four together want more than there is; any three of them do not.
                         let pages = MEMORY / P * (24 + u64::from(cpu)) / 100;
                         around.mmap(task, process, BASE, pages);
@@ -252,8 +257,7 @@ fn cpus_that_run_out_together_kill_no_more_than_they_must() {
                         if all.is_ok() {
                             task.sleep_until(task.now() + 1_000_000_000);
                         }
-                        linux.exit_task(&mut around.cx(task), task.task(), Exit::Code(0));
-                        linux.idle(&mut around.cx(task));
+                        around.exit(task, 0);
                     })?;
                 }
                 scope.run()
