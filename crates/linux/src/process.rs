@@ -66,7 +66,7 @@ machine::cells! {
     /// What one CPU translates through.
     #[repr(align(64))]
     pub(crate) struct CpuSlot {
-        /// (own CPU) The space, of which the CPU holds one use.
+        /// (own CPU) The space, which the CPU holds.
         pub(crate) space: Field<Option<Id<Space>>>,
     }
 }

@@ -1,12 +1,12 @@
 //! Which space each CPU translates through.
 //!
-//! A CPU holds a use of the space it has loaded (Linux: `active_mm`), so that a process may end while an
-//! idle CPU still has its tables loaded.
+//! A CPU holds the space it has loaded (Linux: `active_mm`, `mmgrab`), so that a process may end while an idle
+//! CPU still has its tables loaded. Only processes use a space: its memory goes with the last of them.
 
 use crate::process::Process;
 use crate::system::Linux;
 use frame::Id;
-use machine::{Cx, EntryFormat, Machine, VirtAddr, Vpn, VpnRange};
+use machine::{Cx, Machine};
 use space::Space;
 
 impl<'m, M: Machine> Linux<'m, M> {
@@ -20,14 +20,14 @@ impl<'m, M: Machine> Linux<'m, M> {
         if old == Some(space) {
             return;
         }
-        self.spaces().retain(cx.at(), space);
+        self.spaces().hold(cx.at(), space);
         if let Some(old) = old {
             self.spaces().deactivate(cx.at(), old);
         }
         self.spaces().activate(cx.at(), space);
         slot.set(Some(space));
         if let Some(old) = old {
-            self.spaces().release(cx.at(), old);
+            self.spaces().drop_hold(cx.at(), old);
         }
     }
 
@@ -44,7 +44,7 @@ impl<'m, M: Machine> Linux<'m, M> {
         let slot = &self.cpus[cx.cpu().0 as usize].space;
         if let Some(old) = slot.replace(None) {
             self.spaces().deactivate(cx.at(), old);
-            self.spaces().release(cx.at(), old);
+            self.spaces().drop_hold(cx.at(), old);
         }
     }
 
@@ -53,23 +53,15 @@ impl<'m, M: Machine> Linux<'m, M> {
         self.cpus[cx.cpu().0 as usize].space.get() == Some(space)
     }
 
-    /// A process no longer uses the space. If only CPUs are left, this one leaves; while idle ones are
-    /// left, their tables stay but the memory goes now (Linux: `mmput` and `mmdrop`).
+    /// A process no longer uses the space. If it was the last the memory goes now, though idle CPUs may keep
+    /// the tables loaded (Linux: `mmput` and `mmdrop`).
     pub(crate) fn let_go(&self, cx: &mut Cx<'m, M>, space: Id<Space>) {
-        let is_last = self.spaces().space(space).users() == self.loaded_on(space) + 1;
-        if is_last && self.is_loaded_here(cx, space) {
+        let Some(deserted) = self.spaces().leave(cx.at(), space) else { return };
+        // Not before: a CPU that may soon run another of its processes keeps it loaded. Now nobody can come
+        // back, and if no other CPU has it loaded none need be asked to flush.
+        if self.is_loaded_here(cx, space) {
             self.idle(cx);
         }
-        if is_last && self.loaded_on(space) > 0 {
-            let end = VirtAddr(<M::Entry as EntryFormat>::USER_END).page();
-            // Should it fail, the last CPU to leave does the same.
-            let _ = self.spaces().unmap(cx.at(), space, VpnRange::new(Vpn(0), end));
-        }
-        self.spaces().release(cx.at(), space);
-    }
-
-    /// How many CPUs translate through the space.
-    fn loaded_on(&self, space: Id<Space>) -> u64 {
-        self.cpus.iter().filter(|slot| slot.space.get() == Some(space)).count() as u64
+        self.spaces().take_down(cx.at(), deserted);
     }
 }

@@ -73,8 +73,11 @@ impl Kernel for Around<'_> {
 }
 
 fn smp(cpus: u32, memory_bytes: u64, seed: u64) -> SimMachine {
-    let config =
-        SimConfig { cpus, memory_bytes, tasks_max: 64, seed, quantum_ns: 100, ..SimConfig::default() };
+    smp_with(cpus, memory_bytes, seed, 100)
+}
+
+fn smp_with(cpus: u32, memory_bytes: u64, seed: u64, quantum_ns: u64) -> SimMachine {
+    let config = SimConfig { cpus, memory_bytes, tasks_max: 64, seed, quantum_ns, ..SimConfig::default() };
     SimMachine::new(&config).expect("a machine")
 }
 
@@ -265,6 +268,49 @@ fn cpus_that_run_out_together_kill_no_more_than_they_must() {
             .expect("it ends");
         let kills = around.core.total(Counter::OomKill);
         assert_eq!((survived.get() + died.get(), kills), (4, 1), "seed {seed}: {} died", died.get());
+        assert_empty(&around, &machine);
+    }
+}
+
+/// What broke: whether the last process went was told from two counts, users and CPUs, that were not read at
+/// one moment. A CPU that was just leaving the space passed for a process, and the memory stayed for as long
+/// as another CPU had the space loaded.
+#[test]
+fn memory_goes_with_the_last_process_though_cpus_come_and_go() {
+    for seed in 0..600 {
+        let machine = smp_with(2, 64 << 20, seed, 1);
+        let around = Around::new(&machine);
+        let ready = Cell::new(0);
+        machine
+            .scope(|scope| {
+                let (around, ready) = (&around, &ready);
+                let meet = move |task: TaskCtx<'_>, wait: u64| {
+                    assert_eq!(task.load(around, VirtAddr(BASE)), Ok(7), "a process still uses it");
+                    ready.set(ready.get() + 1);
+                    while ready.get() < 2 {
+                        task.spend(sim::Cause::User, 10);
+                    }
+                    task.spend(sim::Cause::User, wait);
+                };
+                scope.spawn(CpuId(0), move |task| {
+                    let process = around.first_process(task);
+                    around.mmap(task, process, BASE, 4);
+                    task.store(around, VirtAddr(BASE), 7).expect("mapped");
+                    let thread = scope.spawn(CpuId(1), move |task| {
+                        meet(task, 600);
+                        around.exit(task, 0);
+                        around.linux.idle(&mut around.cx(task));
+                    });
+                    around.attach(task, process, thread.expect("a task"));
+                    // Every moment of one meets every moment of the other.
+                    meet(task, 700 + 2 * seed);
+                    around.exit(task, 0);
+                })?;
+                scope.run()
+            })
+            .expect("it ends");
+        let [_, vmas, _] = around.linux.spaces().in_use();
+        assert_eq!(vmas, 0, "seed {seed}: memory that no process uses");
         assert_empty(&around, &machine);
     }
 }

@@ -36,6 +36,7 @@ mod spaces;
 pub mod stamp;
 mod sync;
 mod unmap;
+pub mod uses;
 pub mod vma;
 mod zap;
 
@@ -48,6 +49,6 @@ pub use crate::promises::Overcommit;
 pub use crate::protect::Grow;
 pub use crate::remap::{Remap, RemapPlace, Source};
 pub use crate::space::{Limits, Space, Stats};
-pub use crate::spaces::{Slabs, Spaces};
+pub use crate::spaces::{Deserted, Slabs, Spaces};
 pub use crate::sync::{Invalidate, Sync};
 pub use crate::vma::{Snapshot, Vma, VmaFlags};

@@ -1,8 +1,9 @@
 //! One address space, and what it is measured against.
 
 use crate::tree::Tree;
+use crate::uses;
 use crate::vma::VmaFlags;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use frame::Id;
 use machine::lock::Sleep;
 use machine::{Cx, Field, Machine, Memory, PAGE_SHIFT, Vpn, Word, level};
@@ -31,8 +32,8 @@ impl Limits {
 machine::cells! {
     /// An address space, in a slab.
     pub struct Space {
-        /// Users: processes and operations in flight. 0: free.
-        refs: Word,
+        /// Who uses it, and on how many CPUs it is loaded ([`uses`]). 0: free.
+        uses: Word,
         /// Non-zero once its processes are to die.
         killed: Word,
         /// Covers the VMA tree and everything marked (layout).
@@ -138,41 +139,19 @@ impl Space {
         cx.store(&self.killed, 0, Release);
     }
 
-    /// One more user of a space somebody uses.
-    pub(crate) fn retain<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
-        // RELAXED: the caller's own use keeps the space alive.
-        let before = cx.fetch_add(&self.refs, 1, Relaxed);
-        debug_assert!(before > 0 || !self.is_published());
+    /// Its users and holds.
+    pub(crate) fn uses(&self) -> &Word {
+        &self.uses
     }
 
-    /// One user less; whether it was the last.
-    pub(crate) fn drop_user<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
-        // ORDERING: AcqRel: what every user did happens before what the last one tears down.
-        cx.fetch_add(&self.refs, 1u64.wrapping_neg(), AcqRel) == 1
-    }
-
-    /// One more user, unless the space has none and is being torn down.
-    pub(crate) fn try_retain<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
-        loop {
-            // RELAXED: the compare-exchange decides.
-            let refs = cx.load(&self.refs, Relaxed);
-            if refs == 0 {
-                return false;
-            }
-            // ORDERING: Acquire pairs with the Release of whoever published the space.
-            if cx.compare_exchange(&self.refs, refs, refs + 1, Acquire).is_ok() {
-                return true;
-            }
-        }
-    }
-
-    fn is_published(&self) -> bool {
-        self.table.get().is_some()
-    }
-
-    /// How many users: for checkers of a quiet machine.
+    /// How many users: a hint, exact on a quiet machine.
     pub fn users(&self) -> u64 {
-        self.refs.raw().load(Relaxed)
+        uses::users(self.uses.raw().load(Relaxed))
+    }
+
+    /// On how many CPUs it is loaded, and one if it has users: for checkers of a quiet machine.
+    pub fn holds(&self) -> u64 {
+        uses::holds(self.uses.raw().load(Relaxed))
     }
 
     /// A stamp no VMA ever had while this space lives: the space's own number and a count. (A fault keeps its

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::promises::Promises;
 use crate::space::{Limits, Space, Stats};
 use crate::tree::Nodes;
+use crate::uses::{self, Left};
 use crate::vma::{STACK_GUARD, Snapshot, Vma};
 use frame::{Frames, Id, Slab};
 use machine::{Boot, Cx, EntryFormat, Field, Machine, PAGE_SHIFT, Shortage, Vpn, level};
@@ -23,6 +24,10 @@ impl<'m, M: Machine> Slabs<'m, M> {
         Ok(Slabs { spaces: Slab::new(boot)?, vmas: Slab::new(boot)?, nodes: Nodes::new(boot)? })
     }
 }
+
+/// A space whose last user has left, with all that it has mapped: [`Spaces::take_down`] is due.
+#[must_use = "the space's memory would never go"]
+pub struct Deserted(Id<Space>);
 
 /// All address spaces of a machine. Owns the floors below.
 pub struct Spaces<'m, M: Machine> {
@@ -120,7 +125,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
             space.kill(cx);
         }
         // The first user comes before the table: from then on only users retain it.
-        space.retain(cx);
+        uses::begin(cx, space.uses());
         space.table.set(Some(table));
         Ok(id)
     }
@@ -153,21 +158,49 @@ impl<'m, M: Machine> Spaces<'m, M> {
 
     /// One more user of a space that the caller uses.
     pub fn retain(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) {
-        self.space(id).retain(cx);
+        uses::join(cx, self.space(id).uses());
     }
 
     /// One more user of a space that may be going away.
     pub fn try_retain(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) -> bool {
-        self.space(id).try_retain(cx)
+        uses::try_join(cx, self.space(id).uses())
     }
 
-    /// One user less. The last one's leaving removes all mappings and frees the space.
+    /// One user less. The last one's leaving takes the space down: its memory at once, its tables when no CPU
+    /// has them loaded any more.
     pub fn release(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) {
+        if let Some(deserted) = self.leave(cx, id) {
+            self.take_down(cx, deserted);
+        }
+    }
+
+    /// One user less, for callers who have something to do between the last user's leaving and the end of the
+    /// memory.
+    pub fn leave(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) -> Option<Deserted> {
+        match uses::leave(cx, self.space(id).uses()) {
+            Left::Used => None,
+            Left::Deserted => Some(Deserted(id)),
+        }
+    }
+
+    /// Removes all mappings of a space without users, and frees it unless a CPU has it loaded.
+    pub fn take_down(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, Deserted(id): Deserted) {
+        self.tear_down(cx, id);
+        self.drop_hold(cx, id);
+    }
+
+    /// A CPU is about to load a space that the caller uses: the space outlives its users until
+    /// [`Spaces::drop_hold`].
+    pub fn hold(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) {
+        uses::hold(cx, self.space(id).uses());
+    }
+
+    /// The CPU no longer has the space loaded. Frees it if nobody else has.
+    pub fn drop_hold(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) {
         let space = self.space(id);
-        if !space.drop_user(cx) {
+        if !uses::drop_hold(cx, space.uses()) {
             return;
         }
-        self.tear_down(cx, id);
         if let (Some(member), Some(table)) = (space.member.get(), space.table.get()) {
             self.objects.leave_lineage(cx.at(), member);
             self.free_table(cx.at(), table);

@@ -15,8 +15,11 @@ pub(crate) fn check<M: Machine>(run: &mut Run<'_, '_, M>, listed: u64) -> SpaceS
     for id in spaces.ids() {
         run.report.spaces += 1;
         let space = spaces.space(id);
-        sums.spaces += u64::from(space.users() > 0);
-        holds!(run, FR6, space.users() > 0, "space {} has no users", id.raw());
+        sums.spaces += u64::from(space.holds() > 0);
+        let (users, holds) = (space.users(), space.holds());
+        holds!(run, FR6, holds > 0, "space {} is neither used nor loaded", id.raw());
+        let empty = spaces.stats(id).vmas == 0;
+        holds!(run, FR6, users > 0 || empty, "space {} has VMAs and no users", id.raw());
         holds!(run, LK1, spaces.layout_is_idle(id), "space {}: its layout is locked or waited for", id.raw());
         let is_sound = vmas::check(run, id, &mut sums);
         if let Some(table) = space.table() {
