@@ -9,9 +9,6 @@ use quote::ToTokens;
 /// Packages whose work cannot be done in safe code.
 const MAY_BE_UNSAFE: &[&str] = &["machine", "sim", "loomed", "freestanding"];
 
-/// Lines above an `unsafe` within which its reason must stand.
-const REASON_WITHIN: usize = 12;
-
 /// Objects to the standard library, the heap and statics on the floors.
 pub(super) fn check_freestanding(workspace: &Workspace) -> Vec<Problem> {
     let floors = workspace.packages.iter().filter(|package| floor(&package.name).is_some());
@@ -67,16 +64,29 @@ fn check_reasons(file: &SourceFile) -> Vec<Problem> {
     let Ok(whole) = syn::parse_file(&file.text) else { return Vec::new() };
     let tokens = flatten(whole.to_token_stream());
     let lines: Vec<&str> = file.text.lines().collect();
-    let needs_reason = |pair: &[Token]| pair[0].text == "unsafe" && matches!(&*pair[1].text, "{" | "impl");
-    let places = tokens.windows(2).filter(|pair| needs_reason(pair)).map(|pair| pair[0].line);
-    let silent = places.filter(|line| !has_reason(&lines, *line));
-    silent.map(|line| Problem::new(&file.path, line, "unsafe code without a `SAFETY:` comment")).collect()
+    let problem = |pair: &[Token]| {
+        let (word, line) = (&*pair[1].text, pair[0].line);
+        let message = match (&*pair[0].text, word) {
+            ("unsafe", "{" | "impl" | "(") if !is_told_above(&lines, line, "// SAFETY:") => {
+                "unsafe code without a `SAFETY:` comment right above it"
+            }
+            ("unsafe", "fn" | "trait") if !is_told_above(&lines, line, "/// # Safety") => {
+                "an unsafe promise without a `# Safety` section"
+            }
+            _ => return None,
+        };
+        Some(Problem::new(&file.path, line, message))
+    };
+    tokens.windows(2).filter_map(problem).collect()
 }
 
-/// Whether a `SAFETY:` comment stands on the line or above it, with no blank line between.
-fn has_reason(lines: &[&str], line: usize) -> bool {
-    let above = lines[..line.min(lines.len())].iter().rev().take(REASON_WITHIN);
-    above.take_while(|line| !line.trim().is_empty()).any(|line| line.contains("SAFETY:"))
+/// Whether the comment right above the statement or item that reaches to this line has such a line.
+fn is_told_above(lines: &[&str], line: usize, what: &str) -> bool {
+    let is_comment = |line: &str| line.starts_with("//");
+    let begins_here = |line: &str| line.is_empty() || line.ends_with([';', '{', '}']);
+    let above = lines[..line.saturating_sub(1).min(lines.len())].iter().rev().map(|line| line.trim());
+    let statement_left = above.skip_while(|line| !is_comment(line) && !begins_here(line));
+    statement_left.take_while(|line| is_comment(line)).any(|line| line.starts_with(what))
 }
 
 fn has_attribute(file: &SourceFile, name: &str) -> bool {
@@ -132,13 +142,32 @@ mod tests {
         assert!(check_unsafe(&closed).is_empty());
     }
 
+    fn unsafe_lines(text: &str) -> Vec<usize> {
+        let workspace = Workspace::planted(&[("crates/machine/src/lib.rs", text)]);
+        check_unsafe(&workspace).iter().map(|problem| problem.line).collect()
+    }
+
     #[test]
     fn unsafe_code_without_a_reason_is_found() {
-        let silent = "fn f() {\n    unsafe { g() }\n}\nunsafe impl Send for A {}\n";
-        let workspace = Workspace::planted(&[("crates/machine/src/lib.rs", silent)]);
-        assert_eq!(check_unsafe(&workspace).iter().map(|p| p.line).collect::<Vec<_>>(), [2, 4]);
-        let told = "fn f() {\n    // SAFETY: g asks nothing.\n    let x =\n        unsafe { g() };\n}\n";
-        let workspace = Workspace::planted(&[("crates/machine/src/lib.rs", told)]);
-        assert!(check_unsafe(&workspace).is_empty());
+        assert_eq!(unsafe_lines("fn f() {\n    unsafe { g() }\n}\nunsafe impl Send for A {}\n"), [2, 4]);
+        assert_eq!(unsafe_lines("#[unsafe(no_mangle)]\nfn f() {}\n"), [1]);
+        let told =
+            "fn f() {\n    // SAFETY: g asks\n    // nothing.\n    let x =\n        unsafe { g() };\n}\n";
+        assert!(unsafe_lines(told).is_empty());
+    }
+
+    #[test]
+    fn a_reason_stands_right_above() {
+        let apart = "fn f() {\n    // SAFETY: g asks nothing.\n    h();\n    unsafe { g() }\n}\n";
+        assert_eq!(unsafe_lines(apart), [4]);
+        let behind = "fn f() {\n    unsafe { g() } // SAFETY: g asks nothing.\n}\n";
+        assert_eq!(unsafe_lines(behind), [2]);
+    }
+
+    #[test]
+    fn an_unsafe_promise_says_what_it_is() {
+        assert_eq!(unsafe_lines("/// Does it.\nunsafe fn f() {}\npub unsafe trait T {}\n"), [2, 3]);
+        let told = "/// Does it.\n///\n/// # Safety\n/// Never call it.\nunsafe fn f() {}\n";
+        assert!(unsafe_lines(told).is_empty());
     }
 }
