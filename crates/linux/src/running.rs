@@ -1,7 +1,7 @@
 //! Which space each CPU translates through.
 //!
-//! A CPU holds the space it has loaded (Linux: `active_mm`, `mmgrab`), so that a process may end while an idle
-//! CPU still has its tables loaded. Only processes use a space: its memory goes with the last of them.
+//! A CPU holds the space it has loaded (Linux: `active_mm`, `mmgrab`), so that a process may end while an
+//! idle CPU still has its tables loaded. Only processes use a space: its memory goes with the last of them.
 
 use crate::process::Process;
 use crate::system::Linux;

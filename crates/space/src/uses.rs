@@ -5,9 +5,9 @@
 //!       31..0   users   processes, and operations for others (the OOM killer's) while they last
 //! ```
 //!
-//! The last user to leave takes the memory away (Linux: `mm_users`, `mmput`); only then the users' common hold
-//! goes, and the last hold to go takes the tables (`mm_count`, `mmdrop`). So an idle CPU may keep the tables of
-//! a process that ended loaded, and keeps no memory by it.
+//! The last user to leave takes the memory away (Linux: `mm_users`, `mmput`); only then the users' common
+//! hold goes, and the last hold to go takes the tables (`mm_count`, `mmdrop`). So an idle CPU may keep the
+//! tables of a process that ended loaded, and keeps no memory by it.
 //!
 //! Both counts are one word: each change of one is decided with the other at one moment. Nobody ever adds up
 //! users and CPUs to find out whether a process is left.
