@@ -47,6 +47,17 @@ impl Span {
         Span { user, beyond: all.end > user_space.end }
     }
 
+    /// The range of a call that does nothing to an empty one (`None`): `wraps` is what it answers if the range
+    /// wraps around, and `ENOMEM` if no page of it is in user space.
+    pub(crate) fn parse<M: Machine>(start: u64, len: u64, wraps: Errno) -> Result<Option<Span>, Errno> {
+        start.checked_add(len).ok_or(wraps)?;
+        if len == 0 {
+            return Ok(None);
+        }
+        let span = Span::new::<M>(start, len);
+        if span.user.is_empty() { Err(Errno::ENOMEM) } else { Ok(Some(span)) }
+    }
+
     /// What a call answers that did `done` to the part in user space, if it refuses holes: a hole comes last.
     pub(crate) fn hole_after(&self, done: Result<(), Errno>) -> Result<(), Errno> {
         match done {

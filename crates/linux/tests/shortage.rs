@@ -6,6 +6,7 @@ mod common;
 use common::*;
 use linux::{Cloned, Errno, ExecImage, Exit, FileRights, MapFile, Mremap, Segment, Signal};
 use machine::{Access, Perms, VirtAddr, Vpn, VpnRange};
+use sim::SimMachine;
 
 use Errno::*;
 
@@ -66,6 +67,25 @@ fn tear_down(mut system: System<'_>, ground: &Ground) -> u64 {
     system.free()
 }
 
+/// A call whose `n`-th allocation failed, and what there was before it.
+struct Attempt<'m> {
+    system: System<'m>,
+    ground: Ground,
+    maps: String,
+    count: Count,
+    answer: Result<(), Errno>,
+}
+
+fn attempt(machine: &SimMachine, n: u64, call: Call) -> Attempt<'_> {
+    let mut system = System::new(machine);
+    let ground = prepare(&mut system);
+    let (maps, count) = (system.maps(), system.count());
+    system.linux.frames().fail_after(Some(n));
+    let answer = call(&mut system, &ground);
+    system.linux.frames().fail_after(None);
+    Attempt { system, ground, maps, count, answer }
+}
+
 fn check(name: &str, leaves: Leaves, refusals: &[Errno], call: Call) {
     let reference = {
         let machine = machine(16 << 20);
@@ -77,12 +97,7 @@ fn check(name: &str, leaves: Leaves, refusals: &[Errno], call: Call) {
     let mut refused = 0;
     for n in 1.. {
         let machine = machine(16 << 20);
-        let mut system = System::new(&machine);
-        let ground = prepare(&mut system);
-        let (maps, count) = (system.maps(), system.count());
-        system.linux.frames().fail_after(Some(n));
-        let answer = call(&mut system, &ground);
-        system.linux.frames().fail_after(None);
+        let Attempt { mut system, ground, maps, count, answer } = attempt(&machine, n, call);
         if let Err(errno) = answer {
             assert!(refusals.contains(&errno), "{name}: allocation {n}: {errno}");
             refused += 1;
@@ -272,12 +287,7 @@ fn check_exec(call: Call) {
     let mut refused = 0;
     for n in 1.. {
         let machine = machine(16 << 20);
-        let mut system = System::new(&machine);
-        let ground = prepare(&mut system);
-        let (maps, count) = (system.maps(), system.count());
-        system.linux.frames().fail_after(Some(n));
-        let answer = call(&mut system, &ground);
-        system.linux.frames().fail_after(None);
+        let Attempt { mut system, ground, maps, count, answer } = attempt(&machine, n, call);
         match answer {
             Ok(()) => {
                 assert!(system.maps().contains("[stack]"));

@@ -84,12 +84,20 @@ pub trait Machine: Sized {
 
     /// How many CPUs, at most [`crate::mask::CPUS_MAX`].
     fn cpus(&self) -> u32;
-    /// How many NUMA nodes.
-    fn nodes(&self) -> u32;
+    /// How many NUMA nodes. A machine with more than one says too how they lie.
+    fn nodes(&self) -> u32 {
+        1
+    }
     /// The node a CPU belongs to.
-    fn node_of(&self, cpu: CpuId) -> NodeId;
+    fn node_of(&self, cpu: CpuId) -> NodeId {
+        let _ = cpu;
+        NodeId(0)
+    }
     /// Distance between nodes, as in ACPI's SLIT: 10 is local.
-    fn distance(&self, from: NodeId, to: NodeId) -> u32;
+    fn distance(&self, from: NodeId, to: NodeId) -> u32 {
+        let _ = (from, to);
+        10
+    }
     /// The memory present at boot, ascending and disjoint; `None` past the last range.
     fn memory(&self, index: usize) -> Option<MemoryRange>;
     /// How many tasks may exist at a time. Task numbers are below it.

@@ -33,6 +33,17 @@ fn world(cpus: u32) -> World {
     World { fake, core, tlbs, domains, boot }
 }
 
+impl World {
+    fn cx(&self, cpu: u32) -> Cx<'static, Fake> {
+        self.fake.cx(self.core, cpu)
+    }
+
+    /// The context of CPU 0, the first domain, and some room.
+    fn start(&self, room: u32) -> (Cx<'static, Fake>, &'static Domain, Pool) {
+        (self.cx(0), &self.domains.all[0], Pool::of(400, room))
+    }
+}
+
 struct Pool(RefCell<Vec<KernelFrame>>);
 
 impl Pool {
@@ -62,10 +73,8 @@ type Pages<'b> = Batch<'b, 'static, Fake, u64>;
 #[test]
 fn many_changes_are_one_round_and_payloads_come_back_in_order() {
     let world = world(2);
-    let domain = &world.domains.all[0];
-    let pool = Pool::of(400, 30);
-    domain.activate(world.fake.cx(world.core, 1).at(), &world.tlbs, ROOT);
-    let mut cx = world.fake.cx(world.core, 0);
+    let (mut cx, domain, pool) = world.start(30);
+    domain.activate(world.cx(1).at(), &world.tlbs, ROOT);
     let mut batch = Pages::new(domain, &pool);
     for n in 0..2000 {
         assert!(!batch.is_full());
@@ -87,9 +96,7 @@ fn many_changes_are_one_round_and_payloads_come_back_in_order() {
 #[test]
 fn without_room_a_batch_is_full_early_and_works_again_once_settled() {
     let world = world(1);
-    let domain = &world.domains.all[0];
-    let pool = Pool::of(400, 0);
-    let mut cx = world.fake.cx(world.core, 0);
+    let (mut cx, domain, pool) = world.start(0);
     let mut batch = Pages::new(domain, &pool);
     let mut finished = 0;
     for n in 0..100 {
@@ -106,9 +113,7 @@ fn without_room_a_batch_is_full_early_and_works_again_once_settled() {
 #[test]
 fn a_space_nobody_is_active_in_is_not_flushed() {
     let world = world(2);
-    let domain = &world.domains.all[0];
-    let pool = Pool::of(400, 1);
-    let mut cx = world.fake.cx(world.core, 0);
+    let (mut cx, domain, pool) = world.start(1);
     let mut batch = Pages::new(domain, &pool);
     batch.push(cx.at(), Revoked::page(domain, page(1), 1));
     batch.settle(cx.at(), |_, _| {});
@@ -119,9 +124,7 @@ fn a_space_nobody_is_active_in_is_not_flushed() {
 #[test]
 fn only_this_cpu_is_local_and_few_pages_are_flushed_one_by_one() {
     let world = world(2);
-    let domain = &world.domains.all[0];
-    let pool = Pool::of(400, 1);
-    let mut cx = world.fake.cx(world.core, 0);
+    let (mut cx, domain, pool) = world.start(1);
     domain.activate(cx.at(), &world.tlbs, ROOT);
     world.fake.hold(0, domain.asid(), Vpn(7));
     world.fake.hold(0, domain.asid(), Vpn(50));
@@ -139,10 +142,8 @@ fn only_this_cpu_is_local_and_few_pages_are_flushed_one_by_one() {
 #[test]
 fn an_unlinked_table_costs_one_grace_period_and_flushes_upper_levels() {
     let world = world(2);
-    let domain = &world.domains.all[0];
-    let pool = Pool::of(400, 1);
-    let mut cx = world.fake.cx(world.core, 0);
-    domain.activate(world.fake.cx(world.core, 1).at(), &world.tlbs, ROOT);
+    let (mut cx, domain, pool) = world.start(1);
+    domain.activate(world.cx(1).at(), &world.tlbs, ROOT);
     let mut batch = Pages::new(domain, &pool);
     batch.push(cx.at(), Revoked::table(domain, VpnRange::sized(Vpn(0), 512), 1));
     batch.push(cx.at(), Revoked::table(domain, VpnRange::sized(Vpn(512), 512), 2));
@@ -157,10 +158,8 @@ fn an_unlinked_table_costs_one_grace_period_and_flushes_upper_levels() {
 #[test]
 fn entries_hardware_never_saw_need_no_flush_but_give_their_payload() {
     let world = world(2);
-    let domain = &world.domains.all[0];
-    let pool = Pool::of(400, 1);
-    let mut cx = world.fake.cx(world.core, 0);
-    domain.activate(world.fake.cx(world.core, 1).at(), &world.tlbs, ROOT);
+    let (mut cx, domain, pool) = world.start(1);
+    domain.activate(world.cx(1).at(), &world.tlbs, ROOT);
     let mut batch = Pages::new(domain, &pool);
     batch.push(cx.at(), Revoked::unseen(domain, page(1), Some(5)));
     let mut got = 0;
@@ -175,8 +174,8 @@ fn a_cpu_that_left_is_not_asked_and_drops_what_it_kept_when_it_comes_back() {
     let domain = &world.domains.all[0];
     let asid = domain.asid();
     let pool = Pool::of(400, 1);
-    let mut cx = world.fake.cx(world.core, 0);
-    let mut lazy = world.fake.cx(world.core, 1);
+    let mut cx = world.cx(0);
+    let mut lazy = world.cx(1);
     domain.activate(lazy.at(), &world.tlbs, ROOT);
     world.fake.hold(1, asid, Vpn(7));
     domain.deactivate(lazy.at(), &world.tlbs);
@@ -197,8 +196,8 @@ fn a_cpu_that_was_flushed_while_active_keeps_the_rest_across_a_break() {
     let world = world(2);
     let (domain, other) = (&world.domains.all[0], &world.domains.all[1]);
     let pool = Pool::of(400, 1);
-    let mut cx = world.fake.cx(world.core, 0);
-    let mut target = world.fake.cx(world.core, 1);
+    let mut cx = world.cx(0);
+    let mut target = world.cx(1);
     domain.activate(target.at(), &world.tlbs, ROOT);
     world.fake.hold(1, domain.asid(), Vpn(7));
     world.fake.hold(1, domain.asid(), Vpn(8));
@@ -215,7 +214,7 @@ fn a_cpu_that_was_flushed_while_active_keeps_the_rest_across_a_break() {
 #[test]
 fn a_cpu_forgets_the_oldest_of_many_spaces_and_then_drops() {
     let world = world(1);
-    let mut cx = world.fake.cx(world.core, 0);
+    let mut cx = world.cx(0);
     for domain in &world.domains.all {
         domain.activate(cx.at(), &world.tlbs, ROOT);
         world.fake.hold(0, domain.asid(), Vpn(1));
@@ -231,7 +230,7 @@ fn a_cpu_forgets_the_oldest_of_many_spaces_and_then_drops() {
 #[test]
 fn a_new_space_with_the_name_of_a_dead_one_finds_no_old_translations() {
     let world = world(1);
-    let mut cx = world.fake.cx(world.core, 0);
+    let mut cx = world.cx(0);
     let domain = &world.domains.all[0];
     domain.activate(cx.at(), &world.tlbs, ROOT);
     world.fake.hold(0, domain.asid(), Vpn(1));
@@ -247,7 +246,7 @@ fn who_found_entries_empty_flushes_while_another_batch_owes_a_flush() {
     let world = world(2);
     let domain = &world.domains.all[0];
     let pool = Pool::of(400, 1);
-    let (mut cx, mut other) = (world.fake.cx(world.core, 0), world.fake.cx(world.core, 1));
+    let (mut cx, mut other) = (world.cx(0), world.cx(1));
     domain.activate(other.at(), &world.tlbs, ROOT);
     world.fake.hold(1, domain.asid(), Vpn(7));
     let mut first = Pages::new(domain, &pool);
@@ -269,7 +268,7 @@ fn who_found_entries_empty_flushes_while_another_batch_owes_a_flush() {
 #[test]
 fn a_cpu_claims_no_generation_while_an_earlier_flush_is_under_way() {
     let world = world(1);
-    let cx = world.fake.cx(world.core, 0);
+    let cx = world.cx(0);
     let words = world.boot.array::<machine::Word>(2).unwrap();
     let (begun, done) = (&words[0], &words[1]);
     revoke::protocol::begin(&cx, begun);
@@ -285,9 +284,7 @@ fn a_cpu_claims_no_generation_while_an_earlier_flush_is_under_way() {
 #[cfg(debug_assertions)]
 fn dropping_an_unsettled_batch_is_noticed() {
     let world = world(1);
-    let domain = &world.domains.all[0];
-    let pool = Pool::of(400, 1);
-    let mut cx = world.fake.cx(world.core, 0);
+    let (mut cx, domain, pool) = world.start(1);
     let mut batch = Pages::new(domain, &pool);
     batch.push(cx.at(), Revoked::page(domain, page(7), 7));
 }

@@ -114,15 +114,6 @@ impl Machine for Fake {
     fn cpus(&self) -> u32 {
         8
     }
-    fn nodes(&self) -> u32 {
-        1
-    }
-    fn node_of(&self, _: CpuId) -> NodeId {
-        NodeId(0)
-    }
-    fn distance(&self, _: NodeId, _: NodeId) -> u32 {
-        10
-    }
     fn memory(&self, index: usize) -> Option<MemoryRange> {
         let range = MemoryRange {
             start: Pfn(FIRST),

@@ -102,15 +102,6 @@ impl Machine for Minimal<'_> {
     fn cpus(&self) -> u32 {
         1
     }
-    fn nodes(&self) -> u32 {
-        1
-    }
-    fn node_of(&self, _: CpuId) -> NodeId {
-        NodeId(0)
-    }
-    fn distance(&self, _: NodeId, _: NodeId) -> u32 {
-        10
-    }
     fn memory(&self, index: usize) -> Option<MemoryRange> {
         let frames = (self.frames.len() / WORDS) as u64;
         (index == 0).then_some(MemoryRange { start: FIRST, frames, node: NodeId(0), movable: false })

@@ -46,14 +46,7 @@ impl<'m, M: Machine> Linux<'m, M> {
         len: u64,
     ) -> Result<(), Errno> {
         let (start, len) = cover(addr, len);
-        start.checked_add(len).ok_or(Errno::EINVAL)?;
-        if len == 0 {
-            return Ok(());
-        }
-        let span = Span::new::<M>(start, len);
-        if span.user.is_empty() {
-            return Err(Errno::ENOMEM);
-        }
+        let Some(span) = Span::parse::<M>(start, len, Errno::EINVAL)? else { return Ok(()) };
         let done = self.run(cx, process, Call::Mlock, |cx, space| self.spaces().unlock(cx, space, span.user));
         span.hole_after(done)
     }
@@ -73,14 +66,7 @@ impl<'m, M: Machine> Linux<'m, M> {
         }
         let (start, len) = cover(addr, len);
         self.check_lock_limit(cx, process, start, len, memlock)?;
-        start.checked_add(len).ok_or(Errno::EINVAL)?;
-        if len == 0 {
-            return Ok(());
-        }
-        let span = Span::new::<M>(start, len);
-        if span.user.is_empty() {
-            return Err(Errno::ENOMEM);
-        }
+        let Some(span) = Span::parse::<M>(start, len, Errno::EINVAL)? else { return Ok(()) };
         let done =
             self.run(cx, process, Call::Mlock, |cx, space| self.spaces().lock(cx, space, span.user, mode));
         span.hole_after(done)?;
@@ -122,25 +108,16 @@ impl<'m, M: Machine> Linux<'m, M> {
         process: Id<Process>,
         range: VpnRange,
     ) -> Result<(), Errno> {
-        let space = self.space_of(process)?;
-        let mut at = range.start;
-        while at < range.end {
-            let Some(vma) = self.spaces().vma_at(cx.at(), space, at) else { break };
-            let part = vma.range.intersect(&VpnRange::new(at, range.end));
-            if part.is_empty() {
-                break;
+        self.for_each_mapped(cx, process, range, |cx, part, flags| {
+            if flags.contains(VmaFlags::LOCK_ON_FAULT) {
+                return Ok(());
             }
-            at = part.end;
-            if vma.flags.contains(VmaFlags::LOCK_ON_FAULT) {
-                continue;
-            }
-            if !vma.flags.intersects(VmaFlags::ACCESS) {
+            if !flags.intersects(VmaFlags::ACCESS) {
                 return Err(Errno::ENOMEM);
             }
             self.populate(cx, process, part, Populate::AsAllowed)
-                .map_err(|error| errno(Call::MlockPopulate, error))?;
-        }
-        Ok(())
+                .map_err(|error| errno(Call::MlockPopulate, error))
+        })
     }
 }
 

@@ -18,6 +18,24 @@ impl<'m, M: Machine> Linux<'m, M> {
         range: VpnRange,
         wanted: impl Fn(VmaFlags) -> bool,
     ) -> Result<(), Errno> {
+        self.for_each_mapped(cx, process, range, |cx, part, flags| {
+            if wanted(flags) && is_populated(flags) {
+                // What fails here is found out by the fault that needs the page.
+                let _ = self.populate(cx, process, part, Populate::AsAllowed);
+            }
+            Ok(())
+        })
+    }
+
+    /// Calls `f` with what each VMA has of the range, in order, until an error. VMAs may change
+    /// in between: no lock is held.
+    pub(crate) fn for_each_mapped(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        range: VpnRange,
+        mut f: impl FnMut(&mut Cx<'m, M>, VpnRange, VmaFlags) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
         let space = self.space_of(process)?;
         let mut at = range.start;
         while at < range.end {
@@ -27,10 +45,7 @@ impl<'m, M: Machine> Linux<'m, M> {
                 break;
             }
             at = part.end;
-            if wanted(vma.flags) && is_populated(vma.flags) {
-                // What fails here is found out by the fault that needs the page.
-                let _ = self.populate(cx, process, part, Populate::AsAllowed);
-            }
+            f(cx, part, vma.flags)?;
         }
         Ok(())
     }

@@ -27,16 +27,7 @@ impl<'m, M: Machine> Linux<'m, M> {
         }
         // LINUX: a length that rounds up past 64 bits is zero, and so nothing to do.
         let len = page_align(len).unwrap_or(0);
-        if addr.checked_add(len).is_none() {
-            return Err(Errno::ENOMEM);
-        }
-        if len == 0 {
-            return Ok(());
-        }
-        let span = Span::new::<M>(addr, len);
-        if span.user.is_empty() {
-            return Err(Errno::ENOMEM);
-        }
+        let Some(span) = Span::parse::<M>(addr, len, Errno::ENOMEM)? else { return Ok(()) };
         let sync = if flags.contains(SyncFlags::SYNC) { Sync::Wait } else { Sync::Async };
         let invalidate = if flags.contains(SyncFlags::INVALIDATE) { Invalidate::Yes } else { Invalidate::No };
         let done = self.run(cx, process, Call::Msync, |cx, space| {

@@ -158,15 +158,6 @@ impl Machine for Host {
     fn cpus(&self) -> u32 {
         CPUS
     }
-    fn nodes(&self) -> u32 {
-        1
-    }
-    fn node_of(&self, _: CpuId) -> NodeId {
-        NodeId(0)
-    }
-    fn distance(&self, _: NodeId, _: NodeId) -> u32 {
-        10
-    }
     fn memory(&self, index: usize) -> Option<MemoryRange> {
         let range = MemoryRange { start: Pfn(0), frames: self.frames, node: NodeId(0), movable: false };
         (index == 0).then_some(range)
