@@ -3,8 +3,8 @@
 //! ```text
 //!   parent's lock, then the table's own     still linked, still empty?
 //!   table is marked dead                    who waits for its lock walks again from the root
-//!   parent's entry is emptied
-//!   both locks are dropped, the table goes into the batch
+//!   parent's entry is emptied, the table goes into the batch
+//!   both locks are dropped
 //!   flush with upper levels                 no CPU's walk starts from it any more (L-13)
 //!   grace period                            no lockless reader is in it any more (L-2)
 //!   the frame is freed
@@ -78,17 +78,15 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         let Place::Reached(parent) = self.descend(&cx, page, Level(of.0 + 1)) else { return };
         let above = self.descriptor(parent.frame);
         node::lock(&*cx, above);
-        let unlinked = self.unlink_locked(&cx, &parent, page);
-        if unlinked.is_some() {
+        if let Some(table) = self.unlink_locked(&cx, &parent, page) {
             note_empty(above);
-        }
-        node::unlock(&*cx, above);
-        if let Some(table) = unlinked {
             self.table.remove_table();
             let pages = table.span(page);
             let token = Revoked::table(self.table.domain(), pages, Payload::Table(table.frame));
+            // Under the parent's lock, as every change: who finds the link gone sees that a flush is owed.
             batch.push(cx.at(), token);
         }
+        node::unlock(&*cx, above);
     }
 
     /// Unlinks the table a locked parent's entry leads to, if both are fit for it.
