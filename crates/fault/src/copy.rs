@@ -4,7 +4,7 @@ use crate::error::FaultError;
 use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
 use frame::Request;
-use machine::{Cx, Level, Machine, Order, PageOp, Pfn, Shortage, UserFrame, level};
+use machine::{Cx, Level, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level};
 use object::CachedPage;
 use object::exclusive::AnonCtx;
 use table::Leaf;
@@ -18,8 +18,9 @@ impl<'m, M: Machine> Faults<'m, M> {
     ) -> Result<Option<Leaf<'c, 'm, M>>, Shortage> {
         let spaces = self.spaces();
         let leaf = spaces.walker(wish.table).lock_leaf(cx.at(), wish.page)?;
-        let current = leaf.level() == Level::LEAF && spaces.vma(wish.vma.id).is_current(&wish.vma, &leaf);
-        Ok(current.then_some(leaf))
+        let current =
+            spaces.vma(wish.vma.id).is_current(&wish.vma, &leaf) || leaf.planted(Plant::StampUnchecked);
+        Ok((current && leaf.level() == Level::LEAF).then_some(leaf))
     }
 
     /// The same if the entry is what the fault saw, too. Only then may the entry be changed.
@@ -29,7 +30,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         wish: &Wish,
     ) -> Result<Option<Leaf<'c, 'm, M>>, Shortage> {
         let leaf = self.lock_current(cx, wish)?;
-        Ok(leaf.filter(|leaf| leaf.entry(wish.page) == wish.entry))
+        Ok(leaf.filter(|leaf| leaf.entry(wish.page) == wish.entry || leaf.planted(Plant::EntryUnchecked)))
     }
 
     /// A frame of zeros, referenced once and known to nobody.

@@ -8,7 +8,9 @@
 use crate::counts::{self, AtCap, Counts, Exclusive, Freed, Pinned};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use machine::cells::cast_words;
-use machine::{Cx, Event, Field, FieldValue, LockId, Machine, Memory, NodeId, Order, Pfn, Word, level};
+use machine::{
+    Cx, Event, Field, FieldValue, LockId, Machine, Memory, NodeId, Order, Pfn, Plant, Word, level,
+};
 
 /// What a block is used for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -356,6 +358,9 @@ impl Descriptor {
     /// See [`counts::try_get`].
     #[must_use]
     pub fn try_get<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        if cx.planted(Plant::GetFromZero) {
+            return counts::get(cx, &self.counts).is_ok();
+        }
         counts::try_get(cx, &self.counts)
     }
 

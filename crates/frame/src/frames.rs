@@ -9,7 +9,7 @@ use crate::pcp::{Pcp, list_index, list_order};
 use crate::request::Config;
 use crate::zone::Zone;
 use machine::lock::Held;
-use machine::{Boot, Counter, CpuId, Cx, Field, Machine, NodeId, Order, Pfn, Shortage, level};
+use machine::{Boot, Counter, CpuId, Cx, Field, Machine, NodeId, Order, Pfn, Plant, Shortage, level};
 
 /// All frames of a machine.
 ///
@@ -175,7 +175,7 @@ impl<'m, M: Machine> Frames<'m, M> {
             let Some(_held) = lock(pcp, cx) else { return };
             pcp.collect(&self.memmap, frames)
         };
-        if chain.count() > 0 {
+        if chain.count() > 0 && !cx.planted(Plant::DrainForgotten) {
             cx.count(Counter::PcpDrain);
             self.give_back(cx, zone, &chain);
         }

@@ -50,7 +50,7 @@ pub use crate::entry::{Access, Entry, EntryFormat, Level, Perms};
 pub use crate::errors::{IoError, Shortage};
 pub use crate::ids::{Asid, CpuId, FileKey, KernelFrame, NodeId, TaskId, UserFrame};
 pub use crate::mask::CpuSet;
-pub use crate::plant::Plant;
+pub use crate::plant::{Plant, UnknownPlant};
 pub use crate::shared_mask::SharedCpuSet;
 pub use crate::trace::{Event, LockId};
 pub use crate::traits::{Backing, FlushScope, Machine, MemoryRange, PageOp};

@@ -3,8 +3,156 @@
 //! The manager asks [`crate::Cx::planted`] where a step of a protocol could be forgotten. Ordinary machines
 //! answer no at compile time, so the question costs nothing; the simulated machine answers yes to the one bug
 //! that a test planted in it. `docs/judges.md` tells what catches each.
+//!
+//! Identifiers such as L-9 or CR11 are those of the facts the project started from (see `docs/rules.md`).
 
-/// A bug that can be planted.
+use core::fmt;
+use core::str::FromStr;
+
+macro_rules! plants {
+    ($($(#[doc = $doc:literal])+ $id:ident = $name:literal,)*) => {
+        /// A bug that can be planted.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[non_exhaustive]
+        pub enum Plant {
+            $($(#[doc = $doc])+ $id,)*
+        }
+
+        impl Plant {
+            /// All of them.
+            pub const ALL: &[Plant] = &[$(Plant::$id),*];
+
+            /// Its name, as tests and command lines write it.
+            pub const fn name(self) -> &'static str {
+                match self { $(Plant::$id => $name,)* }
+            }
+        }
+    };
+}
+
+plants! {
+    // ---- the batch ----
+    /// Changed entries are never flushed: CPUs go on with what they remember (L-4, W-4). Every flush that an
+    /// architecture or a driver forgot looks like this.
+    FlushForgotten = "flush-forgotten",
+    /// Frames are freed first, and flushed then (L-9). Linux before `mmu_gather` freed a page under a CPU that
+    /// could still write it.
+    FreedBeforeFlush = "freed-before-flush",
+    /// Unlinked tables are freed without a grace period (L-2): a walk without a lock goes on in what is
+    /// somebody else's by then. Linux waits by interrupts or RCU (`tlb_remove_table`).
+    TableWithoutGrace = "table-without-grace",
+    /// The flush for unlinked tables drops translations and keeps cached upper levels (L-13): `freed_tables`
+    /// of Linux's `mmu_gather`.
+    UpperLevelsKept = "upper-levels-kept",
+    /// Who finds entries empty does not ask whether whoever emptied them has flushed (L-10): Linux's
+    /// `mm_tlb_flush_nested`, added after `madvise` and `munmap` raced.
+    NestedIgnored = "nested-ignored",
+    /// The CPUs to flush are read before the generation is raised (L-16): a CPU that comes in between is
+    /// neither flushed nor told.
+    TargetsReadEarly = "targets-read-early",
+    /// A CPU that comes back to a space does not compare generations (L-15): lazy TLB mode without
+    /// `tlb_gen`.
+    GenerationIgnored = "generation-ignored",
+    // ---- faults and tables ----
+    /// A fault does not ask under the leaf's lock whether the VMA is still what it saw (LR3): Linux's
+    /// speculative faults and per-VMA locks stand and fall with this look.
+    StampUnchecked = "stamp-unchecked",
+    /// A fault does not ask under the leaf's lock whether the entry is still what it saw (LR3, C-5): the
+    /// `pte_same` that follows every `pte_offset_map_lock`.
+    EntryUnchecked = "entry-unchecked",
+    /// A changer of VMAs skips leaf tables that are empty: a fault may be about to fill one.
+    EmptyLeafSkipped = "empty-leaf-skipped",
+    /// A fault that finds a hole without the lock believes it: a VMA that is being split is not seen for a
+    /// moment, and the program is killed for it.
+    HoleBelieved = "hole-believed",
+    /// `mremap` flushes after it has dropped the locks of both tables (L-12): CVE-2018-18281.
+    MoveFlushedLate = "move-flushed-late",
+    // ---- copy-on-write ----
+    /// Fork leaves the parent's entries writable (CR1, CR6): the child sees what the parent stores later.
+    ForkLeavesWritable = "fork-leaves-writable",
+    /// Fork leaves the exclusive bit set on what it shares (CR2, CR6): the next write fault reuses the page in
+    /// place.
+    ForkLeavesExclusive = "fork-leaves-exclusive",
+    /// Faults of the parent go on during fork, before its old translations are flushed: a page is copied that
+    /// another thread can still store to, and that store is lost. Linux holds `mmap_lock` and
+    /// `write_protect_seq` over it.
+    ForkUnmarked = "fork-unmarked",
+    /// A write fault reuses a page that is mapped once, whatever else refers to it (C-1): a mapping count
+    /// falls when the entry goes, and its translations may live a little longer. Linux's reuse by
+    /// `page_mapcount`, up to 5.8.
+    ReuseByMapcount = "reuse-by-mapcount",
+    /// A copy is mapped before the old translation is flushed (row 9 of the copy-on-write table): one thread
+    /// writes the new page while another reads the old one. Linux: `ptep_clear_flush` in `wp_page_copy`.
+    CopyBeforeFlush = "copy-before-flush",
+    /// A split forgets that the VMA had private pages: fork leaves those of the upper part out.
+    SplitForgetsPrivate = "split-forgets-private",
+    // ---- files ----
+    /// Writeback takes the dirty mark away after it write-protected the page, not before: a store in between
+    /// is never written (L-19). Linux: the order of `folio_clear_dirty_for_io`.
+    DirtyClearedLate = "dirty-cleared-late",
+    /// Unmapping a writable page of a shared file flushes after the table's lock is dropped (LR11, L-19): a
+    /// writeback that finds no entry misses the last store. Linux: `force_flush` in `zap_pte_range`.
+    LastStoreMissed = "last-store-missed",
+    /// Truncation visits the tables first and takes pages out of the cache then: a fault maps one behind it.
+    /// Linux calls `unmap_mapping_range` twice.
+    DisownedLate = "disowned-late",
+    /// A page is marked up to date before it was read: its other readers see what the frame held.
+    UptodateEarly = "uptodate-early",
+    /// A lookup without a lock takes a reference to a page that has none left: reclaim has taken it already.
+    /// Linux: `folio_try_get`.
+    GetFromZero = "get-from-zero",
+    // ---- waiting ----
+    /// Who waits for a page looks at its lock first and says that it waits then (W-18): an unlock in between
+    /// wakes nobody.
+    WaiterFlagLate = "waiter-flag-late",
+    /// A page is unlocked and nobody is woken.
+    UnlockWithoutWake = "unlock-without-wake",
+    // ---- accounts ----
+    /// Unmapping does not take back what was promised: `Committed_AS` only ever grows.
+    PromiseKept = "promise-kept",
+    /// A `mmap` that fails for want of memory keeps its promise.
+    PromiseLeaked = "promise-leaked",
+    /// Frames drained from a CPU's lists never reach their zone.
+    DrainForgotten = "drain-forgotten",
+    /// A stack grows up to its neighbour: no guard gap (CVE-2017-1000364, Stack Clash).
+    GuardGapForgotten = "guard-gap-forgotten",
+}
+
+impl fmt::Display for Plant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// No planted bug has this name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Plant {}
+pub struct UnknownPlant;
+
+impl fmt::Display for UnknownPlant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no planted bug has this name")
+    }
+}
+
+impl core::error::Error for UnknownPlant {}
+
+impl FromStr for Plant {
+    type Err = UnknownPlant;
+
+    fn from_str(name: &str) -> Result<Plant, UnknownPlant> {
+        Plant::ALL.iter().copied().find(|plant| plant.name() == name).ok_or(UnknownPlant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back() {
+        for &plant in Plant::ALL {
+            assert_eq!(plant.name().parse(), Ok(plant));
+        }
+        assert_eq!("".parse::<Plant>(), Err(UnknownPlant));
+    }
+}

@@ -17,7 +17,7 @@ use crate::model::{Lineage, Owner};
 use crate::page::owner_number;
 use frame::counts::{Exclusive, Pinned};
 use frame::{Descriptor, Id, State};
-use machine::{Cx, Machine};
+use machine::{Cx, Machine, Plant};
 
 /// Where an anonymous page belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,7 +74,8 @@ pub fn reuse<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor) 
         debug_assert!(counts.maps() == 1, "an exclusive page is mapped once (CR2)");
         return Reuse::InPlace;
     }
-    if counts.refs() == 1 && counts.maps() == 1 && counts.pins() == 0 {
+    let alone = counts.refs() == 1 && counts.pins() == 0;
+    if counts.maps() == 1 && (alone || cx.planted(Plant::ReuseByMapcount)) {
         page.make_exclusive(cx);
         return Reuse::InPlace;
     }
@@ -89,7 +90,9 @@ pub fn share_for_fork<'m, M: Machine, const L: u8>(
     page: &Descriptor,
 ) -> Result<(), MustCopy> {
     let was_exclusive = page.is_exclusive(cx);
-    page.share(cx).map_err(|Pinned| MustCopy)?;
+    if !cx.planted(Plant::ForkLeavesExclusive) {
+        page.share(cx).map_err(|Pinned| MustCopy)?;
+    }
     let counted = page.get(cx).is_ok();
     if counted && page.add_map(cx, Exclusive::No).is_ok() {
         return Ok(());

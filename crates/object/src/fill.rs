@@ -11,7 +11,7 @@ use crate::page::{CachedPage, PageCtx, owner_number, unlock_page};
 use crate::radix::{InsertError, Locked};
 use frame::{Flags, Request, State};
 use machine::{
-    Backing, Counter, Cx, IoError, Machine, Order, PAGE_SIZE, PageOp, Pfn, Shortage, UserFrame, level,
+    Backing, Counter, Cx, IoError, Machine, Order, PAGE_SIZE, PageOp, Pfn, Plant, Shortage, UserFrame, level,
 };
 
 /// Pages read around a miss, aligned (Linux: 64 KiB, as `fault_around_bytes`).
@@ -307,6 +307,9 @@ impl<'m, M: Machine> Objects<'m, M> {
     ) -> Result<(), IoError> {
         let file = self.files.get(ctx.file);
         let page = self.descriptor(pfn);
+        if cx.planted(Plant::UptodateEarly) {
+            page.set(cx, Flags::UPTODATE);
+        }
         let result = cx.machine().files().read(cx.cpu(), file.key(), ctx.index, UserFrame(pfn));
         match result {
             Ok(()) => {

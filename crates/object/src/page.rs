@@ -8,7 +8,7 @@ use crate::model::File;
 use crate::objects::Objects;
 use core::ops::{Deref, DerefMut};
 use frame::{Descriptor, Flags, Id};
-use machine::{Cx, Machine, Pfn, UserFrame, level};
+use machine::{Cx, Machine, Pfn, Plant, UserFrame, level};
 
 /// Where a page is reached: a file and an index in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,7 +93,7 @@ impl<M: Machine> Drop for PageLock<'_, '_, M> {
 
 /// Unlocks a page and wakes those who wait for it, and nobody else (WR23).
 pub(crate) fn unlock_page<M: Machine, const L: u8>(cx: &mut Cx<'_, M, L>, page: &Descriptor) {
-    if page.unlock(cx) {
+    if page.unlock(cx) && !cx.planted(Plant::UnlockWithoutWake) {
         cx.core().parking.wake_all(cx, page.wait_key());
     }
 }
@@ -107,6 +107,11 @@ pub(crate) fn lock_page<'a, 'm, M: Machine>(
         cx.core().parking.park_unless(cx, page.wait_key(), |cx| {
             // WR20: the mark is set before the last look, in one step with it. A mark set for nothing is
             // harmless.
+            if cx.planted(Plant::WaiterFlagLate) {
+                let is_free = !page.test(cx, Flags::LOCKED);
+                page.set(cx, Flags::WAITERS);
+                return is_free;
+            }
             page.set(cx, Flags::WAITERS);
             !page.test(cx, Flags::LOCKED)
         });

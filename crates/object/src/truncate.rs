@@ -7,7 +7,7 @@ use crate::page::{PageCtx, lock_page, wait_writeback};
 use crate::radix::{INDEX_END, Mark};
 use core::ops::Range;
 use frame::Id;
-use machine::{Cx, Machine, PAGE_SIZE, level};
+use machine::{Cx, Machine, PAGE_SIZE, Plant, level};
 
 impl<'m, M: Machine> Objects<'m, M> {
     /// Gives a file another size (Linux: `truncate_pagecache`, `pagecache_isize_extended`). Whoever owns the
@@ -40,6 +40,11 @@ impl<'m, M: Machine> Objects<'m, M> {
         };
         if size < old {
             let gone = size.div_ceil(PAGE_SIZE)..INDEX_END;
+            if cx.planted(Plant::DisownedLate) {
+                self.unmap_file(cx.at(), id, gone.clone());
+                self.remove_pages(cx, id, gone);
+                return Ok(());
+            }
             self.remove_pages(cx, id, gone.clone());
             self.unmap_file(cx.at(), id, gone);
         }

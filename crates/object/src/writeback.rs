@@ -16,7 +16,7 @@ use crate::page::{CachedPage, PageCtx, lock_page, unlock_page, wait_writeback, w
 use crate::radix::{Locked, Mark};
 use core::ops::Range;
 use frame::{Flags, Id};
-use machine::{Backing, Counter, Cx, IoError, Machine, level};
+use machine::{Backing, Counter, Cx, IoError, Machine, Plant, level};
 
 /// Pages written together, at most: they share a flush round a space.
 pub const BATCH: usize = 32;
@@ -100,6 +100,9 @@ impl<'m, M: Machine> Objects<'m, M> {
             }
             drop(held);
             self.clean_mappings(&mut locked, file, &chosen);
+            if locked.planted(Plant::DirtyClearedLate) {
+                self.clear_dirty(&mut locked, file, &chosen);
+            }
             for page in chosen.iter().skip(1) {
                 unlock_page(&mut *locked, self.descriptor(page.pfn()));
             }
@@ -152,6 +155,17 @@ impl<'m, M: Machine> Objects<'m, M> {
         file.tree.set(held, &self.nodes, index, Mark::Writeback);
         self.descriptor(page.pfn()).set(held, Flags::WRITEBACK);
         true
+    }
+
+    /// Takes the dirty marks away once more: a planted bug.
+    fn clear_dirty(&self, cx: &mut Cx<'m, M, { level::PAGE }>, file: Id<File>, chosen: &Chosen) {
+        let cached = self.files.get(file);
+        let mut held = cached.cache.lock(cx);
+        for page in chosen.iter() {
+            if cached.tree.clear(&mut held, &self.nodes, page.ctx().index, Mark::Dirty) {
+                cached.dirty.sub(1);
+            }
+        }
     }
 
     /// Stores one page and ends its writeback.

@@ -4,7 +4,7 @@ use crate::domain::Upper;
 use crate::{Domain, Revoked, Room, What};
 use core::marker::PhantomData;
 use machine::cells::cast_words;
-use machine::{Counter, Cx, Field, FieldValue, KernelFrame, Machine, Pfn, VpnRange, level};
+use machine::{Counter, Cx, Field, FieldValue, KernelFrame, Machine, Pfn, Plant, VpnRange, level};
 
 /// Payloads a batch holds without asking for room.
 pub const INLINE: usize = 32;
@@ -124,7 +124,10 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
             Unflushed::Tables(pages) => (pages, Upper::Too),
         };
         self.unflushed = Unflushed::Nothing;
-        self.domain.flush(cx, pages, upper);
+        let upper = if cx.planted(Plant::UpperLevelsKept) { Upper::Kept } else { upper };
+        if !cx.planted(Plant::FlushForgotten) {
+            self.domain.flush(cx, pages, upper);
+        }
         self.domain.paid(cx);
     }
 
@@ -139,28 +142,42 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         if !self.is_empty() {
             cx.count(Counter::Batches);
         }
+        if cx.planted(Plant::FreedBeforeFlush) {
+            self.finish_all(cx, &mut finish);
+        }
         self.flush_for_others(cx.at());
         self.flush_now(cx.at());
         if self.grace == Grace::Needed {
             self.grace = Grace::NotNeeded;
-            cx.core().epochs.wait_for_readers(cx);
+            if !cx.planted(Plant::TableWithoutGrace) {
+                cx.core().epochs.wait_for_readers(cx);
+            }
         }
-        for i in 0..self.payloads {
-            let payload = P::from_bits(self.payload(cx, i));
-            finish(cx, payload);
-        }
-        self.payloads = 0;
+        self.finish_all(cx, &mut finish);
         while self.frames_taken > 0 {
             self.frames_taken -= 1;
             self.room.return_room(cx.at(), KernelFrame(self.frames[self.frames_taken]));
         }
     }
 
+    /// Hands every payload over.
+    fn finish_all(
+        &mut self,
+        cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
+        finish: &mut impl FnMut(&mut Cx<'m, M, { level::SLEEP_MAX }>, P),
+    ) {
+        for i in 0..self.payloads {
+            let payload = P::from_bits(self.payload(cx, i));
+            finish(cx, payload);
+        }
+        self.payloads = 0;
+    }
+
     /// Joins the pages answered for to what is flushed if a batch of somebody else owes a flush.
     fn flush_for_others(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>) {
         let pages = core::mem::take(&mut self.answers_for);
         let own = u64::from(self.unflushed != Unflushed::Nothing);
-        if pages.is_empty() || self.domain.owed(cx) == own {
+        if pages.is_empty() || self.domain.owed(cx) == own || cx.planted(Plant::NestedIgnored) {
             return;
         }
         if own == 0 {

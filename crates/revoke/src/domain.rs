@@ -3,8 +3,8 @@
 use crate::{CpuTlbs, protocol};
 use core::sync::atomic::Ordering::Relaxed;
 use machine::{
-    Asid, Counter, CpuId, CpuSet, Cx, Field, FlushScope, KernelFrame, Machine, SharedCpuSet, VpnRange, Word,
-    level,
+    Asid, Counter, CpuId, CpuSet, Cx, Field, FlushScope, KernelFrame, Machine, Plant, SharedCpuSet, VpnRange,
+    Word, level,
 };
 
 /// Ranges of more pages are flushed by dropping the whole space (Linux's `tlb_single_page_flush_ceiling`).
@@ -59,7 +59,7 @@ impl Domain {
         let seen = tlbs.seen(cpu, self.life.get());
         self.active.insert(cx, cpu);
         let generation = protocol::join(cx, &self.begun);
-        let stale = seen != Some(generation);
+        let stale = seen != Some(generation) && !cx.planted(Plant::GenerationIgnored);
         tlbs.remember(cpu, self.life.get(), generation);
         cx.machine().load_space(cpu, Some((root, self.asid())), stale);
     }
@@ -100,8 +100,9 @@ impl Domain {
         pages: VpnRange,
         upper: Upper,
     ) {
+        let early = cx.planted(Plant::TargetsReadEarly).then(|| self.active.snapshot(cx));
         protocol::begin(cx, &self.begun);
-        let targets = self.active.snapshot(cx);
+        let targets = early.unwrap_or_else(|| self.active.snapshot(cx));
         if !targets.is_empty() {
             let pages = (pages.pages() <= SINGLE_PAGES_MAX).then_some(pages);
             let scope = FlushScope { asid: self.asid(), pages, tables: upper == Upper::Too };

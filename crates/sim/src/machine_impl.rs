@@ -9,7 +9,7 @@ use crate::report::{Cause, Counts};
 use crate::violation::Rule;
 use machine::{
     Asid, Backing, CpuId, CpuSet, Event, FileKey, FlushScope, HUGE_ORDER, IoError, KernelFrame, Machine,
-    MemoryRange, NodeId, Order, PAGE_SIZE, PageOp, Pfn, TaskId, UserFrame, Word, x86_64::X86_64,
+    MemoryRange, NodeId, Order, PAGE_SIZE, PageOp, Pfn, Plant, TaskId, UserFrame, Word, x86_64::X86_64,
 };
 use std::sync::atomic::Ordering::{self, Relaxed};
 
@@ -270,6 +270,10 @@ impl Machine for SimMachine {
         if self.exploring.get() {
             self.locks.borrow_mut().tell(task, &event());
         }
+    }
+
+    fn planted(&self, plant: Plant) -> bool {
+        self.plant.get() == Some(plant)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::memory::KernelMemory;
 use crate::profile::Costs;
 use crate::report::{Cause, Counts, Ledger, RunReport};
 use crate::violation::{Rule, Violation};
-use machine::{CpuId, MemoryRange, Word};
+use machine::{CpuId, MemoryRange, Plant, Word};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -80,6 +80,8 @@ pub struct SimMachine {
 
     /// A CPU that answers requests to flush without flushing (tests of checkers).
     pub(crate) deaf: Cell<Option<CpuId>>,
+    /// A bug of the manager (tests of judges).
+    pub(crate) plant: Cell<Option<Plant>>,
 
     pub(crate) ledger: Ledger,
     pub(crate) counts: Counts,
@@ -141,6 +143,7 @@ impl SimMachine {
             chosen: Cell::new(None),
             locks: RefCell::default(),
             deaf: Cell::new(None),
+            plant: Cell::new(None),
             ledger: Ledger::default(),
             counts: Counts::default(),
             violations: RefCell::default(),
@@ -194,6 +197,11 @@ impl SimMachine {
     /// flush.
     pub fn plant_deaf_cpu(&self, cpu: Option<CpuId>) {
         self.deaf.set(cpu);
+    }
+
+    /// Plants a bug in the manager for tests of judges: it leaves out one step (see [`machine::plant`]).
+    pub fn plant(&self, plant: Option<Plant>) {
+        self.plant.set(plant);
     }
 
     /// The CPU that is being simulated now.

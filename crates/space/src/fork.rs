@@ -10,7 +10,9 @@ use crate::vma::{Content, Vma, VmaFlags};
 use crate::zap::everything;
 use frame::{Id, Request};
 use machine::entry::{Attrs, Kind};
-use machine::{Counter, Cx, Entry, EntryFormat, Level, Machine, Order, PageOp, Pfn, UserFrame, Vpn, level};
+use machine::{
+    Counter, Cx, Entry, EntryFormat, Level, Machine, Order, PageOp, Pfn, Plant, UserFrame, Vpn, level,
+};
 use object::MappedFile;
 use object::exclusive::{self, AnonCtx};
 use table::{Cursor, PageTable, Pair, Rss, TableBatch};
@@ -65,7 +67,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             // off faults, too). Nor may one make the first private page of a VMA that is passed over: a
             // later store of its thread could still come before the copy of another VMA, and the child
             // would have the later one alone.
-            if layout.vma(id).flags().is_private() {
+            if layout.vma(id).flags().is_private() && !layout.planted(Plant::ForkUnmarked) {
                 layout.begin_change(id);
             }
             let copy = layout.copy_vma(id, child)?;
@@ -180,7 +182,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
         if rss.is_some() {
             pair.cx().count(Counter::ForkShared);
         }
-        if attrs.perms.write {
+        if attrs.perms.write && !pair.cx().planted(Plant::ForkLeavesWritable) {
             let (_, token) = pair.from().change(page, |entry| {
                 let attrs = M::Entry::attrs(entry);
                 M::Entry::with_attrs(entry, Attrs { perms: attrs.perms.read_only(), ..attrs }, Level::LEAF)

@@ -8,7 +8,7 @@ use crate::space::{Sign, Space, limit_pages};
 use crate::spaces::Spaces;
 use crate::vma::{STACK_GUARD, Vma, VmaFlags};
 use frame::Id;
-use machine::{Cx, Machine, Vpn, VpnRange, level};
+use machine::{Cx, Machine, Plant, Vpn, VpnRange, level};
 
 impl<'m, M: Machine> Spaces<'m, M> {
     /// Extends the stack above this page down to it.
@@ -64,7 +64,8 @@ impl<M: Machine> Layout<'_, '_, M> {
             let vma = self.vma(id);
             let inert =
                 !vma.flags().intersects(VmaFlags::ACCESS) || vma.flags().contains(VmaFlags::GROWS_DOWN);
-            !inert && page - vma.range().end < STACK_GUARD
+            let gap = if self.planted(Plant::GuardGapForgotten) { 0 } else { STACK_GUARD };
+            !inert && page - vma.range().end < gap
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::vma::{Content, STACK_GUARD, Snapshot, Vma, VmaFlags};
 use core::ops::{Deref, DerefMut};
 use frame::Id;
 use machine::lock::SleepHeld;
-use machine::{Cx, Machine, Vpn, VpnRange, level};
+use machine::{Cx, Machine, Plant, Vpn, VpnRange, level};
 
 /// A space with its layout locked for writing.
 pub(crate) struct Layout<'a, 'm, M: Machine> {
@@ -183,7 +183,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         // joins before the lower shrinks.
         let upper = self.insert(prepared, VpnRange::new(at, whole.end), &content, Some(id));
         self.resize_attachments(vma, lower);
-        if vma.has_anon() {
+        if vma.has_anon() && !self.planted(Plant::SplitForgetsPrivate) {
             self.vma(upper).note_anon();
         }
         self.end_change(upper);

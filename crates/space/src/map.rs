@@ -8,7 +8,7 @@ use crate::space::{Sign, Space, is_data, limit_pages};
 use crate::spaces::Spaces;
 use crate::vma::{Content, VmaFlags};
 use frame::Id;
-use machine::{Cx, Machine, Perms, VpnRange, level};
+use machine::{Cx, Machine, Perms, Plant, VpnRange, level};
 use object::File;
 
 /// The most VMAs a space may have (Linux: `vm.max_map_count`).
@@ -114,7 +114,9 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let mut prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
-                self.spaces.uncommit(self.space, commit);
+                if !self.planted(Plant::PromiseLeaked) {
+                    self.spaces.uncommit(self.space, commit);
+                }
                 return Err(error);
             }
         };

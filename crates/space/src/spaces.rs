@@ -7,7 +7,7 @@ use crate::tree::Nodes;
 use crate::uses::{self, Left};
 use crate::vma::{STACK_GUARD, Snapshot, Vma};
 use frame::{Frames, Id, Slab};
-use machine::{Boot, Cx, EntryFormat, Field, Machine, PAGE_SHIFT, Shortage, Vpn, level};
+use machine::{Boot, Cx, EntryFormat, Field, Machine, PAGE_SHIFT, Plant, Shortage, Vpn, level};
 use object::{Attachment, Lineage, Objects, Owner};
 use table::{PageTable, Rss, Tables, Walker};
 
@@ -242,6 +242,9 @@ impl<'m, M: Machine> Spaces<'m, M> {
     ) -> Option<Snapshot> {
         if let Some(found) = self.covering_lockless(cx, id, page) {
             return Some(found);
+        }
+        if cx.planted(Plant::HoleBelieved) {
+            return None;
         }
         // Without the lock a hole is only a hint: a VMA that is being split or changed is not seen.
         let space = self.space(id);

@@ -6,7 +6,7 @@ use crate::space::{Sign, Space};
 use crate::spaces::Spaces;
 use crate::vma::VmaFlags;
 use frame::Id;
-use machine::{Cx, Machine, Vpn, VpnRange, level};
+use machine::{Cx, Machine, Plant, Vpn, VpnRange, level};
 use revoke::Batch;
 use table::{PageTable, TableBatch};
 
@@ -99,7 +99,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         while let Some(id) = self.first_in(range) {
             let (pages, flags) = (self.vma(id).range().pages(), self.vma(id).flags());
             self.space.account(flags, pages, Sign::Minus);
-            if flags.contains(VmaFlags::ACCOUNTED) {
+            if flags.contains(VmaFlags::ACCOUNTED) && !self.planted(Plant::PromiseKept) {
                 self.spaces.uncommit(self.space, pages);
             }
             self.remove(id);

@@ -5,7 +5,7 @@ use crate::{PageTable, Payload, Rss};
 use core::ops::{Deref, DerefMut};
 use frame::Descriptor;
 use machine::entry::Kind;
-use machine::{Access, Cx, Entry, EntryFormat, Level, Machine, Perms, Vpn, VpnRange, level};
+use machine::{Access, Cx, Entry, EntryFormat, Level, Machine, Perms, Plant, Vpn, VpnRange, level};
 use revoke::{Batch, Revoked, What};
 
 /// The entries a [`Leaf`] covers.
@@ -150,7 +150,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         debug_assert!(new != Entry::EMPTY, "an empty entry is made by `take`");
         let old = self.empty(page, old_rss);
         let token = self.token(page, old, Keep::Payload(old_rss));
-        let cached = token.what() != What::Unseen;
+        let cached = token.what() != What::Unseen && !self.cx.planted(Plant::CopyBeforeFlush);
         batch.push(self.cx, token);
         if cached {
             batch.flush_now(self.cx);

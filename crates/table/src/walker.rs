@@ -4,7 +4,7 @@ use crate::PageTable;
 use crate::node::{Life, Node, header, span};
 use frame::{Descriptor, Frames};
 use machine::entry::Kind;
-use machine::{Cx, Entry, EntryFormat, KernelFrame, Level, Machine, Vpn, VpnRange, level};
+use machine::{Cx, Entry, EntryFormat, KernelFrame, Level, Machine, Plant, Vpn, VpnRange, level};
 
 /// The way to one address space's tables: all operations on entries start here. A handle, made by
 /// [`crate::Tables::walker`].
@@ -102,7 +102,11 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
             while page < stop {
                 let wanted = match M::Entry::kind(parent.read(cx, page), above) {
                     Kind::Empty => false,
-                    Kind::Table(frame) => want.table(header(self.descriptor(frame)).get().used),
+                    Kind::Table(frame) => {
+                        let used = header(self.descriptor(frame)).get().used;
+                        want.table(used)
+                            && (used > 0 || !cx.planted(Plant::EmptyLeafSkipped) || want != Want::Any)
+                    }
                     Kind::Leaf(_) | Kind::Absent(_) => want == Want::Any,
                 };
                 if wanted {

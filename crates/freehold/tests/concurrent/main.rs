@@ -8,6 +8,7 @@
 
 mod dice;
 mod model;
+mod mutants;
 mod program;
 mod race;
 mod races;

@@ -4,7 +4,7 @@ use crate::dice::Dice;
 use crate::world::*;
 use freehold::frame::Id;
 use freehold::linux::{Exit, MapFile, Process, Waiting};
-use freehold::machine::{CpuId, TaskId, VirtAddr};
+use freehold::machine::{CpuId, Plant, TaskId, VirtAddr};
 use sim::{Cause, Scope, Signal, TaskCtx};
 use std::cell::{Cell, RefCell};
 
@@ -29,6 +29,11 @@ pub(crate) struct Race<'w, 'm> {
 pub(crate) const FILE: u64 = 7;
 pub(crate) const FILE_PAGES: u64 = 8;
 
+std::thread_local!(
+    /// The bug that is planted in the machines this thread builds.
+    pub(crate) static PLANTED: Cell<Option<Plant>> = const { Cell::new(None) }
+);
+
 pub(crate) type Body<'b> = &'b dyn Fn(&Race<'_, '_>, TaskCtx<'_>);
 
 /// Runs the bodies as threads of one process on a CPU each, under so many schedules: `setup` before, `after`
@@ -49,6 +54,7 @@ pub(crate) fn run(
     after: Body<'_>,
 ) -> Result<(), String> {
     let sim = shape.machine();
+    sim.plant(PLANTED.get());
     let world = World::new(&sim);
     let file = world.file(FILE, FILE_PAGES);
     let process = world.linux().first_process(&mut world.manager.cx(CpuId(0), TaskId(0))).expect("a process");

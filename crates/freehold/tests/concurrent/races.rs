@@ -14,7 +14,7 @@ fn schedules() -> u64 {
 /// After `munmap` has returned nobody reaches the page, though its leaf table was empty and a fault
 /// was about to fill it.
 #[test]
-fn a_fault_and_munmap_of_an_empty_leaf_table() {
+pub(crate) fn a_fault_and_munmap_of_an_empty_leaf_table() {
     let setup: Body<'_> = &|race, ctx| race.anon(ctx, BASE, 2);
     let fault: Body<'_> = &|race, ctx| {
         for page in [0, 1, 0, 1] {
@@ -35,7 +35,7 @@ fn a_fault_and_munmap_of_an_empty_leaf_table() {
 
 /// Two first touches of one page: one frame, and no store is lost.
 #[test]
-fn two_faults_on_one_page() {
+pub(crate) fn two_faults_on_one_page() {
     let setup: Body<'_> = &|race, ctx| race.anon(ctx, BASE, 2);
     let mine: Body<'_> = &|race, ctx| {
         race.note.set(race.note.get() + 1);
@@ -60,7 +60,7 @@ fn two_faults_on_one_page() {
 
 /// The child has a thread's stores up to one of them, and keeps them while the parent goes on.
 #[test]
-fn fork_and_stores_to_what_it_copies() {
+pub(crate) fn fork_and_stores_to_what_it_copies() {
     let setup: Body<'_> = &|race, ctx| {
         race.anon(ctx, BASE, 3);
         for page in 0..3 {
@@ -106,7 +106,7 @@ fn fork_and_stores_to_what_it_copies() {
 /// first store to it was not in the child although a later store of the same thread, to memory
 /// that was copied later, was.
 #[test]
-fn a_child_has_no_store_without_the_one_before() {
+pub(crate) fn a_child_has_no_store_without_the_one_before() {
     const LATER: u64 = BASE + 64 * P;
     let setup: Body<'_> = &|race, ctx| {
         for page in (0..16).step_by(2) {
@@ -138,7 +138,7 @@ fn a_child_has_no_store_without_the_one_before() {
 /// still what it was. A split (or a merge) in between did not hand the note on, and a later fork left
 /// the page out of the child.
 #[test]
-fn a_first_private_page_is_not_lost_by_a_split_or_merge() {
+pub(crate) fn a_first_private_page_is_not_lost_by_a_split_or_merge() {
     const ROUNDS: u64 = 16;
     // A round is begun by an odd number, and its store made at the next even one.
     let writer: Body<'_> = &|race, ctx| {
@@ -179,7 +179,7 @@ fn a_first_private_page_is_not_lost_by_a_split_or_merge() {
 
 /// Fork copies a mapping or not; munmap in the parent takes nothing from the child.
 #[test]
-fn fork_and_munmap() {
+pub(crate) fn fork_and_munmap() {
     let setup: Body<'_> = &|race, ctx| {
         race.anon(ctx, BASE, 3);
         for page in 0..3 {
@@ -201,7 +201,7 @@ fn fork_and_munmap() {
 
 /// A place is unmapped and mapped anew again and again: nobody finds an old page at a new mapping.
 #[test]
-fn munmap_and_mmap_of_one_place_and_faults() {
+pub(crate) fn munmap_and_mmap_of_one_place_and_faults() {
     let setup: Body<'_> = &|race, ctx| race.anon(ctx, BASE, 2);
     let remap: Body<'_> = &|race, ctx| {
         for round in 1..6 {
@@ -228,7 +228,7 @@ fn munmap_and_mmap_of_one_place_and_faults() {
 
 /// Once mprotect(READ) has returned no store passes, not even through a translation from before.
 #[test]
-fn mprotect_and_stores_through_old_translations() {
+pub(crate) fn mprotect_and_stores_through_old_translations() {
     let setup: Body<'_> = &|race, ctx| {
         race.anon(ctx, BASE, 2);
         race.store(ctx, BASE, 0).expect("mapped");
@@ -253,7 +253,7 @@ fn mprotect_and_stores_through_old_translations() {
 
 /// A page that moves is at its old place or at its new one; no store to it is lost.
 #[test]
-fn mremap_and_faults_at_both_places() {
+pub(crate) fn mremap_and_faults_at_both_places() {
     const TO: u64 = BASE + 700 * P;
     let setup: Body<'_> = &|race, ctx| {
         race.anon(ctx, BASE, 3);
@@ -291,7 +291,7 @@ fn mremap_and_faults_at_both_places() {
 
 /// Two readers of a page that is not cached: it is read once, and both see the file.
 #[test]
-fn two_readers_fill_the_page_cache() {
+pub(crate) fn two_readers_fill_the_page_cache() {
     let setup: Body<'_> = &|race, ctx| {
         race.map_file(ctx, BASE, FILE_PAGES, SHARED);
         race.map_file(ctx, BASE + 16 * P, FILE_PAGES, PRIVATE);
@@ -346,18 +346,18 @@ fn truncate_and_faults(flags: u64) {
 }
 
 #[test]
-fn truncate_and_faults_on_the_files_pages() {
+pub(crate) fn truncate_and_faults_on_the_files_pages() {
     truncate_and_faults(SHARED);
 }
 
 #[test]
-fn truncate_and_faults_on_private_copies() {
+pub(crate) fn truncate_and_faults_on_private_copies() {
     truncate_and_faults(PRIVATE);
 }
 
 /// No store is lost between writebacks: in the end the file has the last one.
 #[test]
-fn msync_and_stores() {
+pub(crate) fn msync_and_stores() {
     let setup: Body<'_> = &|race, ctx| race.map_file(ctx, BASE, 2, SHARED);
     let syncer: Body<'_> = &|race, ctx| {
         while race.note.get() < 2 {
@@ -388,7 +388,7 @@ fn msync_and_stores() {
 
 /// The last unmapping of a file while another CPU faults on it, twice over.
 #[test]
-fn a_file_that_munmap_closes_while_it_is_faulted_in() {
+pub(crate) fn a_file_that_munmap_closes_while_it_is_faulted_in() {
     let setup: Body<'_> = &|_, _| {};
     let mapper: Body<'_> = &|race, ctx| {
         for round in 0..4u64 {
@@ -423,7 +423,7 @@ fn a_file_that_munmap_closes_while_it_is_faulted_in() {
 
 /// A process that borrows the space execs or exits while threads of the other fault.
 #[test]
-fn exec_and_exit_of_a_borrower_and_faults() {
+pub(crate) fn exec_and_exit_of_a_borrower_and_faults() {
     let setup: Body<'_> = &|race, ctx| race.anon(ctx, BASE, 4);
     let borrower: Body<'_> = &|race, ctx| {
         let (world, linux) = (race.world, race.world.linux());
@@ -467,7 +467,7 @@ fn exec_and_exit_of_a_borrower_and_faults() {
 
 /// Threads push a stack down together: it grows to the lowest, and never refuses.
 #[test]
-fn two_threads_grow_a_stack() {
+pub(crate) fn two_threads_grow_a_stack() {
     const TOP: u64 = BASE + 300 * P;
     let setup: Body<'_> = &|race, ctx| {
         let flags = PRIVATE | ANON | FIXED | GROWSDOWN;
@@ -488,7 +488,7 @@ fn two_threads_grow_a_stack() {
 
 /// What MADV_DONTNEED takes away does not come back.
 #[test]
-fn dontneed_and_faults() {
+pub(crate) fn dontneed_and_faults() {
     let setup: Body<'_> = &|race, ctx| {
         race.anon(ctx, BASE, 2);
         race.map_file(ctx, BASE + 4 * P, 2, PRIVATE);
@@ -523,7 +523,7 @@ fn dontneed_and_faults() {
 
 /// VMAs are split and merged under faults that need not notice.
 #[test]
-fn splits_and_merges_under_faults() {
+pub(crate) fn splits_and_merges_under_faults() {
     let setup: Body<'_> = &|race, ctx| race.anon(ctx, BASE, 9);
     let splitter: Body<'_> = &|race, ctx| {
         for n in 0..10 {
@@ -553,7 +553,7 @@ fn splits_and_merges_under_faults() {
 
 /// The CPUs' lists of free frames are drained by one while others allocate from them.
 #[test]
-fn drains_and_allocations() {
+pub(crate) fn drains_and_allocations() {
     let setup: Body<'_> = &|race, ctx| race.anon(ctx, BASE, 64);
     let drainer: Body<'_> = &|race, ctx| {
         while race.note.get() < 2 {
@@ -578,7 +578,7 @@ fn drains_and_allocations() {
 /// Memory runs out while several threads fault: the process dies, all its threads hear
 /// of it, nothing is left.
 #[test]
-fn the_oom_killer_takes_a_space_that_is_faulting() {
+pub(crate) fn the_oom_killer_takes_a_space_that_is_faulting() {
     let setup: Body<'_> = &|race, ctx| {
         let flags = PRIVATE | ANON | FIXED | 0x4000;
         let made = race.world.mmap(ctx, race.process, (BASE, 1200), (RW, flags), None);
@@ -619,7 +619,7 @@ fn the_oom_killer_takes_a_space_that_is_faulting() {
 /// parent before all its VMAs are there), and walked its tree while fork inserted into it. Nobody is chosen
 /// before fork is done.
 #[test]
-fn the_oom_killer_spares_a_child_in_the_making() {
+pub(crate) fn the_oom_killer_spares_a_child_in_the_making() {
     const HOG: u64 = BASE + 4096 * P;
     let setup: Body<'_> = &|race, ctx| {
         race.anon(ctx, BASE, 500);
