@@ -18,9 +18,9 @@ impl<'m, M: Machine> Faults<'m, M> {
     ) -> Result<Option<Leaf<'c, 'm, M>>, Shortage> {
         let spaces = self.spaces();
         let leaf = spaces.walker(wish.table).lock_leaf(cx.at(), wish.page)?;
-        let current =
-            spaces.vma(wish.vma.id).is_current(&wish.vma, &leaf) || leaf.planted(Plant::StampUnchecked);
-        Ok((current && leaf.level() == Level::LEAF).then_some(leaf))
+        let is_current =
+            || spaces.vma(wish.vma.id).is_current(&wish.vma, &leaf) || leaf.planted(Plant::StampUnchecked);
+        Ok((leaf.level() == Level::LEAF && is_current()).then_some(leaf))
     }
 
     /// The same if the entry is what the fault saw, too. Only then may the entry be changed.

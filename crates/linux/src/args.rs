@@ -47,8 +47,8 @@ impl Span {
         Span { user, beyond: all.end > user_space.end }
     }
 
-    /// The range of a call that does nothing to an empty one (`None`): `wraps` is what it answers if the range
-    /// wraps around, and `ENOMEM` if no page of it is in user space.
+    /// The range of a call that does nothing to an empty one (`None`): `wraps` is what it answers if the
+    /// range wraps around, and `ENOMEM` if no page of it is in user space.
     pub(crate) fn parse<M: Machine>(start: u64, len: u64, wraps: Errno) -> Result<Option<Span>, Errno> {
         start.checked_add(len).ok_or(wraps)?;
         if len == 0 {

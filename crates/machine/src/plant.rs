@@ -35,21 +35,21 @@ plants! {
     /// Changed entries are never flushed: CPUs go on with what they remember (L-4, W-4). Every flush that an
     /// architecture or a driver forgot looks like this.
     FlushForgotten = "flush-forgotten",
-    /// Frames are freed first, and flushed then (L-9). Linux before `mmu_gather` freed a page under a CPU that
-    /// could still write it.
+    /// Frames are freed first, and flushed then (L-9): a CPU goes on writing what is somebody else's by
+    /// then. Linux gathers pages (`mmu_gather`) so as not to.
     FreedBeforeFlush = "freed-before-flush",
     /// Unlinked tables are freed without a grace period (L-2): a walk without a lock goes on in what is
     /// somebody else's by then. Linux waits by interrupts or RCU (`tlb_remove_table`).
     TableWithoutGrace = "table-without-grace",
-    /// The flush for unlinked tables drops translations and keeps cached upper levels (L-13): `freed_tables`
-    /// of Linux's `mmu_gather`.
+    /// Unlinking a table flushes nothing of its own: CPUs keep the cached upper levels that lead to it
+    /// (L-13). Linux: `freed_tables` of `mmu_gather`.
     UpperLevelsKept = "upper-levels-kept",
     /// Who finds entries empty does not ask whether whoever emptied them has flushed (L-10): Linux's
-    /// `mm_tlb_flush_nested`, added after `madvise` and `munmap` raced.
+    /// `mm_tlb_flush_nested`, for two `MADV_DONTNEED` of one range at once.
     NestedIgnored = "nested-ignored",
-    /// The CPUs to flush are read before the generation is raised (L-16): a CPU that comes in between is
-    /// neither flushed nor told.
-    TargetsReadEarly = "targets-read-early",
+    /// The generation is raised after the flush and not before it (L-16): a CPU that comes in between is
+    /// neither flushed nor told. On Linux `inc_mm_tlb_gen` comes before `mm_cpumask` is read.
+    GenerationRaisedLate = "generation-raised-late",
     /// A CPU that comes back to a space does not compare generations (L-15): lazy TLB mode without
     /// `tlb_gen`.
     GenerationIgnored = "generation-ignored",
@@ -65,21 +65,19 @@ plants! {
     /// A fault that finds a hole without the lock believes it: a VMA that is being split is not seen for a
     /// moment, and the program is killed for it.
     HoleBelieved = "hole-believed",
-    /// `mremap` flushes after it has dropped the locks of both tables (L-12): CVE-2018-18281.
-    MoveFlushedLate = "move-flushed-late",
     // ---- copy-on-write ----
     /// Fork leaves the parent's entries writable (CR1, CR6): the child sees what the parent stores later.
     ForkLeavesWritable = "fork-leaves-writable",
-    /// Fork leaves the exclusive bit set on what it shares (CR2, CR6): the next write fault reuses the page in
-    /// place.
+    /// Fork leaves the exclusive bit set on what it shares (CR2, CR6): the next write fault reuses the page
+    /// in place.
     ForkLeavesExclusive = "fork-leaves-exclusive",
     /// Faults of the parent go on during fork, before its old translations are flushed: a page is copied that
     /// another thread can still store to, and that store is lost. Linux holds `mmap_lock` and
     /// `write_protect_seq` over it.
     ForkUnmarked = "fork-unmarked",
     /// A write fault reuses a page that is mapped once, whatever else refers to it (C-1): a mapping count
-    /// falls when the entry goes, and its translations may live a little longer. Linux's reuse by
-    /// `page_mapcount`, up to 5.8.
+    /// falls when the entry goes, and its translations may live a little longer. Linux's reuse by the mapping
+    /// count showed a child what its parent stored (CVE-2020-29374).
     ReuseByMapcount = "reuse-by-mapcount",
     /// A copy is mapped before the old translation is flushed (row 9 of the copy-on-write table): one thread
     /// writes the new page while another reads the old one. Linux: `ptep_clear_flush` in `wp_page_copy`.
@@ -90,9 +88,6 @@ plants! {
     /// Writeback takes the dirty mark away after it write-protected the page, not before: a store in between
     /// is never written (L-19). Linux: the order of `folio_clear_dirty_for_io`.
     DirtyClearedLate = "dirty-cleared-late",
-    /// Unmapping a writable page of a shared file flushes after the table's lock is dropped (LR11, L-19): a
-    /// writeback that finds no entry misses the last store. Linux: `force_flush` in `zap_pte_range`.
-    LastStoreMissed = "last-store-missed",
     /// Truncation visits the tables first and takes pages out of the cache then: a fault maps one behind it.
     /// Linux calls `unmap_mapping_range` twice.
     DisownedLate = "disowned-late",

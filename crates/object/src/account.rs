@@ -12,7 +12,7 @@ use crate::page::{CachedPage, PageCtx};
 use frame::counts::{AtCap, Exclusive};
 use frame::{Descriptor, Flags, Id, State};
 use machine::entry::{Attrs, Kind};
-use machine::{Cx, Entry, EntryFormat, Level, Machine, Pfn, Plant, UserFrame, Vpn, level};
+use machine::{Cx, Entry, EntryFormat, Level, Machine, Pfn, UserFrame, Vpn, level};
 use table::{Leaf, PageTable, Payload, Reaper, Rss, TableBatch, Urgency, Verdict, Walker};
 
 /// A page could not be mapped once more; here it is back.
@@ -188,7 +188,7 @@ impl<'m, M: Machine> Reaper<'m, M> for Unmapper<'_, 'm, M> {
                 if attrs.dirty {
                     self.objects.mark_dirty(cx, file.at(page), pfn);
                 }
-                if cx.planted(Plant::LastStoreMissed) { Urgency::Settle } else { Urgency::Unlock }
+                Urgency::Unlock
             }
             _ => Urgency::Settle,
         }

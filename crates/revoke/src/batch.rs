@@ -77,7 +77,8 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
     /// If the batch was full and was not settled (a bug of the caller).
     pub fn push(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, token: Revoked<P>) {
         debug_assert_eq!(token.asid, self.domain.asid(), "a change of another space");
-        if token.what != What::Unseen {
+        let forgotten = token.what == What::Table && cx.planted(Plant::UpperLevelsKept);
+        if token.what != What::Unseen && !forgotten {
             if self.unflushed == Unflushed::Nothing {
                 self.domain.owe(cx);
             }
@@ -124,7 +125,6 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
             Unflushed::Tables(pages) => (pages, Upper::Too),
         };
         self.unflushed = Unflushed::Nothing;
-        let upper = if cx.planted(Plant::UpperLevelsKept) { Upper::Kept } else { upper };
         if !cx.planted(Plant::FlushForgotten) {
             self.domain.flush(cx, pages, upper);
         }

@@ -100,9 +100,11 @@ impl Domain {
         pages: VpnRange,
         upper: Upper,
     ) {
-        let early = cx.planted(Plant::TargetsReadEarly).then(|| self.active.snapshot(cx));
-        protocol::begin(cx, &self.begun);
-        let targets = early.unwrap_or_else(|| self.active.snapshot(cx));
+        let late = cx.planted(Plant::GenerationRaisedLate);
+        if !late {
+            protocol::begin(cx, &self.begun);
+        }
+        let targets = self.active.snapshot(cx);
         if !targets.is_empty() {
             let pages = (pages.pages() <= SINGLE_PAGES_MAX).then_some(pages);
             let scope = FlushScope { asid: self.asid(), pages, tables: upper == Upper::Too };
@@ -114,6 +116,9 @@ impl Domain {
                 cx.count_n(Counter::TlbIpis, u64::from(remote));
             }
             cx.machine().flush(cx.cpu(), &targets, &scope);
+        }
+        if late {
+            protocol::begin(cx, &self.begun);
         }
         protocol::finish(cx, &self.done);
     }

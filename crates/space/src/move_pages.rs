@@ -1,7 +1,7 @@
 //! Translations move to another range of the same space (Linux: `move_page_tables`).
 
 use crate::layout::Layout;
-use machine::{HUGE_ORDER, Machine, Plant, Shortage, Vpn, VpnRange};
+use machine::{HUGE_ORDER, Machine, Shortage, Vpn, VpnRange};
 use object::MappedFile;
 use table::Cursor;
 
@@ -53,9 +53,7 @@ impl<M: Machine> Layout<'_, '_, M> {
                 batch.push(pair.cx(), token);
                 pair.to().install(to + (page - old.start), entry, rss);
             }
-            if !pair.cx().planted(Plant::MoveFlushedLate) {
-                batch.flush_now(pair.cx());
-            }
+            batch.flush_now(pair.cx());
         }
         spaces.settle(self, table, &mut batch);
     }

@@ -104,8 +104,8 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
                     Kind::Empty => false,
                     Kind::Table(frame) => {
                         let used = header(self.descriptor(frame)).get().used;
-                        want.table(used)
-                            && (used > 0 || !cx.planted(Plant::EmptyLeafSkipped) || want != Want::Any)
+                        let skipped = used == 0 && want == Want::Any && cx.planted(Plant::EmptyLeafSkipped);
+                        want.table(used) && !skipped
                     }
                     Kind::Leaf(_) | Kind::Absent(_) => want == Want::Any,
                 };

@@ -9,6 +9,7 @@
 mod dice;
 mod model;
 mod mutants;
+mod narrow;
 mod program;
 mod race;
 mod races;

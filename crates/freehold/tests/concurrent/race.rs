@@ -19,6 +19,8 @@ pub(crate) struct Race<'w, 'm> {
     /// For what the threads tell each other.
     pub(crate) note: Cell<u64>,
     pub(crate) over: Cell<bool>,
+    /// A file of the race's own.
+    pub(crate) other: Cell<Option<MapFile>>,
     dice: RefCell<Dice>,
     ready: Cell<usize>,
     done: Cell<usize>,
@@ -64,6 +66,7 @@ pub(crate) fn run(
         file,
         note: Cell::new(0),
         over: Cell::new(false),
+        other: Cell::new(None),
         dice: RefCell::new(Dice::new(shape.seed)),
         ready: Cell::new(0),
         done: Cell::new(0),
@@ -133,6 +136,31 @@ impl<'w, 'm> Race<'w, 'm> {
         ctx.spend(Cause::User, time);
     }
 
+    /// Waits until so many threads have come here, and then for a moment of up to so many nanoseconds. Once a
+    /// run.
+    pub(crate) fn together(&self, ctx: TaskCtx<'_>, threads: u64, most: u64) {
+        self.note.set(self.note.get() + 1);
+        while self.note.get() < threads {
+            ctx.spend(Cause::User, 10);
+        }
+        ctx.spend(Cause::User, self.below(most));
+    }
+
+    /// Waits until somebody has set the note to so much.
+    pub(crate) fn wait_for(&self, ctx: TaskCtx<'_>, note: u64) {
+        while self.note.get() < note {
+            ctx.spend(Cause::User, 20);
+        }
+    }
+
+    /// The task goes on as a thread of another process.
+    pub(crate) fn become_thread_of(&self, ctx: TaskCtx<'_>, process: Id<Process>) {
+        let (world, linux) = (self.world, self.world.linux());
+        linux.detach(&mut world.cx(ctx), ctx.task());
+        linux.attach(&mut world.cx(ctx), process, ctx.task()).expect("alive");
+        linux.enter(&mut world.cx(ctx), process);
+    }
+
     pub(crate) fn below(&self, n: u64) -> u64 {
         self.dice.borrow_mut().below(n)
     }
@@ -171,9 +199,7 @@ impl<'w, 'm> Race<'w, 'm> {
     /// Runs as the child for a moment, as if it were scheduled here; then the child exits.
     pub(crate) fn as_child(&self, ctx: TaskCtx<'_>, child: Id<Process>, body: impl FnOnce()) {
         let (world, linux) = (self.world, self.world.linux());
-        linux.detach(&mut world.cx(ctx), ctx.task());
-        linux.attach(&mut world.cx(ctx), child, ctx.task()).expect("alive");
-        linux.enter(&mut world.cx(ctx), child);
+        self.become_thread_of(ctx, child);
         body();
         linux.detach(&mut world.cx(ctx), ctx.task());
         linux.exit(&mut world.cx(ctx), child, Exit::Code(0));
