@@ -303,6 +303,44 @@ pub(crate) fn a_truncation_through_tables_that_go() {
     race(2 * SCHEDULES, setup, &[mapper, cutter], after);
 }
 
+/// A page of a file is unmapped, stored to for the last time, and written back, all at once: the file has the
+/// last store in the end (LR11, L-19).
+#[test]
+pub(crate) fn a_last_store_and_a_writeback() {
+    let setup: Body<'_> = &|race, ctx| {
+        race.map_file(ctx, BASE, 1, SHARED);
+        race.store(ctx, BASE, 1).expect("mapped");
+    };
+    let last = Cell::new(0);
+    let unmap: Body<'_> = &|race, ctx| {
+        race.together(ctx, 3, 1500);
+        race.munmap(ctx, BASE, 1);
+    };
+    let writer: Body<'_> = &|race, ctx| {
+        last.set(1);
+        race.together(ctx, 3, 1);
+        for n in 2..400 {
+            if race.store(ctx, BASE, n).is_err() {
+                break;
+            }
+            last.set(n);
+            ctx.spend(sim::Cause::User, 20);
+        }
+    };
+    let syncer: Body<'_> = &|race, ctx| {
+        race.together(ctx, 3, 4000);
+        let synced = race.world.linux().fsync(&mut race.world.cx(ctx), race.process, &race.file);
+        race.expect(synced == Ok(()), || format!("{synced:?}"));
+    };
+    let after: Body<'_> = &|race, ctx| {
+        let synced = race.world.linux().fsync(&mut race.world.cx(ctx), race.process, &race.file);
+        race.expect(synced == Ok(()), || format!("{synced:?}"));
+        let found = race.world.sim.sim_files().word(FileKey(FILE), 0, 0);
+        race.expect(found == last.get(), || format!("{found} in the file, {} was stored", last.get()));
+    };
+    race(2 * SCHEDULES, setup, &[unmap, writer, syncer], after);
+}
+
 /// A store below a stack that comes too near to what is mapped there is refused.
 #[test]
 pub(crate) fn a_stack_keeps_its_distance() {
