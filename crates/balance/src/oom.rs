@@ -1,7 +1,7 @@
 //! The OOM killer.
 
 use frame::Id;
-use machine::{Counter, Cx, Machine, level};
+use machine::{Counter, Cx, Event, Machine, level};
 use space::{Space, Spaces, Stats};
 
 /// A space that was chosen to die.
@@ -69,6 +69,11 @@ pub(crate) fn kill_largest<'m, M: Machine>(
     let victim = take_victim(cx, spaces)?;
     spaces.kill(cx, victim.space);
     cx.count(Counter::OomKill);
+    let table = spaces.space(victim.space).table();
+    if let Some(table) = table {
+        let asid = spaces.tables().get(table).domain().asid();
+        cx.trace(|| Event::OomKilled { asid, badness: victim.badness });
+    }
     spaces.reap(cx, victim.space);
     spaces.release(cx, victim.space);
     Some(victim)

@@ -1,7 +1,7 @@
 //! Making frames free without hurting anybody.
 
 use frame::Frames;
-use machine::{Cx, Machine, Order, level};
+use machine::{Cx, Event, Machine, Order, level};
 use space::Spaces;
 
 /// How many cached pages to drop at a time (Linux: `SWAP_CLUSTER_MAX`, times how far it scans for each).
@@ -25,6 +25,7 @@ pub(crate) fn reclaim<'m, M: Machine>(
 ) -> Progress {
     let frames: &Frames<'m, M> = spaces.frames();
     let dropped = spaces.objects().drop_clean(cx.at(), BATCH);
+    cx.trace(|| Event::Reclaimed { pages: dropped });
     frames.drain_all(cx.at());
     if dropped > 0 || has_free(frames, order) { Progress::Made } else { Progress::None }
 }

@@ -4,7 +4,8 @@ use crate::error::FaultError;
 use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
 use machine::entry::Attrs;
-use machine::{Counter, Cx, Machine, level};
+use machine::trace::Mapped;
+use machine::{Counter, Cx, Event, Machine, level};
 
 impl<'m, M: Machine> Faults<'m, M> {
     /// A load gets the zero page, a store a new frame of zeros (rows 1 and 2 of the COW table).
@@ -31,6 +32,8 @@ impl<'m, M: Machine> Faults<'m, M> {
     ) -> Result<Outcome, FaultError> {
         let Some(mut leaf) = self.lock_unchanged(cx, wish)? else { return Ok(Outcome::Again) };
         let attrs = Attrs { perms: wish.vma.flags.perms().read_only(), ..wish.attrs() };
+        let frame = self.spaces().objects().zero_frame();
+        leaf.trace(|| Event::MapChosen { page: wish.page, frame, mapped: Mapped::ZeroPage });
         self.spaces().objects().map_zero(&mut leaf, wish.page, attrs);
         leaf.count(Counter::FaultZero);
         Ok(Outcome::Done)

@@ -4,7 +4,8 @@ use crate::error::FaultError;
 use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
 use frame::Request;
-use machine::{Cx, Level, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level};
+use machine::trace::Mapped;
+use machine::{Asid, Cx, Event, Level, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level};
 use object::CachedPage;
 use object::exclusive::AnonCtx;
 use table::Leaf;
@@ -60,7 +61,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         wish: &Wish,
         fresh: UserFrame,
     ) -> Result<Outcome, FaultError> {
-        self.install_if(cx, wish, fresh, |_| true)
+        self.install_if(cx, wish, (fresh, Mapped::NewPage), |_| true)
     }
 
     /// The same with a copy of an object's page (Linux: `do_cow_fault`), unless that was truncated meanwhile:
@@ -73,19 +74,20 @@ impl<'m, M: Machine> Faults<'m, M> {
         fresh: UserFrame,
     ) -> Result<Outcome, FaultError> {
         let objects = self.spaces().objects();
-        self.install_if(cx, wish, fresh, |leaf| objects.still_cached(leaf, source))
+        self.install_if(cx, wish, (fresh, Mapped::PrivateCopy), |leaf| objects.still_cached(leaf, source))
     }
 
     fn install_if(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
         wish: &Wish,
-        fresh: UserFrame,
+        (fresh, mapped): (UserFrame, Mapped),
         still_wanted: impl FnOnce(&Leaf<'_, 'm, M>) -> bool,
     ) -> Result<Outcome, FaultError> {
         let (ctx, noted) = (self.anon_ctx(wish), self.has_anon(wish));
         let installed = match self.lock_unchanged(cx, wish) {
             Ok(Some(mut leaf)) if still_wanted(&leaf) && self.note_anon(&leaf, wish, noted) => {
+                leaf.trace(|| Event::MapChosen { page: wish.page, frame: fresh.0, mapped });
                 self.spaces().objects().map_anon(&mut leaf, wish.page, (fresh, ctx), wish.attrs());
                 Ok(Outcome::Done)
             }
@@ -128,6 +130,21 @@ impl<'m, M: Machine> Faults<'m, M> {
             self.spaces().frames().put(cx.at(), fresh.0);
         }
         outcome
+    }
+
+    /// Tells those who watch that a copy is mapped.
+    pub(crate) fn tell_copied(
+        &self,
+        cx: &Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        (from, to): (Pfn, UserFrame),
+    ) {
+        cx.trace(|| Event::Copied { asid: self.asid(wish), page: wish.page, from, to: to.0 });
+    }
+
+    /// The name in TLBs of the space of the wish.
+    pub(crate) fn asid(&self, wish: &Wish) -> Asid {
+        self.spaces().tables().get(wish.table).domain().asid()
     }
 
     /// Where an anonymous page of the wish belongs.

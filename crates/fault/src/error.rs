@@ -1,6 +1,7 @@
 //! What a fault can end with beside a translation.
 
 use machine::Shortage;
+use machine::trace::FaultOutcome;
 use object::PageError;
 use space::Error;
 
@@ -24,6 +25,20 @@ pub enum FaultError {
     Killed,
     /// Frames could not be had: reclaim, then fault again.
     Shortage(Shortage),
+}
+
+impl FaultError {
+    /// What a fault came to, as events tell it.
+    pub(crate) fn told(result: &Result<(), FaultError>) -> FaultOutcome {
+        match result {
+            Ok(()) => FaultOutcome::Resolved,
+            Err(FaultError::Segv(SegvKind::MapErr)) => FaultOutcome::NotMapped,
+            Err(FaultError::Segv(SegvKind::AccErr)) => FaultOutcome::NotAllowed,
+            Err(FaultError::Bus) => FaultOutcome::Bus,
+            Err(FaultError::Killed) => FaultOutcome::Killed,
+            Err(FaultError::Shortage(_)) => FaultOutcome::Shortage,
+        }
+    }
 }
 
 impl From<Shortage> for FaultError {

@@ -5,7 +5,8 @@ use crate::error::FaultError;
 use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
 use machine::entry::Attrs;
-use machine::{Counter, Cx, Entry, Machine, Vpn, VpnRange, level};
+use machine::trace::Mapped;
+use machine::{Counter, Cx, Entry, Event, Machine, Vpn, VpnRange, level};
 use object::{CachedPage, Fetched, FileKind, How, PageCtx, TooManyMaps, Want};
 
 /// Pages mapped around a load of a file, aligned (Linux: `fault_around_bytes`, 64 KiB).
@@ -73,7 +74,13 @@ impl<'m, M: Machine> Faults<'m, M> {
         page: CachedPage,
     ) -> Result<Outcome, FaultError> {
         let outcome = match self.copied_frame(cx, page.pfn()) {
-            Ok(fresh) => self.install_copy(cx, wish, &page, fresh),
+            Ok(fresh) => {
+                let outcome = self.install_copy(cx, wish, &page, fresh);
+                if outcome == Ok(Outcome::Done) {
+                    self.tell_copied(cx, wish, (page.pfn(), fresh));
+                }
+                outcome
+            }
             Err(shortage) => Err(FaultError::Shortage(shortage)),
         };
         self.spaces().objects().release(cx.at(), page);
@@ -98,6 +105,8 @@ impl<'m, M: Machine> Faults<'m, M> {
                     objects.mark_dirty(&mut leaf, page.ctx(), page.pfn());
                 }
                 let attrs = self.object_attrs(wish, wish.page, &page);
+                let mapped = if wish.is_write() { Mapped::SharedPage } else { Mapped::FilePage };
+                leaf.trace(|| Event::MapChosen { page: wish.page, frame: page.pfn(), mapped });
                 match objects.map_file(&mut leaf, wish.page, page, attrs) {
                     Ok(()) => return Ok(Outcome::Done),
                     // A million mappings of one page: refused rather than miscounted.
@@ -140,6 +149,8 @@ impl<'m, M: Machine> Faults<'m, M> {
                 continue;
             }
             let attrs = self.object_attrs(wish, at, &page);
+            let mapped = if at == wish.page { Mapped::FilePage } else { Mapped::Around };
+            leaf.trace(|| Event::MapChosen { page: at, frame: page.pfn(), mapped });
             match objects.map_file(&mut leaf, at, page, attrs) {
                 Ok(()) if at == wish.page => outcome = Outcome::Done,
                 Ok(()) => leaf.count(Counter::FaultAround),

@@ -5,7 +5,8 @@ use crate::error::{FaultError, SegvKind};
 use crate::faults::Faults;
 use frame::Id;
 use machine::entry::{Attrs, Kind};
-use machine::{Access, Counter, Cx, Entry, EntryFormat, Level, Machine, VirtAddr, Vpn, level};
+use machine::trace::Asker;
+use machine::{Access, Asid, Counter, Cx, Entry, EntryFormat, Event, Level, Machine, VirtAddr, Vpn, level};
 use object::{Lineage, PageCtx};
 use space::{Snapshot, Space, VmaFlags};
 
@@ -64,7 +65,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         access: Access,
     ) -> Result<(), FaultError> {
         cx.count(Counter::PgFault);
-        let result = self.resolve(cx, space, addr, access);
+        let result = self.resolve(cx, space, (addr, access), Asker::Program);
         match result {
             Err(FaultError::Segv(_)) => cx.count(Counter::FaultSegv),
             Err(FaultError::Bus) => cx.count(Counter::FaultBus),
@@ -73,8 +74,26 @@ impl<'m, M: Machine> Faults<'m, M> {
         result
     }
 
-    /// The same, uncounted: for populate.
+    /// The same, uncounted.
     pub(crate) fn resolve(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        (addr, access): (VirtAddr, Access),
+        asker: Asker,
+    ) -> Result<(), FaultError> {
+        cx.trace(|| Event::FaultBegun { asid: self.asid_of(space), addr, access, asker });
+        let result = self.try_until_done(cx, space, addr, access);
+        cx.trace(|| Event::FaultEnded { addr, outcome: FaultError::told(&result) });
+        result
+    }
+
+    fn asid_of(&self, space: Id<Space>) -> Asid {
+        let table = self.spaces().space(space).table();
+        table.map_or(Asid::default(), |table| self.spaces().tables().get(table).domain().asid())
+    }
+
+    fn try_until_done(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
         space: Id<Space>,
@@ -94,6 +113,7 @@ impl<'m, M: Machine> Faults<'m, M> {
                 return Ok(());
             }
             cx.count(Counter::FaultRetry);
+            cx.trace(|| Event::FaultRetried { page: addr.page() });
         }
     }
 

@@ -4,6 +4,7 @@
 use crate::error::FaultError;
 use crate::faults::Faults;
 use frame::Id;
+use machine::trace::Asker;
 use machine::{Access, Cx, Machine, Vpn, VpnRange, level};
 use space::{Space, VmaFlags};
 
@@ -34,7 +35,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         while page < range.end {
             match self.access_for(cx, space, page, populate) {
                 Some(access) => {
-                    self.resolve(cx, space, page.addr(), access)?;
+                    self.resolve(cx, space, (page.addr(), access), Asker::Call)?;
                     page = page + 1;
                 }
                 None => page = self.end_of_vma(cx, space, page),

@@ -5,7 +5,8 @@ use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
 use frame::State;
 use machine::entry::Attrs;
-use machine::{Counter, Cx, Entry, EntryFormat, Level, Machine, Pfn, level};
+use machine::trace::{Held, Verdict};
+use machine::{Counter, Cx, Entry, EntryFormat, Event, Level, Machine, Pfn, level};
 use object::exclusive::{self, Reuse};
 use table::Leaf;
 
@@ -18,6 +19,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         pfn: Pfn,
     ) -> Result<Outcome, FaultError> {
         let outcome = if M::Entry::attrs(wish.entry).special {
+            cx.trace(|| judged(wish, pfn, Verdict::ZeroPage, Held::default()));
             let fresh = self.zeroed_frame(cx)?;
             self.replace_with(cx, wish, fresh)?
         } else if wish.vma.flags.is_private() {
@@ -43,7 +45,10 @@ impl<'m, M: Machine> Faults<'m, M> {
         {
             let Some(mut leaf) = self.lock_unchanged(cx, wish)? else { return Ok(Outcome::Again) };
             let anonymous = descriptor.state(&leaf) == State::Anon;
-            if anonymous && exclusive::reuse(&leaf, descriptor) == Reuse::InPlace {
+            let reuse = if anonymous { exclusive::reuse(&leaf, descriptor) } else { Reuse::Copy };
+            let verdict = if anonymous { reuse.told() } else { Verdict::FilePage };
+            leaf.trace(|| judged(wish, pfn, verdict, descriptor.held()));
+            if reuse.is_in_place() {
                 make_writable(&mut leaf, wish);
                 leaf.count(Counter::CowReused);
                 return Ok(Outcome::Done);
@@ -54,7 +59,13 @@ impl<'m, M: Machine> Faults<'m, M> {
         }
         let copied = self.copied_frame(cx, pfn);
         let outcome = match copied {
-            Ok(fresh) => self.replace_with(cx, wish, fresh),
+            Ok(fresh) => {
+                let outcome = self.replace_with(cx, wish, fresh);
+                if outcome == Ok(Outcome::Done) {
+                    self.tell_copied(cx, wish, (pfn, fresh));
+                }
+                outcome
+            }
             Err(shortage) => Err(FaultError::Shortage(shortage)),
         };
         frames.put(cx.at(), pfn);
@@ -76,10 +87,16 @@ impl<'m, M: Machine> Faults<'m, M> {
         let Some(ctx) = wish.page_ctx() else { return Ok(Outcome::Again) };
         let Some(mut leaf) = self.lock_unchanged(cx, wish)? else { return Ok(Outcome::Again) };
         // The mark comes first: writeback takes it away before it write-protects the entry, under this lock.
+        leaf.trace(|| judged(wish, pfn, Verdict::SharedMapping, Held::default()));
         objects.mark_dirty(&mut leaf, ctx, pfn);
         make_writable(&mut leaf, wish);
         Ok(Outcome::Done)
     }
+}
+
+/// What those who watch are told.
+fn judged(wish: &Wish, frame: Pfn, verdict: Verdict, held: Held) -> Event {
+    Event::StoreJudged { page: wish.page, frame, verdict, held }
 }
 
 /// Lets stores pass. Nothing has to be flushed: a CPU that remembers the old entry faults and finds this one.

@@ -6,7 +6,10 @@ use crate::memmap::SUBSECTION_ORDER;
 use crate::request::{Owner, Request};
 use crate::zone::{Mark, Zone};
 use crate::{counts, descriptor::Meta};
-use machine::{Counter, Cx, KernelFrame, MAX_ORDER, Machine, NodeId, Order, Pfn, Shortage, UserFrame, level};
+use machine::trace::Source;
+use machine::{
+    Counter, Cx, Event, KernelFrame, MAX_ORDER, Machine, NodeId, Order, Pfn, Shortage, UserFrame, level,
+};
 
 impl<'m, M: Machine> Frames<'m, M> {
     /// A block of frames, with one reference. Its owner says next what it is for
@@ -95,10 +98,14 @@ impl<'m, M: Machine> Frames<'m, M> {
         request: &Request,
     ) -> Option<Pfn> {
         let list = request.mobility.list();
-        self.take_from_pcp(cx, zone, request.order, list).or_else(|| {
-            let held = zone.lock.lock_irq(cx);
-            self.buddy(zone).take(&held, request.order, list)
-        })
+        if let Some(pfn) = self.take_from_pcp(cx, zone, request.order, list) {
+            cx.trace(|| allocated(pfn, zone, request, Source::CpuList));
+            return Some(pfn);
+        }
+        let held = zone.lock.lock_irq(cx);
+        let pfn = self.buddy(zone).take(&held, request.order, list)?;
+        held.trace(|| allocated(pfn, zone, request, Source::Zone));
+        Some(pfn)
     }
 
     /// The one point every block passes on its way out, whichever way it came (XR18).
@@ -134,5 +141,18 @@ impl<'m, M: Machine> Frames<'m, M> {
             let subsection = pfn.plus(part * SUBSECTION_ORDER.frames());
             self.memmap.update(cx, subsection, |s| s.with_whole(whole));
         }
+    }
+}
+
+/// What those who watch are told.
+fn allocated(frame: Pfn, zone: &Zone, request: &Request, source: Source) -> Event {
+    Event::FrameAllocated {
+        frame,
+        order: request.order,
+        mobility: request.mobility.told(),
+        owner: request.owner.told(),
+        node: zone.node.get(),
+        zone: zone.kind.get() as u8,
+        source,
     }
 }

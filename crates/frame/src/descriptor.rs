@@ -8,6 +8,7 @@
 use crate::counts::{self, AtCap, Counts, Exclusive, Freed, Pinned};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use machine::cells::cast_words;
+use machine::trace::Held;
 use machine::{
     Cx, Event, Field, FieldValue, LockId, Machine, Memory, NodeId, Order, Pfn, Plant, Word, level,
 };
@@ -567,6 +568,12 @@ impl Descriptor {
     /// The counts, on a quiet machine.
     pub fn quiet_counts(&self) -> Counts {
         Counts(self.counts.raw().load(Relaxed))
+    }
+
+    /// What is counted of it, for events: the caller knows why it does not change just now.
+    pub fn held(&self) -> Held {
+        let counts = self.quiet_counts();
+        Held { refs: counts.refs() as u32, maps: counts.maps() as u32, pins: counts.pins() as u32 }
     }
 
     /// The second word, on a quiet machine.

@@ -9,7 +9,8 @@ use crate::pcp::{Pcp, list_index, list_order};
 use crate::request::Config;
 use crate::zone::Zone;
 use machine::lock::Held;
-use machine::{Boot, Counter, CpuId, Cx, Field, Machine, NodeId, Order, Pfn, Plant, Shortage, level};
+use machine::trace::Source;
+use machine::{Boot, Counter, CpuId, Cx, Event, Field, Machine, NodeId, Order, Pfn, Plant, Shortage, level};
 
 /// All frames of a machine.
 ///
@@ -159,7 +160,8 @@ impl<'m, M: Machine> Frames<'m, M> {
         let cpu = cx.cpu();
         let pcp = self.pcp(zone, cpu);
         let excess = {
-            let _held = lock(pcp, cx).ok_or(pfn)?;
+            let held = lock(pcp, cx).ok_or(pfn)?;
+            held.trace(|| Event::FrameFreed { frame: pfn, order, to: Source::CpuList });
             pcp.push(&self.memmap, index, pfn, zone)
         };
         if excess > 0 {

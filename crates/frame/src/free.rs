@@ -3,7 +3,8 @@
 use crate::counts::{self, AtCap, Freed};
 use crate::descriptor::{Descriptor, State};
 use crate::frames::Frames;
-use machine::{Counter, Cx, Machine, Order, PageOp, Pfn, level};
+use machine::trace::Source;
+use machine::{Counter, Cx, Event, Machine, Order, PageOp, Pfn, level};
 
 impl<'m, M: Machine> Frames<'m, M> {
     /// The folio of a frame to which the caller has a reference: its head, and its order.
@@ -67,6 +68,7 @@ impl<'m, M: Machine> Frames<'m, M> {
         let list = self.memmap.subsection(cx, pfn).migrate_type();
         if self.give_to_pcp(cx, zone, (pfn, order), list).is_err() {
             let held = zone.lock.lock_irq(cx);
+            held.trace(|| Event::FrameFreed { frame: pfn, order, to: Source::Zone });
             self.buddy(zone).give(&held, pfn, order);
         }
     }

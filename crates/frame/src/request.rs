@@ -1,7 +1,7 @@
 //! What is asked of the allocator.
 
 use crate::descriptor::{MigrateType, ZoneKind};
-use machine::{NodeId, Order};
+use machine::{NodeId, Order, trace};
 
 /// What can be done with the frame later. Blocks of one mobility are kept together,
 /// so that large blocks survive.
@@ -24,6 +24,15 @@ impl Mobility {
             Mobility::Movable => MigrateType::Movable,
         }
     }
+
+    /// As events tell it.
+    pub(crate) const fn told(self) -> trace::Mobility {
+        match self {
+            Mobility::Unmovable => trace::Mobility::Unmovable,
+            Mobility::Reclaimable => trace::Mobility::Reclaimable,
+            Mobility::Movable => trace::Mobility::Movable,
+        }
+    }
 }
 
 /// Who reaches the bytes (XR3: never inferred from the mobility).
@@ -33,6 +42,16 @@ pub enum Owner {
     User,
     /// The kernel, by its own translation.
     Kernel,
+}
+
+impl Owner {
+    /// As events tell it.
+    pub(crate) const fn told(self) -> trace::Owner {
+        match self {
+            Owner::User => trace::Owner::User,
+            Owner::Kernel => trace::Owner::Kernel,
+        }
+    }
 }
 
 /// How far below the low watermark the request may go.

@@ -7,7 +7,7 @@
 pub use crate::marks::Epochs;
 
 use crate::marks::{OUTSIDE, Slot};
-use crate::{Cx, Machine, Memory, level};
+use crate::{Cx, Event, Machine, Memory, level};
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
@@ -53,11 +53,13 @@ impl<'m> Epochs<'m> {
     /// Waits for every reader that may have seen what the caller unlinked before the call (a grace period).
     pub fn wait_for_readers<M: Machine, const L: u8>(&self, cx: &mut Cx<'m, M, L>) {
         const { assert!(L <= level::SLEEP_MAX, "lock order: a reader may wait for a lock held here") };
+        cx.trace(|| Event::GraceBegun);
         let epoch = start(cx, &self.global.epoch);
         for slot in self.slots {
             wait(cx, &slot.entered, epoch);
         }
         cx.count(crate::Counter::GracePeriods);
+        cx.trace(|| Event::GraceEnded);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::page::{CachedPage, PageCtx};
 use frame::counts::{AtCap, Exclusive};
 use frame::{Descriptor, Flags, Id, State};
 use machine::entry::{Attrs, Kind};
-use machine::{Cx, Entry, EntryFormat, Level, Machine, Pfn, UserFrame, Vpn, level};
+use machine::{Cx, Entry, EntryFormat, Event, Level, Machine, Pfn, UserFrame, Vpn, level};
 use table::{Leaf, PageTable, Payload, Reaper, Rss, TableBatch, Urgency, Verdict, Walker};
 
 /// A page could not be mapped once more; here it is back.
@@ -64,6 +64,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         attrs: Attrs,
     ) {
         born(leaf, self.descriptor(frame.0), ctx);
+        leaf.trace(|| anon_born(frame, ctx));
         let entry = M::Entry::leaf(frame.0, attrs, leaf.level());
         leaf.install(at, entry, Some(Rss::Anon));
     }
@@ -88,6 +89,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         let old = counted::<M>(leaf.entry(at)).map(|pfn| self.descriptor(pfn));
         let old_rss = old.map(|page| self.rss(leaf, page, file));
         born(leaf, self.descriptor(frame.0), ctx);
+        leaf.trace(|| anon_born(frame, ctx));
         let entry = M::Entry::leaf(frame.0, attrs, leaf.level());
         leaf.replace(batch, at, (old_rss, Some(Rss::Anon)), entry);
         if let Some(page) = old {
@@ -197,6 +199,11 @@ impl<'m, M: Machine> Reaper<'m, M> for Unmapper<'_, 'm, M> {
     fn finish(&mut self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, payload: Payload) {
         self.objects.finish(cx, payload);
     }
+}
+
+/// What those who watch are told.
+fn anon_born(frame: UserFrame, ctx: AnonCtx) -> Event {
+    Event::AnonBorn { frame: frame.0, lineage: ctx.lineage.raw(), index: ctx.index }
 }
 
 /// The frame that an entry maps and counts.

@@ -4,7 +4,7 @@ use crate::model::FileKind;
 use crate::objects::Objects;
 use crate::page::PageCtx;
 use crate::radix::Mark;
-use machine::{Cx, Machine, Pfn, level};
+use machine::{Cx, Event, Machine, Pfn, level};
 
 impl<'m, M: Machine> Objects<'m, M> {
     /// Notes that a page is, or is about to be, newer than its file. Nothing happens if it is no longer the
@@ -24,6 +24,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         let is_there = file.tree.find(&held, &self.nodes, ctx.index).is_some_and(|found| found.pfn == pfn);
         if is_there && file.tree.set(&mut held, &self.nodes, ctx.index, Mark::Dirty) {
             file.dirty.add(1);
+            held.trace(|| Event::PageDirtied { frame: pfn, file: file.key(), index: ctx.index });
         }
     }
 

@@ -17,6 +17,7 @@ use crate::model::{Lineage, Owner};
 use crate::page::owner_number;
 use frame::counts::{Exclusive, Pinned};
 use frame::{Descriptor, Id, State};
+use machine::trace::Verdict;
 use machine::{Cx, Machine, Plant};
 
 /// Where an anonymous page belongs.
@@ -40,9 +41,27 @@ impl AnonCtx {
 #[must_use]
 pub enum Reuse {
     /// Write it in place: it is exclusive.
-    InPlace,
+    Exclusive,
+    /// Write it in place: nobody else has it, and it is exclusive from here on.
+    Alone,
     /// Somebody else may see it: copy it.
     Copy,
+}
+
+impl Reuse {
+    /// Whether the page is written in place.
+    pub const fn is_in_place(self) -> bool {
+        matches!(self, Reuse::Exclusive | Reuse::Alone)
+    }
+
+    /// As events tell it.
+    pub const fn told(self) -> Verdict {
+        match self {
+            Reuse::Exclusive => Verdict::Exclusive,
+            Reuse::Alone => Verdict::Alone,
+            Reuse::Copy => Verdict::Shared,
+        }
+    }
 }
 
 /// The page stays exclusive to its one mapping (it is pinned), or cannot be counted once more: the child gets
@@ -72,12 +91,12 @@ pub fn reuse<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor) 
     debug_assert!(counts.maps() > 0, "a fault comes through a mapping");
     if counts.is_exclusive() {
         debug_assert!(counts.maps() == 1, "an exclusive page is mapped once (CR2)");
-        return Reuse::InPlace;
+        return Reuse::Exclusive;
     }
     let alone = counts.refs() == 1 && counts.pins() == 0;
     if counts.maps() == 1 && (alone || cx.planted(Plant::ReuseByMapcount)) {
         page.make_exclusive(cx);
-        return Reuse::InPlace;
+        return Reuse::Alone;
     }
     Reuse::Copy
 }

@@ -10,8 +10,10 @@ use crate::objects::Objects;
 use crate::page::{CachedPage, PageCtx, owner_number, unlock_page};
 use crate::radix::{InsertError, Locked};
 use frame::{Flags, Request, State};
+use machine::trace::Uncached;
 use machine::{
-    Backing, Counter, Cx, IoError, Machine, Order, PAGE_SIZE, PageOp, Pfn, Plant, Shortage, UserFrame, level,
+    Backing, Counter, Cx, Event, IoError, Machine, Order, PAGE_SIZE, PageOp, Pfn, Plant, Shortage, UserFrame,
+    level,
 };
 
 /// Pages read around a miss, aligned (Linux: 64 KiB, as `fault_around_bytes`).
@@ -295,6 +297,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         let counted = self.frames().get(held, pfn);
         debug_assert!(counted.is_ok(), "a new page has one reference");
         file.pages.add(1);
+        held.trace(|| Event::PageCached { frame: pfn, file: file.key(), index: ctx.index });
         Ok(())
     }
 
@@ -316,8 +319,9 @@ impl<'m, M: Machine> Objects<'m, M> {
                 cx.count(Counter::PgPgIn);
                 self.zero_past(cx, file.size(cx), ctx.index, pfn);
                 page.set(cx, Flags::UPTODATE);
+                cx.trace(|| Event::PageRead { frame: pfn, file: file.key(), index: ctx.index });
             }
-            Err(IoError) => self.remove_locked(cx, ctx, pfn),
+            Err(IoError) => self.remove_locked(cx, ctx, pfn, Uncached::Unreadable),
         }
         unlock_page(cx, page);
         result
@@ -334,15 +338,21 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 
     /// Takes a locked page out of its file's cache and disowns it.
-    pub(crate) fn remove_locked(&self, cx: &mut Cx<'m, M, { level::PAGE }>, ctx: PageCtx, pfn: Pfn) {
+    pub(crate) fn remove_locked(
+        &self,
+        cx: &mut Cx<'m, M, { level::PAGE }>,
+        ctx: PageCtx,
+        pfn: Pfn,
+        why: Uncached,
+    ) {
         let file = self.files.get(ctx.file);
         let mut held = file.cache.lock(cx);
-        self.uncache(&mut held, ctx, pfn);
+        self.uncache(&mut held, ctx, pfn, why);
         self.frames().put(held.at(), pfn);
     }
 
     /// Takes a page out of the index and disowns it; the cache's reference is the caller's now.
-    pub(crate) fn uncache(&self, held: &mut Locked<'_, 'm, M>, ctx: PageCtx, pfn: Pfn) {
+    pub(crate) fn uncache(&self, held: &mut Locked<'_, 'm, M>, ctx: PageCtx, pfn: Pfn, why: Uncached) {
         let file = self.files.get(ctx.file);
         if file.tree.has(held, &self.nodes, ctx.index, crate::radix::Mark::Dirty) {
             file.dirty.sub(1);
@@ -350,6 +360,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         let removed = file.tree.remove(held, &self.nodes, ctx.index);
         debug_assert_eq!(removed, Some(pfn), "the page's place holds it");
         file.pages.sub(1);
+        held.trace(|| Event::PageUncached { frame: pfn, file: file.key(), index: ctx.index, why });
         self.descriptor(pfn).set_owner(held, 0, 0);
     }
 

@@ -6,6 +6,7 @@ use crate::page::PageCtx;
 use crate::radix::{Locked, Mark};
 use core::ops::Range;
 use frame::{Flags, Id};
+use machine::trace::Uncached;
 use machine::{Counter, Cx, Machine, Order, Pfn, level};
 
 /// Whether a page that was used lately is spared.
@@ -87,7 +88,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         {
             return false;
         }
-        self.uncache(held, ctx, pfn);
+        self.uncache(held, ctx, pfn, Uncached::Dropped);
         self.frames().free(held.at(), pfn, Order::ZERO);
         true
     }

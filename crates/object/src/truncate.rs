@@ -7,6 +7,7 @@ use crate::page::{PageCtx, lock_page, wait_writeback};
 use crate::radix::{INDEX_END, Mark};
 use core::ops::Range;
 use frame::Id;
+use machine::trace::Uncached;
 use machine::{Cx, Machine, PAGE_SIZE, Plant, level};
 
 impl<'m, M: Machine> Objects<'m, M> {
@@ -66,7 +67,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             let mut locked = lock_page(cx, descriptor);
             wait_writeback(&mut locked, descriptor);
             if self.still_cached(&locked, &page) {
-                self.remove_locked(&mut locked, page.ctx(), page.pfn());
+                self.remove_locked(&mut locked, page.ctx(), page.pfn(), Uncached::Truncated);
             }
             drop(locked);
             self.release(cx.at(), page);

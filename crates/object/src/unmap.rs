@@ -7,7 +7,8 @@ use crate::writeback::Chosen;
 use core::ops::Range;
 use frame::Id;
 use machine::entry::{Attrs, Kind};
-use machine::{Cx, Entry, EntryFormat, Level, Machine, level};
+use machine::trace::Work;
+use machine::{Cx, Entry, EntryFormat, Event, Level, Machine, level};
 use revoke::Batch;
 
 impl<'m, M: Machine> Objects<'m, M> {
@@ -23,6 +24,8 @@ impl<'m, M: Machine> Objects<'m, M> {
     ) {
         self.for_each_mapping(cx, Owner::File(file), indices, |cx, mapping, part| {
             let walker = self.walker(mapping.table);
+            let asid = walker.table().domain().asid();
+            cx.trace(|| Event::WorkBegun { asid, pages: part, work: Work::Truncate });
             let mut batch = Batch::new(walker.table().domain(), self.frames());
             let bias = mapping.first.wrapping_sub(mapping.range.start.0);
             let mut unmapper = self.unmapper(Some(MappedFile { file, bias }));
@@ -49,7 +52,9 @@ impl<'m, M: Machine> Objects<'m, M> {
     fn clean_mapping(&self, cx: &mut Cx<'m, M, { level::RMAP }>, mapping: &Mapping, chosen: &Chosen) {
         let walker = self.walker(mapping.table);
         let mut batch = Batch::new(walker.table().domain(), self.frames());
-        batch.answer_for(mapping.part(&chosen.indices()));
+        let (asid, pages) = (walker.table().domain().asid(), mapping.part(&chosen.indices()));
+        cx.trace(|| Event::WorkBegun { asid, pages, work: Work::Clean });
+        batch.answer_for(pages);
         let mut pages =
             chosen.iter().filter_map(|page| Some((mapping.page_of(page.ctx().index)?, page))).peekable();
         while let Some(&(first, _)) = pages.peek() {

@@ -16,7 +16,7 @@ use crate::page::{CachedPage, PageCtx, lock_page, unlock_page, wait_writeback, w
 use crate::radix::{Locked, Mark};
 use core::ops::Range;
 use frame::{Flags, Id};
-use machine::{Backing, Counter, Cx, IoError, Machine, Plant, level};
+use machine::{Backing, Counter, Cx, Event, IoError, Machine, Plant, level};
 
 /// Pages written together, at most: they share a flush round a space.
 pub const BATCH: usize = 32;
@@ -154,6 +154,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         file.dirty.sub(1);
         file.tree.set(held, &self.nodes, index, Mark::Writeback);
         self.descriptor(page.pfn()).set(held, Flags::WRITEBACK);
+        held.trace(|| Event::WritebackBegun { frame: page.pfn(), file: file.key(), index });
         true
     }
 
@@ -191,6 +192,8 @@ impl<'m, M: Machine> Objects<'m, M> {
                 }
             }
             descriptor.clear(&held, Flags::WRITEBACK);
+            let (frame, stored) = (page.pfn(), result.is_ok());
+            held.trace(|| Event::WritebackEnded { frame, file: file.key(), index, stored });
         }
         let parking = cx.core().parking;
         parking.wake_all(cx, writeback_key(descriptor));

@@ -289,7 +289,7 @@ fn who_may_write_in_place() {
     let page = objects.frames().descriptor(frame.0);
     assert!(page.is_exclusive(&cx) && page.refs(&cx) == 1, "born exclusive (CR5)");
     assert!(page.get(&cx).is_ok());
-    assert_eq!(exclusive::reuse(&cx, page), Reuse::InPlace, "exclusive: references are not asked (row 7)");
+    assert_eq!(exclusive::reuse(&cx, page), Reuse::Exclusive, "exclusive: references are not asked (row 7)");
     objects.frames().put(cx.at(), frame.0);
 
     assert!(page.pin(&cx).is_ok());
@@ -317,7 +317,7 @@ fn who_may_write_in_place() {
         objects.settle(cx.at(), &walker, &mut batch);
     }
     audit(&world);
-    assert_eq!(exclusive::reuse(&cx, page), Reuse::InPlace, "alone again (row 8)");
+    assert_eq!(exclusive::reuse(&cx, page), Reuse::Alone, "alone again (row 8)");
     assert!(page.is_exclusive(&cx));
     for space in [&parent, &child] {
         space.unmap(&world, VpnRange::sized(Vpn(0), 1 << 35), None);

@@ -3,8 +3,8 @@
 use crate::{CpuTlbs, protocol};
 use core::sync::atomic::Ordering::Relaxed;
 use machine::{
-    Asid, Counter, CpuId, CpuSet, Cx, Field, FlushScope, KernelFrame, Machine, Plant, SharedCpuSet, VpnRange,
-    Word, level,
+    Asid, Counter, CpuId, CpuSet, Cx, Event, Field, FlushScope, KernelFrame, Machine, Plant, SharedCpuSet,
+    VpnRange, Word, level,
 };
 
 /// Ranges of more pages are flushed by dropping the whole space (Linux's `tlb_single_page_flush_ceiling`).
@@ -100,14 +100,14 @@ impl Domain {
         pages: VpnRange,
         upper: Upper,
     ) {
-        let late = cx.planted(Plant::GenerationRaisedLate);
-        if !late {
-            protocol::begin(cx, &self.begun);
-        }
+        let (asid, late) = (self.asid(), cx.planted(Plant::GenerationRaisedLate));
+        let generation = if late { 0 } else { protocol::begin(cx, &self.begun) };
         let targets = self.active.snapshot(cx);
+        let pages = (pages.pages() <= SINGLE_PAGES_MAX).then_some(pages);
+        let (tables, cpus) = (upper == Upper::Too, targets.len());
+        cx.trace(|| Event::FlushBegun { asid, generation, pages, tables, cpus });
         if !targets.is_empty() {
-            let pages = (pages.pages() <= SINGLE_PAGES_MAX).then_some(pages);
-            let scope = FlushScope { asid: self.asid(), pages, tables: upper == Upper::Too };
+            let scope = FlushScope { asid, pages, tables };
             let remote = targets.len() - u32::from(targets.contains(cx.cpu()));
             if remote == 0 {
                 cx.count(Counter::TlbLocal);
@@ -120,6 +120,7 @@ impl Domain {
         if late {
             protocol::begin(cx, &self.begun);
         }
+        cx.trace(|| Event::FlushEnded { asid, generation });
         protocol::finish(cx, &self.done);
     }
 

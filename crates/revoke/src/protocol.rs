@@ -28,12 +28,14 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use machine::Memory;
 
-/// Begins a flush, after the entries were changed and before the set of active CPUs is read.
-pub fn begin<A: Memory>(memory: &A, begun: &A::Word) {
+/// Begins a flush, after the entries were changed and before the set of active CPUs is read. Answers the
+/// generation it makes.
+pub fn begin<A: Memory>(memory: &A, begun: &A::Word) -> u64 {
     // ORDERING: SeqCst pairs with the SeqCst load in `join`; the fence keeps the reading of the set behind
     // it.
-    memory.fetch_add(begun, 1, SeqCst);
+    let before = memory.fetch_add(begun, 1, SeqCst);
     memory.fence(SeqCst);
+    before + 1
 }
 
 /// Notes that a flush is over on every CPU that was in the set.

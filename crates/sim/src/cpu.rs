@@ -34,6 +34,8 @@ pub(crate) struct Interrupt {
     pub(crate) sequence: u64,
     /// Who waits for the answer.
     pub(crate) from: CpuId,
+    /// The number of the flush.
+    pub(crate) flush: u64,
     pub(crate) scope: FlushScope,
     /// The step that sent it, in explored runs.
     pub(crate) event: u32,

@@ -55,6 +55,7 @@ mod tlb;
 mod user;
 mod violation;
 mod wait_for;
+mod watch;
 
 pub use crate::config::{Checks, SimConfig, SimError, TlbSize};
 pub use crate::contents::Base;
@@ -65,3 +66,4 @@ pub use crate::sim::SimMachine;
 pub use crate::task::{Kernel, Outcome, Scope, Signal, TaskCtx};
 pub use crate::user::{PageFault, TlbEntry, Translation, UpperEntry};
 pub use crate::violation::{Rule, Violation};
+pub use crate::watch::{Sink, Told};

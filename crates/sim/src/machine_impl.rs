@@ -205,7 +205,7 @@ impl Machine for SimMachine {
             let cost = self.flush_here(&self.cpus[cpu.0 as usize], scope);
             self.tick(Cause::FlushLocal, cost);
         }
-        self.flush_others(cpu, targets, scope);
+        self.flush_others(cpu, targets, (scope, started));
         if self.checks == Checks::Heavy {
             self.check_flushed(targets, scope, started);
         }
@@ -217,6 +217,7 @@ impl Machine for SimMachine {
         self.tick(Cause::LoadSpace, self.costs.load_space);
         let state = &self.cpus[cpu.0 as usize];
         state.root.set(root);
+        self.tell(|| Event::SpaceLoaded { asid: root.map(|(_, asid)| asid), stale });
         let Some((_, asid)) = root else { return };
         if stale {
             let cost = self.flush_here(state, &FlushScope { asid, pages: None, tables: true });
@@ -266,9 +267,9 @@ impl Machine for SimMachine {
     }
 
     #[inline]
-    fn trace(&self, _cpu: CpuId, task: TaskId, event: impl FnOnce() -> Event) {
-        if self.exploring.get() {
-            self.locks.borrow_mut().tell(task, &event());
+    fn trace(&self, cpu: CpuId, task: TaskId, event: impl FnOnce() -> Event) {
+        if self.exploring.get() || self.watch.is_on() {
+            self.traced(cpu, task, event());
         }
     }
 
@@ -415,7 +416,7 @@ impl SimMachine {
         }
     }
 
-    fn flush_others(&self, cpu: CpuId, targets: &CpuSet, scope: &FlushScope) {
+    fn flush_others(&self, cpu: CpuId, targets: &CpuSet, (scope, flush): (&FlushScope, u64)) {
         let me = &self.cpus[cpu.0 as usize];
         let mut sent = 0;
         let mut delay = 0;
@@ -435,8 +436,9 @@ impl SimMachine {
             let travel = self.costs.ipi_first.saturating_sub(self.costs.ipi_handle);
             let arrival = self.now.get() + delay + travel;
             let sequence = self.next_sequence();
+            self.tell(|| Event::IpiSent { to: target, flush });
             let event = self.event();
-            self.post(target.0, Interrupt { arrival, sequence, from: cpu, scope: *scope, event });
+            self.post(target.0, Interrupt { arrival, sequence, from: cpu, flush, scope: *scope, event });
         }
         Counts::add(&self.counts.ipis, u64::from(sent));
         let cause = match scope {

@@ -12,7 +12,7 @@ use crate::fiber;
 use crate::report::{Cause, Counts};
 use crate::violation::Rule;
 use crate::{SimError, SimMachine};
-use machine::{CpuId, TaskId, Word};
+use machine::{CpuId, Event, TaskId, Word};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// How many turns a spin loop gets where nobody else can run.
@@ -121,6 +121,7 @@ impl SimMachine {
     pub(crate) fn block(&self, task: TaskId, what: &'static str) {
         self.tasks.borrow_mut()[task.0 as usize].what = what;
         let cpu = self.here();
+        self.tell(|| Event::TaskStops);
         cpu.task.set(None);
         cpu.activity.set(Activity::Idle);
         fiber::leave();
@@ -336,6 +337,7 @@ impl SimMachine {
         cpu.task.set(Some(task));
         cpu.activity.set(Activity::Running);
         self.tasks.borrow_mut()[task.0 as usize].state = TaskState::Runnable;
+        self.tell(|| Event::TaskRuns);
     }
 
     /// Runs the CPU's task until it leaves.
@@ -349,6 +351,7 @@ impl SimMachine {
             return;
         }
         fiber.finish();
+        self.tell(|| Event::TaskStops);
         self.free_task(task);
         cpu.task.set(None);
         cpu.last.set(None);
@@ -387,11 +390,14 @@ impl SimMachine {
         while cpu.interrupt_at() <= self.now.get() {
             taken = true;
             let interrupt = cpu.pending.borrow_mut().remove(0);
+            let (from, flush) = (interrupt.from, interrupt.flush);
+            self.tell(|| Event::IpiTaken { from, flush });
             self.tick(Cause::IpiHandle, self.costs.ipi_handle);
             if self.deaf.get() != Some(CpuId(self.current.get())) {
                 let cost = self.flush_here(cpu, &interrupt.scope);
                 self.tick(Cause::IpiHandle, cost);
             }
+            self.tell(|| Event::IpiAnswered { from, flush });
             self.answer(&interrupt);
         }
         taken

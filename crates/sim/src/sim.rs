@@ -10,6 +10,7 @@ use crate::memory::KernelMemory;
 use crate::profile::Costs;
 use crate::report::{Cause, Counts, Ledger, RunReport};
 use crate::violation::{Rule, Violation};
+use crate::watch::Watch;
 use machine::{CpuId, MemoryRange, Plant, Word};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -83,6 +84,8 @@ pub struct SimMachine {
     /// A bug of the manager (tests of judges).
     pub(crate) plant: Cell<Option<Plant>>,
 
+    pub(crate) watch: Watch,
+
     pub(crate) ledger: Ledger,
     pub(crate) counts: Counts,
     violations: RefCell<Vec<Violation>>,
@@ -144,6 +147,7 @@ impl SimMachine {
             locks: RefCell::default(),
             deaf: Cell::new(None),
             plant: Cell::new(None),
+            watch: Watch::default(),
             ledger: Ledger::default(),
             counts: Counts::default(),
             violations: RefCell::default(),

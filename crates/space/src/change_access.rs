@@ -5,7 +5,8 @@ use crate::spaces::Spaces;
 use crate::vma::{Snapshot, Vma};
 use frame::{Id, State};
 use machine::entry::{Attrs, Kind};
-use machine::{Entry, EntryFormat, Level, Machine, Perms, Pfn, VpnRange};
+use machine::trace::Work;
+use machine::{Entry, EntryFormat, Event, Level, Machine, Perms, Pfn, VpnRange};
 use table::{Cursor, Leaf};
 
 impl<M: Machine> Layout<'_, '_, M> {
@@ -14,7 +15,7 @@ impl<M: Machine> Layout<'_, '_, M> {
     /// see a store to them (CR13).
     pub(crate) fn change_access(&mut self, id: Id<Vma>, part: VpnRange) {
         let seen = self.snapshot(id);
-        self.for_each_entry(part, |spaces, leaf, entry| {
+        self.for_each_entry(part, Work::Protect, |spaces, leaf, entry| {
             let Kind::Leaf(pfn) = M::Entry::kind(entry, Level::LEAF) else { return entry };
             let attrs = M::Entry::attrs(entry);
             let mut perms = seen.flags.perms();
@@ -25,7 +26,7 @@ impl<M: Machine> Layout<'_, '_, M> {
 
     /// Takes the dirty and accessed bits of private pages away, so that reclaim may drop them (`MADV_FREE`).
     pub(crate) fn forget_use(&mut self, part: VpnRange) {
-        self.for_each_entry(part, |_, _, entry| {
+        self.for_each_entry(part, Work::Forget, |_, _, entry| {
             let Kind::Leaf(_) = M::Entry::kind(entry, Level::LEAF) else { return entry };
             let unused = Attrs { dirty: false, accessed: false, ..M::Entry::attrs(entry) };
             M::Entry::with_attrs(entry, unused, Level::LEAF)
@@ -37,11 +38,14 @@ impl<M: Machine> Layout<'_, '_, M> {
     fn for_each_entry(
         &mut self,
         part: VpnRange,
+        work: Work,
         change: impl Fn(&Spaces<'_, M>, &Leaf<'_, '_, M>, Entry) -> Entry,
     ) {
         let (spaces, space) = (self.spaces, self.space);
         let Some(table) = space.table.get() else { return };
         let walker = spaces.walker(table);
+        let asid = walker.table().domain().asid();
+        self.trace(|| Event::WorkBegun { asid, pages: part, work });
         let mut batch = spaces.batch(table);
         // Whoever emptied or narrowed entries here before may not have flushed yet (LR10).
         batch.answer_for(part);

@@ -10,8 +10,10 @@ use crate::vma::{Content, Vma, VmaFlags};
 use crate::zap::everything;
 use frame::{Id, Request};
 use machine::entry::{Attrs, Kind};
+use machine::trace::{Shared, Work};
 use machine::{
-    Counter, Cx, Entry, EntryFormat, Level, Machine, Order, PageOp, Pfn, Plant, UserFrame, Vpn, level,
+    Counter, Cx, Entry, EntryFormat, Event, Level, Machine, Order, PageOp, Pfn, Plant, UserFrame, Vpn,
+    VpnRange, level,
 };
 use object::MappedFile;
 use object::exclusive::{self, AnonCtx};
@@ -71,7 +73,9 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
                 layout.begin_change(id);
             }
             let copy = layout.copy_vma(id, child)?;
-            if !layout.must_copy_pages(id) {
+            let copies = layout.must_copy_pages(id);
+            layout.trace(|| spaces.fork_begun(from, into, layout.vma(id).range(), copies));
+            if !copies {
                 return Ok(());
             }
             layout.vma(copy).note_anon();
@@ -179,6 +183,14 @@ impl<'m, M: Machine> Spaces<'m, M> {
         if shared.is_err() {
             return self.copy_now(pair, (page, ctx), pfn, attrs);
         }
+        let parent = pair.from().table().domain().asid();
+        let child = pair.to().table().domain().asid();
+        let what = match rss {
+            None => Shared::Zero,
+            Some(Rss::Anon) => Shared::Anonymous,
+            Some(_) => Shared::File,
+        };
+        pair.cx().trace(|| Event::ForkShared { page, frame: pfn, parent, child, what });
         if rss.is_some() {
             pair.cx().count(Counter::ForkShared);
         }
@@ -202,12 +214,22 @@ impl<'m, M: Machine> Spaces<'m, M> {
         pfn: Pfn,
         attrs: Attrs,
     ) -> Result<(), Error> {
+        let (child, held) = (pair.to().table().domain().asid(), self.frames().descriptor(pfn));
+        pair.cx().trace(|| Event::ForkRefused { page, frame: pfn, held: held.held() });
         let copy = self.frames().allocate_user(pair.cx().at(), &Request::user())?;
         let copying = PageOp::Copy { to: copy, from: UserFrame(pfn), order: Order::ZERO };
         pair.cx().machine().page_op(pair.cx().cpu(), copying);
         pair.cx().count(Counter::CowCopied);
         let attrs = Attrs { accessed: true, dirty: true, ..attrs };
         self.objects().map_anon(&mut pair.to(), page, (copy, ctx), attrs);
+        pair.cx().trace(|| Event::Copied { asid: child, page, from: pfn, to: copy.0 });
         Ok(())
+    }
+
+    /// What those who watch are told.
+    fn fork_begun(&self, from: Id<PageTable>, into: Id<PageTable>, pages: VpnRange, copies: bool) -> Event {
+        let [asid, child] = [from, into].map(|table| self.tables().get(table).domain().asid());
+        let work = if copies { Work::Fork { child } } else { Work::ForkPasses { child } };
+        Event::WorkBegun { asid, pages, work }
     }
 }

@@ -1,7 +1,8 @@
 //! Translations move to another range of the same space (Linux: `move_page_tables`).
 
 use crate::layout::Layout;
-use machine::{HUGE_ORDER, Machine, Shortage, Vpn, VpnRange};
+use machine::trace::Work;
+use machine::{Event, HUGE_ORDER, Machine, Shortage, Vpn, VpnRange};
 use object::MappedFile;
 use table::Cursor;
 
@@ -33,6 +34,8 @@ impl<M: Machine> Layout<'_, '_, M> {
         let (spaces, space) = (self.spaces, self.space);
         let Some(table) = space.table.get() else { return };
         let walker = spaces.walker(table);
+        let asid = walker.table().domain().asid();
+        self.trace(|| Event::WorkBegun { asid, pages: old, work: Work::Move { to } });
         let mut cursor = Cursor::new(old);
         let mut batch = spaces.batch(table);
         while let Some(part) = cursor.next(&walker, self.at()).map(|(_, part)| part) {

@@ -6,7 +6,8 @@ use crate::space::{Sign, Space};
 use crate::spaces::Spaces;
 use crate::vma::VmaFlags;
 use frame::Id;
-use machine::{Cx, Machine, Plant, Vpn, VpnRange, level};
+use machine::trace::Work;
+use machine::{Cx, Event, Machine, Plant, Vpn, VpnRange, level};
 use revoke::Batch;
 use table::{PageTable, TableBatch};
 
@@ -71,6 +72,9 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let (spaces, space) = (self.spaces, self.space);
         let Some(table) = space.table.get() else { return };
         let walker = spaces.walker(table);
+        let work = if tables == Tables::FreeEmpty { Work::Unmap } else { Work::Discard };
+        let asid = walker.table().domain().asid();
+        self.trace(|| Event::WorkBegun { asid, pages: range, work });
         let mut batch = spaces.batch(table);
         let zapped = self.for_each_in(range, |layout, id, part| {
             let mut unmapper = spaces.objects().unmapper(layout.vma(id).mapped_file());

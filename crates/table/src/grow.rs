@@ -4,7 +4,9 @@ use crate::node::{Header, Life, header, lock, note_used, unlock};
 use crate::walker::{Place, Walker};
 use core::sync::atomic::Ordering::Relaxed;
 use frame::{Frames, State};
-use machine::{Counter, Cx, Entry, EntryFormat, KernelFrame, Level, Machine, Memory, Shortage, Vpn, level};
+use machine::{
+    Counter, Cx, Entry, EntryFormat, Event, KernelFrame, Level, Machine, Memory, Shortage, Vpn, level,
+};
 
 impl<'m, M: Machine> Walker<'_, 'm, M> {
     /// Makes sure that a table of level `to` leads to the page, or a larger leaf stands in its place.
@@ -45,6 +47,8 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         let free = Self::is_linked(descriptor) && parent.read(&cx, page) == Entry::EMPTY;
         if free {
             parent.write(&cx, page, M::Entry::table(new));
+            let (asid, level) = (self.table.domain().asid(), Level(at.0 - 1));
+            cx.trace(|| Event::TableLinked { asid, table: new, level, page });
             note_used(descriptor);
             self.table.add_table();
         }

@@ -5,7 +5,7 @@ use crate::{PageTable, Payload, Rss};
 use core::ops::{Deref, DerefMut};
 use frame::Descriptor;
 use machine::entry::Kind;
-use machine::{Access, Cx, Entry, EntryFormat, Level, Machine, Perms, Plant, Vpn, VpnRange, level};
+use machine::{Access, Cx, Entry, EntryFormat, Event, Level, Machine, Perms, Plant, Vpn, VpnRange, level};
 use revoke::{Batch, Revoked, What};
 
 /// The entries a [`Leaf`] covers.
@@ -91,6 +91,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         debug_assert!(entry != Entry::EMPTY, "an empty entry is made by `take`");
         debug_assert!(self.entry(page) == Entry::EMPTY, "the entry is in use");
         self.slots.node.write(self.cx, page, entry);
+        self.cx.trace(|| self.changed(page, Entry::EMPTY, entry));
         note_used(self.slots.descriptor);
         self.table().add_rss(rss, self.weight());
     }
@@ -156,6 +157,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
             batch.flush_now(self.cx);
         }
         self.slots.node.write(self.cx, page, new);
+        self.cx.trace(|| self.changed(page, Entry::EMPTY, new));
         self.table().add_rss(new_rss, self.weight());
         old
     }
@@ -168,7 +170,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     fn update(&mut self, page: Vpn, mut f: impl FnMut(Entry) -> Entry) -> (Entry, Entry) {
         self.check(page);
         let level = self.level();
-        self.slots.node.update(self.cx, page, |old| {
+        let (old, new) = self.slots.node.update(self.cx, page, |old| {
             let new = f(old);
             debug_assert!(old != Entry::EMPTY && new != Entry::EMPTY, "`install` and `take` do that");
             debug_assert!(
@@ -180,15 +182,24 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
                 "the entry keeps its frame"
             );
             new
-        })
+        });
+        self.cx.trace(|| self.changed(page, old, new));
+        (old, new)
     }
 
     fn empty(&mut self, page: Vpn, rss: Option<Rss>) -> Entry {
         self.check(page);
         let old = self.slots.node.clear(self.cx, page);
+        self.cx.trace(|| self.changed(page, old, Entry::EMPTY));
         debug_assert!(old != Entry::EMPTY, "nothing is there to take");
         self.table().remove_rss(rss, self.weight());
         old
+    }
+
+    /// What those who watch are told.
+    fn changed(&self, page: Vpn, before: Entry, after: Entry) -> Event {
+        let (asid, pages) = (self.table().domain().asid(), self.pages(page));
+        Event::EntryChanged { asid, page: pages.start, level: self.level(), before, after }
     }
 
     fn token(&self, page: Vpn, old: Entry, keep: Keep) -> Revoked<Payload> {

@@ -14,7 +14,7 @@ use crate::node::{self, Header, Life, Node, header, note_empty};
 use crate::walker::{Place, Walker, Want};
 use crate::{Payload, grow};
 use machine::entry::Kind;
-use machine::{Cx, EntryFormat, Level, Machine, Vpn, VpnRange, level};
+use machine::{Cx, EntryFormat, Event, Level, Machine, Vpn, VpnRange, level};
 use revoke::{Batch, Revoked};
 
 /// A batch of changes to translations.
@@ -108,6 +108,8 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         if empty {
             header(descriptor).set(Header { life: Life::Dead, ..before });
             parent.clear(cx, page);
+            let asid = self.table.domain().asid();
+            cx.trace(|| Event::TableUnlinked { asid, table: frame, level: table.level, page });
         }
         node::unlock(cx, descriptor);
         empty.then_some(table)

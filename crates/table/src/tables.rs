@@ -3,7 +3,7 @@
 use crate::node::{Header, Life, header};
 use crate::{PageTable, Payload, TableBatch, Walker, grow};
 use frame::{Frames, Id, Slab, SlabView};
-use machine::{Asid, Boot, CpuId, Cx, Level, Machine, Shortage, level};
+use machine::{Asid, Boot, CpuId, Cx, Event, Level, Machine, Shortage, level};
 use revoke::{CpuTlbs, Revoked};
 
 /// All page tables of a machine.
@@ -37,6 +37,7 @@ impl<'m, M: Machine> Tables<'m, M> {
         table.number.set(id.raw());
         table.domain.init(cx, &self.tlbs, Asid(id.raw() + 1));
         table.add_table();
+        cx.trace(|| Event::SpaceMade { asid: table.domain.asid(), root });
         Ok(id)
     }
 
@@ -62,6 +63,7 @@ impl<'m, M: Machine> Tables<'m, M> {
         let token = Revoked::table(&table.domain, Walker::<M>::whole(), Payload::Table(table.root()));
         batch.push(cx.at(), token);
         table.remove_table();
+        cx.trace(|| Event::SpaceEnded { asid: table.domain.asid() });
         walker.settle(cx, &mut batch, finish);
         self.slab.free(cx.at(), id);
     }
