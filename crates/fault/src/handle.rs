@@ -5,7 +5,7 @@ use crate::error::{FaultError, SegvKind};
 use crate::faults::Faults;
 use frame::Id;
 use machine::entry::{Attrs, Kind};
-use machine::trace::Asker;
+use machine::trace::{Asker, Held, Verdict};
 use machine::{Access, Asid, Counter, Cx, Entry, EntryFormat, Event, Level, Machine, VirtAddr, Vpn, level};
 use object::{Lineage, PageCtx};
 use space::{Snapshot, Space, VmaFlags};
@@ -151,7 +151,9 @@ impl<'m, M: Machine> Faults<'m, M> {
                 None => self.first_touch(cx, wish),
                 Some(ctx) => self.file_fault(cx, wish, ctx),
             },
-            Kind::Leaf(_) if M::Entry::permits(wish.entry, Level::LEAF, wish.access) => {
+            Kind::Leaf(frame) if M::Entry::permits(wish.entry, Level::LEAF, wish.access) => {
+                let (page, held) = (wish.page, Held::default());
+                cx.trace(|| Event::StoreJudged { page, frame, verdict: Verdict::Spurious, held });
                 cx.count(Counter::FaultSpurious);
                 Ok(Outcome::Done)
             }

@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod exit;
+mod explain;
 mod info;
 mod record;
 pub mod replay;
+pub mod trace;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,8 @@ enum Verb {
     Record(record::Args),
     /// Replay a recording on the simulated machine, audited, and report
     Replay(replay::Args),
+    /// Tell from a trace why a page was copied, who owned a frame, what happened to a page
+    Explain(explain::Args),
     /// Show what is in a recording and what it lacks
     Info(info::Args),
     /// The recorder's helper; `record` starts it between the watching tool and the program
@@ -44,6 +48,7 @@ pub fn main() -> ExitCode {
     exit::finish(match cli.verb {
         Verb::Record(args) => record::run(&args),
         Verb::Replay(args) => replay::run(&args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Info(args) => info::run(&args),
         Verb::Helper(args) => record::run_helper(&args),
     })

@@ -8,7 +8,7 @@ use freehold::Manager;
 use freehold::frame::Id;
 use freehold::linux::Process;
 use freehold::machine::{CpuId, Cx, FileKey};
-use record::{EventKind, Recording, TaskId};
+use record::{EventKind, ProcessId, Recording, TaskId};
 use sim::shadow::Shadow;
 use sim::{RunReport, Scope, SimError, SimMachine, TaskCtx};
 
@@ -18,7 +18,9 @@ use super::memories::Memories;
 use super::order::Order;
 use super::tally::Tally;
 use super::when::When;
+use super::words::words;
 use crate::exit::Error;
+use crate::trace::{Ears, Program, Record, What};
 
 /// A process of the recording, on Freehold.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,7 @@ pub(crate) struct Engine<'e> {
     waiting: RefCell<Vec<(freehold::machine::TaskId, usize)>>,
     pub(crate) when: When,
     progress: &'e dyn Fn(usize),
+    ears: Option<&'e Ears>,
     failed: RefCell<Option<Error>>,
 }
 
@@ -81,7 +84,7 @@ impl<'e> Engine<'e> {
         manager: &'e Manager<'e, SimMachine>,
         (files, shadow): (&'e Files, Shadow),
         when: When,
-        progress: &'e dyn Fn(usize),
+        (progress, ears): (&'e dyn Fn(usize), Option<&'e Ears>),
     ) -> Self {
         let sim = manager.machine();
         let tasks = freehold::machine::Machine::tasks_max(sim) as usize;
@@ -110,6 +113,7 @@ impl<'e> Engine<'e> {
             waiting: RefCell::default(),
             when,
             progress,
+            ears,
             failed: RefCell::default(),
         }
     }
@@ -121,6 +125,7 @@ impl<'e> Engine<'e> {
         let first = first.map_err(|errno| Error::new(&format!("the first process: {errno}")))?;
         let shadow = self.memories.borrow_mut().fresh();
         self.processes.borrow_mut()[0] = Some(Live { id: first, shadow, killed: false });
+        self.tell_space(&cx, ProcessId(0), first);
         self.shadow.borrow_mut().process(shadow);
         let result = self.sim.scope(|scope| {
             self.spawn(scope, &mut cx, TaskId(0))?;
@@ -155,6 +160,7 @@ impl<'e> Engine<'e> {
         }
         *self.placed.borrow_mut().entry((cpu, process)).or_default() += 1;
         self.runs[born.0 as usize].set(Some(process));
+        self.tell(cx.cpu(), born, || Program::Born { task: task.0 });
         Ok(born)
     }
 
@@ -166,7 +172,12 @@ impl<'e> Engine<'e> {
             let event = event as usize;
             self.take_turn(ctx, event);
             ctx.enter_user(self);
+            self.tell_step(ctx, || Program::Begins {
+                event: event as u32,
+                text: words(self.recording, &self.recording.events[event].kind),
+            });
             let started = self.execute(ctx, task, event);
+            self.tell_step(ctx, || Program::Ends { event: event as u32 });
             match started {
                 Ok(None) => {}
                 Ok(Some(child)) => match self.spawn(scope, &mut self.cx(ctx), child) {
@@ -180,6 +191,30 @@ impl<'e> Engine<'e> {
         runs.set(None);
         // Without an exit in the recording it is still there: its thread is not.
         self.manager.linux().detach(&mut self.cx(ctx), ctx.task());
+    }
+
+    /// Tells those who listen what a task of the program does.
+    fn tell(&self, cpu: CpuId, task: freehold::machine::TaskId, program: impl FnOnce() -> Program) {
+        if let Some(ears) = self.ears {
+            let at_ns = freehold::machine::Machine::now(self.sim, cpu);
+            let what = What::Program(program());
+            ears.hear(&Record { at_ns, cpu: cpu.0, task: Some(task.0), what });
+        }
+    }
+
+    /// The same for the running task.
+    fn tell_step(&self, ctx: TaskCtx<'_>, program: impl FnOnce() -> Program) {
+        self.tell(ctx.cpu(), ctx.task(), program);
+    }
+
+    /// Tells those who listen which space a process has.
+    pub(crate) fn tell_space(&self, cx: &Cx<'e, SimMachine>, process: ProcessId, id: Id<Process>) {
+        let spaces = self.manager.spaces();
+        let space = self.manager.linux().process(id).space();
+        if let Some(table) = space.and_then(|space| spaces.space(space).table()) {
+            let asid = spaces.tables().get(table).domain().asid().0;
+            self.tell(cx.cpu(), cx.task(), || Program::HasSpace { process: process.0, asid });
+        }
     }
 
     /// The context of the manager for a task of the machine.

@@ -55,6 +55,7 @@ impl Engine<'_> {
             }
         };
         self.processes.borrow_mut()[child.0 as usize] = Some(Live { id, shadow, killed: false });
+        self.tell_space(&self.cx(ctx), child, id);
         Ok(())
     }
 
@@ -108,6 +109,7 @@ impl Engine<'_> {
             shadow.map(memory, range_of(mapping), source.unwrap_or(Source::Anonymous));
         }
         self.processes.borrow_mut()[process.0 as usize] = Some(Live { shadow: memory, ..live });
+        self.tell_space(&self.cx(ctx), process, live.id);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod order;
 mod report;
 mod tally;
 mod when;
+mod words;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ use sim::shadow::Shadow;
 use sim::{SimConfig, SimError, SimMachine};
 
 use crate::exit::{Error, Verdict};
+use crate::trace::perfetto::Timeline;
+use crate::trace::{Ears, Header, Listener, Program, Record, TraceWriter, What};
 use engine::Engine;
 use files::Files;
 
@@ -41,6 +44,12 @@ pub(crate) struct Args {
     /// Print one JSON object instead of the report (docs/counters.md lists its keys)
     #[arg(long)]
     json: bool,
+    /// Write every event of frames and translations to a file, for `explain`
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Write a timeline in simulated time for the Perfetto viewer
+    #[arg(long, value_name = "FILE")]
+    perfetto: Option<PathBuf>,
 }
 
 /// The machine to replay on, and what is checked.
@@ -72,9 +81,39 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
     let path = &args.recording;
     let recording = Recording::read(path).map_err(|error| Error::of_file(path, &error))?;
     let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
-    let report = replay(&name, &recording, &args.options).map_err(|error| error.about_file(path))?;
+    let ears = listeners(&name, &recording, args)?;
+    let watch = ears.as_ref().map(|ears| Watch { ears, at_end: &|_| {} });
+    let report = replay_watched(&name, &recording, &args.options, watch);
+    let report = report.map_err(|error| error.about_file(path))?;
+    if let Some(ears) = ears {
+        ears.finish().map_err(|error| Error::new(&format!("the trace cannot be written: {error}")))?;
+    }
     report.print(args.json)?;
     Ok(if report.is_good() { Verdict::Good } else { Verdict::Broken })
+}
+
+/// Who is to be told what happens, as the command line says.
+fn listeners(name: &str, recording: &Recording, args: &Args) -> Result<Option<Ears>, Error> {
+    let header = Header::of(name, recording, args.options.cpus, args.options.memory);
+    let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
+    if let Some(path) = &args.trace {
+        let writer = TraceWriter::create(path, &header).map_err(|error| Error::of_file(path, &error))?;
+        listeners.push(Box::new(writer));
+    }
+    if let Some(path) = &args.perfetto {
+        let timeline = Timeline::create(path, &header).map_err(|error| Error::of_file(path, &error))?;
+        listeners.push(Box::new(timeline));
+    }
+    Ok((!listeners.is_empty()).then(|| Ears::new(listeners)))
+}
+
+/// Who watches a replay.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// They are told every record, from the making of the manager on.
+    pub ears: &'a Ears,
+    /// Looks at the manager when the last event is over and nobody was told anything after it.
+    pub at_end: &'a dyn Fn(&Manager<'_, SimMachine>),
 }
 
 /// Replays a valid recording and tells what it came to.
@@ -84,9 +123,26 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
 /// When the recording contradicts itself, when it cannot be replayed on such a machine, or
 /// when the replay got stuck.
 pub fn replay(name: &str, recording: &Recording, options: &Options) -> Result<Report, Error> {
+    replay_watched(name, recording, options, None)
+}
+
+/// The same, while somebody watches: that changes nothing.
+///
+/// # Errors
+///
+/// As [`replay`].
+pub fn replay_watched(
+    name: &str,
+    recording: &Recording,
+    options: &Options,
+    watch: Option<Watch<'_>>,
+) -> Result<Report, Error> {
     let steps = limits::check(recording)?;
     let sim =
         SimMachine::new(&config(options, recording, steps)).map_err(|error| refused(options, &error))?;
+    if let Some(watch) = watch {
+        sim.watch(watch.ears.sink());
+    }
     let started = Instant::now();
     let manager = Manager::new(&sim, &freehold::Config::default())
         .map_err(|shortage| Error::new(&format!("--memory {} is too little: {shortage}", options.memory)))?;
@@ -96,10 +152,18 @@ pub fn replay(name: &str, recording: &Recording, options: &Options) -> Result<Re
         files.warm(&manager)?;
         sim.restart_clock();
     }
+    if let Some(watch) = watch {
+        watch.ears.hear(&Record { at_ns: 0, cpu: 0, task: None, what: What::Program(Program::Starts) });
+    }
     let bar = progress(recording.events.len());
     let show = |done: usize| bar.set_position(done as u64);
-    let engine = Engine::new(recording, &manager, (&files, shadow), options.audit, &show);
+    let ears = watch.map(|watch| watch.ears);
+    let engine = Engine::new(recording, &manager, (&files, shadow), options.audit, (&show, ears));
     let run = engine.run()?;
+    sim.unwatch();
+    if let Some(watch) = watch {
+        (watch.at_end)(&manager);
+    }
     let outcome = engine.into_outcome();
     files.close(&manager)?;
     bar.finish_and_clear();
