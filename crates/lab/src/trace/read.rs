@@ -1,14 +1,15 @@
 //! Reading a trace for an answer: once to know what it holds, once more to pick the story out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use freehold::machine::Vpn;
+use freehold::machine::x86_64::X86_64;
+use freehold::machine::{EntryFormat, Level, Vpn};
 use serde_json::Value;
 
 use super::file::{TraceError, TraceReader};
 use super::index::{Copy, Index};
-use super::scene::Scene;
+use super::scene::{Scene, frame_of};
 use super::show;
 use super::story::{Line, Story, Subject, Until, places};
 use super::summary;
@@ -36,8 +37,8 @@ pub(crate) enum Wanted {
 pub struct End {
     /// Frames that are allocated.
     pub allocated: BTreeSet<u32>,
-    /// Pages that are mapped: the space's name in TLBs, the page, and its frame.
-    pub mapped: BTreeSet<(u32, u64, u32)>,
+    /// Pages that are mapped: the space's name in TLBs, the page, its frame, and whether stores pass.
+    pub mapped: BTreeSet<(u32, u64, u32, bool)>,
     /// Pages copied.
     pub copies: u64,
     /// Records.
@@ -51,11 +52,10 @@ pub struct End {
 /// When it is damaged or cut.
 pub fn read_to_end(path: &Path) -> Result<End, TraceError> {
     let (index, scene) = first_reading(path, &mut |_, _| {})?;
-    let names: Vec<_> = scene.spaces().iter().map(|(asid, life)| (*life, asid.0)).collect();
+    let names: HashMap<_, _> = scene.spaces().iter().map(|(asid, life)| (*life, asid.0)).collect();
     let mapped = scene.entries().iter().filter_map(|(&(life, page), &entry)| {
-        let asid = names.iter().find(|(of, _)| *of == life)?.1;
-        let frame = super::scene::frame_of(entry, freehold::machine::Level::LEAF)?;
-        Some((asid, page.0, frame))
+        let frame = frame_of(entry, Level::LEAF)?;
+        Some((*names.get(&life)?, page.0, frame, X86_64::attrs(entry).perms.write))
     });
     let blocks = scene.allocated().iter();
     Ok(End {

@@ -160,23 +160,23 @@ fn lived(lives: u64) -> String {
 }
 
 fn write_lines(out: &mut String, lines: &[Line], limit: usize) {
-    let mut during = None;
+    let mut context = None;
     for (number, line) in lines.iter().enumerate() {
         if limit > 0 && number == limit {
             push(out, format_args!("  ... and {} more lines (--limit 0 shows all)\n", lines.len() - number));
             break;
         }
-        let at = if line.setting_up { "set-up".into() } else { us(line.at_ns) };
-        push(out, format_args!("{at:>12}  cpu {:<3} {:<22} {}\n", line.cpu, line.who, line.what));
-        if line.during != during {
-            during.clone_from(&line.during);
-            if let Some(during) = &during {
-                push(out, format_args!("{:44}during {during}\n", ""));
-            }
+        let now = Some((&line.who, &line.during));
+        if now != context {
+            context = now;
+            let during = line.during.as_ref().map_or_else(String::new, |during| format!(", {during}"));
+            push(out, format_args!("  {}{during}\n", line.who));
         }
+        let at = if line.setting_up { String::new() } else { us(line.at_ns) };
+        push(out, format_args!("{at:>16}  cpu {:<3} {}\n", line.cpu, line.what));
         if let Some(decision) = line.decision {
-            push(out, format_args!("{:44}because {}\n", "", decision.why));
-            push(out, format_args!("{:44}({})\n", "", source(decision)));
+            push(out, format_args!("{:28}because {}\n", "", decision.why));
+            push(out, format_args!("{:28}({})\n", "", source(decision)));
         }
     }
 }

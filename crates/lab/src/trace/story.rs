@@ -170,7 +170,7 @@ impl<'i> Story<'i> {
             let asked = match cpus {
                 0 => "no CPU is in the space".into(),
                 1 => "1 CPU is in the space, and has flushed".into(),
-                cpus => format!("all {cpus} CPUs in the space have flushed"),
+                cpus => format!("the {cpus} CPUs in the space have flushed"),
             };
             format!("no CPU can use the old translation any more: {asked}")
         })
