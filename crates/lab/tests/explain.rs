@@ -7,9 +7,10 @@ use std::process::Output;
 use std::sync::OnceLock;
 
 use common::{freehold, own_file, real, refused, replayed, text, written};
-use record::{
-    Access, Call, Event, EventKind, ForkMemory, Origin, Process, ProcessId, Recording, Task, TaskId,
-};
+use freehold::machine::Event;
+use freehold::machine::trace::Shared;
+use freehold_lab::trace::TraceReader;
+use record::{Access, Call, EventKind, ForkMemory, Origin, Process, ProcessId, Recording, Task, TaskId};
 use serde_json::Value;
 
 const AT: u64 = 0x7000_0000_0000;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::codec::kind_of;
 use super::record::{Listener, Record};
 
 /// Those who are told every record of a replay. Copies are the same ears.
@@ -31,10 +32,14 @@ impl Ears {
         listeners.iter_mut().try_for_each(|listener| listener.finish())
     }
 
-    /// What the machine is told to tell its events to.
+    /// What the machine is told to tell its events to. Those a trace does not hold (locks) are left out.
     #[must_use]
     pub fn sink(&self) -> sim::Sink {
         let ears = self.clone();
-        Box::new(move |told| ears.hear(&Record::of(told)))
+        Box::new(move |told| {
+            if kind_of(&told.event).is_some() {
+                ears.hear(&Record::of(told));
+            }
+        })
     }
 }
