@@ -51,6 +51,7 @@ mod sim;
 mod store_buffers;
 pub mod synthetic;
 mod task;
+mod tell;
 mod tlb;
 mod user;
 mod violation;

@@ -1,6 +1,5 @@
-//! Telling those who watch.
+//! Those who watch.
 
-use crate::SimMachine;
 use machine::{CpuId, Event, TaskId};
 use std::cell::{Cell, RefCell};
 
@@ -28,59 +27,23 @@ pub(crate) struct Watch {
     sink: RefCell<Option<Sink>>,
 }
 
-impl crate::watch::Watch {
+impl Watch {
     /// Whether somebody watches.
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
         self.watched.get()
     }
-}
 
-impl SimMachine {
-    /// From here on every event goes to `sink`, in the order in which they happen. Time does not pass for it:
-    /// a run that is watched is the same to the bit.
-    pub fn watch(&self, sink: Sink) {
-        *self.watch.sink.borrow_mut() = Some(sink);
-        self.watch.watched.set(true);
+    /// Lets somebody watch, or nobody; answers who did.
+    pub(crate) fn set(&self, sink: Option<Sink>) -> Option<Sink> {
+        self.watched.set(sink.is_some());
+        self.sink.replace(sink)
     }
 
-    /// Nobody watches from here on; answers who did.
-    pub fn unwatch(&self) -> Option<Sink> {
-        self.watch.watched.set(false);
-        self.watch.sink.borrow_mut().take()
-    }
-
-    /// Tells an event of a task, if somebody watches.
-    #[inline]
-    pub(crate) fn tell_of(&self, cpu: CpuId, task: Option<TaskId>, event: impl FnOnce() -> Event) {
-        if self.watch.watched.get() {
-            self.pass_on(cpu, task, event());
-        }
-    }
-
-    /// Tells an event of the running CPU, if somebody watches.
-    #[inline]
-    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
-        self.tell_of(CpuId(self.current.get()), self.here().task.get(), event);
-    }
-
-    /// An event of the manager, which somebody wants to know.
-    #[cold]
-    pub(crate) fn traced(&self, cpu: CpuId, task: TaskId, event: Event) {
-        if self.exploring.get() {
-            self.locks.borrow_mut().tell(task, &event);
-        }
-        self.tell_of(cpu, Some(task), || event);
-    }
-
-    #[cold]
-    fn pass_on(&self, cpu: CpuId, task: Option<TaskId>, event: Event) {
-        let at_ns = match cpu.0 == self.current.get() {
-            true => self.now.get(),
-            false => self.cpus[cpu.0 as usize].clock.get(),
-        };
-        if let Some(sink) = &mut *self.watch.sink.borrow_mut() {
-            sink(&Told { at_ns, cpu, task, event });
+    /// Passes an event on.
+    pub(crate) fn pass_on(&self, told: &Told) {
+        if let Some(sink) = &mut *self.sink.borrow_mut() {
+            sink(told);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Records as bytes.
 //!
-//! The list of tags below is the list of events a trace may hold: docs/trace.md says what each means. Locks are
-//! not among them.
+//! The list of tags below is the list of events a trace may hold: docs/trace.md says what each means. Locks
+//! are not among them.
 
 use freehold::machine::Event;
 

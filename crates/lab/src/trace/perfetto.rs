@@ -1,5 +1,5 @@
-//! A timeline for the Perfetto viewer (<https://ui.perfetto.dev>), in simulated time: the JSON trace-event
-//! format, a track for each CPU, counters, and an arrow from each request to flush to the CPU that answers it.
+//! A timeline for the Perfetto viewer (<https://ui.perfetto.dev>), in simulated time: JSON trace events,
+//! a track for each CPU, counters, and an arrow from each request to flush to the CPU that answers it.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -60,6 +60,8 @@ fn json(
     most: &[(u32, u64, u64)],
     lives: &[(u32, u64)],
 ) -> Value {
+    let reason = |(why, n, first): &(&str, u64, usize)| json!({ "why": why, "count": n, "first": first });
+    let reasons: Vec<Value> = copies.iter().map(reason).collect();
     json!({
         "recording": index.header.recording,
         "records": index.records,
@@ -67,8 +69,7 @@ fn json(
         "cpus": index.header.cpus,
         "events": index.by_kind,
         "copies": index.copies.len(),
-        "copies_by_reason": copies.iter().map(|(why, n, first)| json!({ "why": why, "count": n, "first": first }))
-            .collect::<Vec<_>>(),
+        "copies_by_reason": reasons,
         "reused": { "exclusive": index.reused[0], "alone": index.reused[1] },
         "most_copied": most.iter().map(|(pid, addr, n)| json!({ "pid": pid, "addr": addr, "count": n }))
             .collect::<Vec<_>>(),

@@ -24,29 +24,11 @@ pub fn tell(event: &Event) -> String {
 
 fn of_locks(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Locked(lock) => format!("takes the {} lock at {:#x}", level_name(lock.level), lock.key),
-        Event::Unlocked(lock) => format!("gives back the {} lock at {:#x}", level_name(lock.level), lock.key),
+        Event::Locked(lock) => format!("takes the {} lock at {:#x}", level::name(lock.level), lock.key),
+        Event::Unlocked(lock) => format!("gives back the {} lock at {:#x}", level::name(lock.level), lock.key),
         Event::Waits { key } => format!("sleeps until {key:#x} is woken"),
         _ => return None,
     })
-}
-
-fn level_name(number: u8) -> String {
-    let known = [
-        (level::PROCESS, "process"),
-        (level::LAYOUT, "layout"),
-        (level::PAGE, "page"),
-        (level::RMAP, "reverse map"),
-        (level::TABLE1, "leaf table"),
-        (level::CACHE, "file cache"),
-        (level::REGISTRY, "file registry"),
-        (level::SLAB, "slab"),
-        (level::PCP, "CPU list"),
-        (level::ZONE, "zone"),
-        (level::PARK, "parking"),
-    ];
-    let name = known.iter().find(|(level, _)| *level == number);
-    name.map_or_else(|| format!("level {number}"), |(_, name)| (*name).into())
 }
 
 fn of_frames(event: &Event) -> Option<String> {

@@ -1,12 +1,12 @@
 //! What the manager tells those who watch it.
 //!
-//! An event is built only where a machine asks for it ([`crate::Machine::trace`]); on ordinary machines all of
-//! this is no code. Nothing in the manager may depend on an event having been seen, and building one reads no
-//! shared word: watching changes nothing.
+//! An event is built only where a machine asks for it ([`crate::Machine::trace`]); on ordinary machines all
+//! of this is no code. Nothing in the manager may depend on an event having been seen, and building one
+//! reads no shared word through the machine: watching changes nothing.
 //!
 //! An event is told at the place where the thing happens: a change of an entry under the lock of its table,
-//! right after it; a decision right before what follows from it. So the events of one machine, in the order in
-//! which they were told, are a history: a frame is freed in it before somebody else gets it.
+//! right after it; a decision right before what follows from it. So the events of one machine, in the order
+//! in which they were told, are a history: a frame is freed in it before somebody else gets it.
 
 mod why;
 
