@@ -59,6 +59,8 @@ pub(crate) struct Story<'i> {
     stale: BTreeSet<Place>,
     /// Flushes under way: how many CPUs they ask.
     flushes: HashMap<(Asid, u64), (u32, Option<VpnRange>)>,
+    /// Flushes of the machine that other CPUs were asked for in this deed.
+    asked: BTreeSet<u64>,
     over: bool,
 }
 
@@ -71,6 +73,7 @@ impl<'i> Story<'i> {
             life: 0,
             stale: BTreeSet::new(),
             flushes: HashMap::new(),
+            asked: BTreeSet::new(),
             over: false,
         }
     }
@@ -86,7 +89,10 @@ impl<'i> Story<'i> {
                 let own = record.task == *task && scene.record >= *begun && !self.over;
                 let ends = *until == Until::Last || matches!(event, Event::FaultEnded { .. });
                 self.over |= own && scene.record >= *last && ends;
-                if own { self.of_deed(scene, event) } else { None }
+                if let (true, Event::IpiSent { flush, .. }) = (own, event) {
+                    self.asked.insert(*flush);
+                }
+                if own { self.of_deed(scene, event) } else { self.of_answer(event) }
             }
         };
         self.note_life(scene, event);
@@ -105,6 +111,7 @@ impl<'i> Story<'i> {
         let doing = scene.doing(record);
         let who = match doing.process {
             Some(process) => scene.process_name(process),
+            None if scene.started && record.task.is_none() => "idle".into(),
             None => "set-up".into(),
         };
         let decision = match event {
@@ -277,6 +284,16 @@ impl<'i> Story<'i> {
             Event::IpiSent { to, .. } => Some(format!("CPU {} is asked to flush", to.0)),
             Event::FlushEnded { .. } => Some("no CPU can use the old translation any more".into()),
             _ => self.choice(scene, event),
+        }
+    }
+
+    /// Another CPU answers.
+    fn of_answer(&self, event: &Event) -> Option<String> {
+        match *event {
+            Event::IpiAnswered { from, flush } if self.asked.contains(&flush) => {
+                Some(format!("has flushed, and tells CPU {}", from.0))
+            }
+            _ => None,
         }
     }
 
