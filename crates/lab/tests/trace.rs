@@ -15,7 +15,9 @@ use freehold::machine::x86_64::X86_64;
 use freehold::machine::{Entry, EntryFormat, Event, Machine};
 use freehold::table::Sight;
 use freehold_lab::replay::{Options, Watch, When, replay_watched};
-use freehold_lab::trace::{Ears, End, Header, Listener, Record, TraceReader, TraceWriter, What, read_to_end};
+use freehold_lab::trace::{
+    Ears, End, Header, KINDS, Listener, Record, TraceReader, TraceWriter, What, read_to_end,
+};
 use record::{Recording, example};
 use serde_json::Value;
 use sim::SimMachine;
@@ -273,6 +275,20 @@ fn wild_records_are_told_or_refused() {
         }
     }
     assert!(told > 0, "no wild trace was readable: the test tests nothing");
+}
+
+#[test]
+fn the_document_lists_what_a_trace_holds() {
+    let document = include_str!("../../../docs/trace.md");
+    let rows = document.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" |");
+        Some((cells.next()?.trim().parse::<u8>().ok()?, cells.next()?.trim()))
+    });
+    let listed: Vec<(u8, &str)> = rows.filter(|row| row.0 < 64 && !row.1.starts_with("how many")).collect();
+    let kinds: Vec<(u8, &str)> = KINDS.to_vec();
+    assert_eq!(listed.iter().filter(|row| kinds.contains(row)).count(), kinds.len(), "{listed:?}");
+    let numbered: BTreeSet<u8> = kinds.iter().map(|kind| kind.0).collect();
+    assert_eq!(numbered.len(), kinds.len(), "a tag is used twice");
 }
 
 #[test]

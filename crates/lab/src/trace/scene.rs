@@ -226,12 +226,17 @@ fn step(doing: &mut Doing, event: &Event, number: u64) {
 impl Doing {
     /// What it is doing, in words.
     pub(crate) fn text(&self) -> Option<String> {
-        let event = self.event.as_ref().map(|(number, text)| format!("event {number}: {}", plain(text)));
+        let event = self.event_text();
         let fault = self.fault.map(|fault| format!("{} {:#x}", access_name(fault.access), fault.addr.0));
         match (fault, event) {
             (Some(fault), Some(event)) => Some(format!("{fault}, in {event}")),
             (one, other) => one.or(other),
         }
+    }
+
+    /// The event of the recording, in words.
+    pub(crate) fn event_text(&self) -> Option<String> {
+        self.event.as_ref().map(|(number, text)| format!("event {number}: {}", plain(text)))
     }
 }
 

@@ -126,7 +126,11 @@ impl<'i> Story<'i> {
             cpu: record.cpu,
             who,
             what,
-            during: doing.text(),
+            during: match self.subject {
+                Subject::Frame(_) => doing.text(),
+                // The fault is told itself.
+                Subject::Page(..) | Subject::Deed { .. } => doing.event_text(),
+            },
             decision,
         }
     }

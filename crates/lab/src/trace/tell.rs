@@ -25,7 +25,9 @@ pub fn tell(event: &Event) -> String {
 fn of_locks(event: &Event) -> Option<String> {
     Some(match event {
         Event::Locked(lock) => format!("takes the {} lock at {:#x}", level::name(lock.level), lock.key),
-        Event::Unlocked(lock) => format!("gives back the {} lock at {:#x}", level::name(lock.level), lock.key),
+        Event::Unlocked(lock) => {
+            format!("gives back the {} lock at {:#x}", level::name(lock.level), lock.key)
+        }
         Event::Waits { key } => format!("sleeps until {key:#x} is woken"),
         _ => return None,
     })
