@@ -2,107 +2,31 @@
 
 #[allow(dead_code, reason = "each test uses what it needs of it")]
 mod common;
+#[path = "fuzz/generate.rs"]
+#[allow(dead_code, reason = "each test uses what it needs of it")]
+mod generate;
+#[path = "fuzz/random.rs"]
+#[allow(dead_code, reason = "each test uses what it needs of it")]
+mod random;
+mod watched;
 
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use common::{freehold, own_file, real, refused, replayed, text, written};
 use freehold::Manager;
-use freehold::machine::entry::Kind;
-use freehold::machine::x86_64::X86_64;
-use freehold::machine::{Entry, EntryFormat, Event, Machine};
-use freehold::table::Sight;
+use freehold::machine::{Event, Machine};
 use freehold_lab::replay::{Options, Watch, When, replay_watched};
-use freehold_lab::trace::{
-    Ears, End, Header, KINDS, Listener, Record, TraceReader, TraceWriter, What, read_to_end,
-};
+use freehold_lab::trace::{Ears, KINDS, Listener, Record, TraceReader};
+use random::Random;
 use record::{Recording, example};
 use serde_json::Value;
 use sim::SimMachine;
-
-/// A run that was watched: its trace, and what the manager had at its end.
-struct Watched {
-    traced: End,
-    had: End,
-    gaps: Vec<String>,
-}
-
-/// What a manager has.
-fn state(manager: &Manager<'_, SimMachine>) -> End {
-    let blocks = manager.frames().blocks().filter(|block| block.meta.state().is_handed_out());
-    let allocated = blocks.flat_map(|block| block.pfn.0..block.pfn.0 + block.frames() as u32).collect();
-    let mut mapped = BTreeSet::new();
-    for id in manager.spaces().tables().ids() {
-        let walker = manager.spaces().walker(id);
-        let asid = manager.spaces().tables().get(id).domain().asid().0;
-        walker.survey(manager.machine(), &mut |sight| {
-            let Sight::Entry { page, level, entry } = sight else { return };
-            let Kind::Leaf(frame) = X86_64::kind(entry, level) else { return };
-            mapped.insert((asid, page.0, frame.0, X86_64::attrs(entry).perms.write));
-        });
-    }
-    let copies = freehold::machine::Counter::CowCopied;
-    End { allocated, mapped, copies: manager.core().total(copies), records: 0 }
-}
-
-/// Checks that each record follows from those before it.
-#[derive(Default)]
-struct NoGaps {
-    blocks: HashMap<u32, u8>,
-    entries: HashMap<(u32, u64), Entry>,
-    gaps: Arc<Mutex<Vec<String>>>,
-}
-
-impl Listener for NoGaps {
-    fn hear(&mut self, record: &Record) {
-        let What::Machine(event) = &record.what else { return };
-        let fits = match *event {
-            Event::FrameAllocated { frame, order, .. } => self.blocks.insert(frame.0, order.0).is_none(),
-            Event::FrameFreed { frame, order, .. } => self.blocks.remove(&frame.0) == Some(order.0),
-            Event::AnonBorn { frame, .. } | Event::PageCached { frame, .. } => {
-                self.blocks.contains_key(&frame.0)
-            }
-            Event::Copied { from, to, .. } => {
-                self.blocks.contains_key(&from.0) && self.blocks.contains_key(&to.0)
-            }
-            Event::EntryChanged { asid, page, before, after, .. } => {
-                let known = self.entries.insert((asid.0, page.0), after).unwrap_or(Entry::EMPTY);
-                without_hardware_bits(known) == without_hardware_bits(before)
-            }
-            _ => true,
-        };
-        if !fits {
-            self.gaps.lock().expect("one thread").push(format!("{record:?}"));
-        }
-    }
-}
-
-/// The entry without the accessed and dirty bits, which hardware sets untold.
-fn without_hardware_bits(entry: Entry) -> Entry {
-    Entry(entry.0 & !(1 << 5 | 1 << 6))
-}
+use watched::{NoGaps, watch};
 
 fn options(cpus: u32, memory: u64) -> Options {
     Options { cpus, nodes: 1, memory, audit: When::Off, cold: cpus == 3, seed: cpus.into() }
-}
-
-fn watch(name: &str, recording: &Recording, options: &Options) -> Watched {
-    let path = own_file(&format!("{name}.fht"));
-    let header = Header::of(name, recording, options.cpus, options.memory);
-    let writer = TraceWriter::create(&path, &header).expect("a writable directory");
-    let checker = NoGaps::default();
-    let gaps = checker.gaps.clone();
-    let ears = Ears::new(vec![Box::new(writer), Box::new(checker)]);
-    let had = RefCell::new(End::default());
-    let at_end = |manager: &Manager<'_, SimMachine>| *had.borrow_mut() = state(manager);
-    let watch = Watch { ears: &ears, at_end: &at_end };
-    replay_watched(name, recording, options, Some(watch)).expect("it can be replayed");
-    ears.finish().expect("a writable directory");
-    let traced = read_to_end(&path).expect("a good trace");
-    let gaps = gaps.lock().expect("one thread").clone();
-    Watched { traced, had: had.into_inner(), gaps }
 }
 
 /// The start of a real recording: at its end processes live, and pages are mapped.
@@ -122,18 +46,86 @@ fn a_trace_leaves_the_machine_as_it_is() {
         ("cc-compile.fhr", 10_000, 2, 8 << 30),
     ];
     for (number, (name, events, cpus, memory)) in cases.into_iter().enumerate() {
-        let watched = watch(&format!("start-{number}"), &start_of(name, events), &options(cpus, memory));
-        assert!(watched.gaps.is_empty(), "{name}: {:#?}", watched.gaps.first());
-        let Watched { traced, had, .. } = watched;
-        assert!(!had.allocated.is_empty(), "{name}: nothing to compare");
-        let differs =
-            |a: &BTreeSet<u32>, b: &BTreeSet<u32>| a.difference(b).take(3).copied().collect::<Vec<_>>();
-        let frames = (differs(&traced.allocated, &had.allocated), differs(&had.allocated, &traced.allocated));
-        assert_eq!(frames, (vec![], vec![]), "{name}: frames in the trace only, and in the manager only");
-        assert_eq!(traced.mapped, had.mapped, "{name}");
-        assert_eq!(traced.copies, had.copies, "{name}");
-        assert!(number == 2 || traced.mapped.len() > 100, "{name}: {} pages", traced.mapped.len());
+        let path = own_file(&format!("start-{number}.fht"));
+        let watched = watch(&path, &start_of(name, events), &options(cpus, memory)).expect("a good start");
+        watched.check(name);
+        let pages = watched.traced.mapped.len();
+        assert!(number == 2 || pages > 100, "{name}: {pages} pages");
     }
+}
+
+#[test]
+fn absurd_programs_leave_no_gap_in_a_trace() {
+    let path = own_file("absurd.fht");
+    let (mut whole, mut mapped) = (0, 0);
+    for seed in 0..150 {
+        let mut random = Random::new(seed);
+        let mut recording = generate::recording(&mut random);
+        recording.events.retain(|event| event.kind != record::EventKind::Exit);
+        let memory = random.pick(&[6 << 20, 16 << 20, 64 << 20]);
+        let options = options(1 + random.below(6) as u32, memory);
+        // What cannot be replayed is left out.
+        for _ in 0..40 {
+            match watch(&path, &recording, &options) {
+                Ok(watched) => {
+                    watched.check(&format!("seed {seed}"));
+                    mapped += watched.traced.mapped.len();
+                    whole += 1;
+                    break;
+                }
+                Err(why) => {
+                    let number =
+                        why.split("event ").nth(1).and_then(|rest| rest.split(':').next()?.parse().ok());
+                    let Some(number) = number.filter(|&number: &usize| number < recording.events.len())
+                    else {
+                        break;
+                    };
+                    drop(recording.events.remove(number));
+                    generate::repair(&mut recording);
+                }
+            }
+        }
+    }
+    assert!(whole > 50 && mapped > 500, "{whole} programs with {mapped} pages at their ends: too few");
+}
+
+#[test]
+fn a_record_that_is_missing_is_noticed() {
+    let mut records = Vec::new();
+    let bytes = small();
+    let reader = TraceReader::new(&bytes[..]).expect("a good trace");
+    reader.for_each(|record| records.push(record)).expect("a good trace");
+    let counts = |record: &Record| {
+        let entry = matches!(record.event(), Some(Event::EntryChanged { .. }));
+        let born = matches!(record.event(), Some(Event::AnonBorn { .. }));
+        // Of frames, those of pages: the manager keeps others to the end.
+        entry || born
+    };
+    let is_whole = |records: &mut dyn Iterator<Item = &Record>| {
+        let mut checker = NoGaps::default();
+        records.for_each(|record| checker.hear(record));
+        // The program ended: nothing is mapped any more.
+        checker.gaps().is_empty() && checker.mapped() == 0
+    };
+    assert!(is_whole(&mut records.iter()));
+    let mut left_out = 0;
+    for number in (0..records.len()).filter(|&number| counts(&records[number])) {
+        let left = match records[number].event() {
+            // Without its allocation a page is born in a frame nobody had.
+            Some(Event::AnonBorn { frame, .. }) => {
+                let of = |record: &Record| match record.event() {
+                    Some(Event::FrameAllocated { frame: first, .. }) => first == frame,
+                    _ => false,
+                };
+                (0..number).rfind(|&earlier| of(&records[earlier])).expect("it was allocated")
+            }
+            _ => number,
+        };
+        let mut others = records.iter().enumerate().filter(|&(other, _)| other != left).map(|pair| pair.1);
+        assert!(!is_whole(&mut others), "{:?}", records[left]);
+        left_out += 1;
+    }
+    assert!(left_out > 10, "{left_out}");
 }
 
 #[test]
