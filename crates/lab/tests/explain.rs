@@ -7,9 +7,9 @@ use std::process::Output;
 use std::sync::OnceLock;
 
 use common::{freehold, own_file, real, refused, replayed, text, written};
-use freehold::machine::Event;
 use freehold::machine::trace::Shared;
-use freehold_lab::trace::TraceReader;
+use freehold::machine::{Event, LockId};
+use freehold_lab::trace::{TraceReader, tell};
 use record::{Access, Call, EventKind, ForkMemory, Origin, Process, ProcessId, Recording, Task, TaskId};
 use serde_json::Value;
 
@@ -234,6 +234,25 @@ fn every_copy_of_redis_has_a_reason() {
             assert!(refs > Some(1), "copy {number}: {refs:?}");
             assert!(others > 0 || refs > answer["maps"].as_u64(), "copy {number}: nobody else: {answer:#}");
         }
+    }
+}
+
+#[test]
+fn every_event_is_told_in_one_plain_line() {
+    let (trace, _) = redis();
+    let mut told = 0;
+    let reader = TraceReader::open(trace.as_ref()).expect("a good trace");
+    let read = reader.for_each(|record| {
+        let Some(event) = record.event() else { return };
+        let line = tell(event);
+        assert!(!line.contains(['\n', '{', '}']) && line.len() > 5, "{event:?}: {line}");
+        told += 1;
+    });
+    read.expect("a good trace");
+    assert!(told > 100_000, "{told}");
+    let lock = LockId { level: 9, key: 0x1000 };
+    for event in [Event::Locked(lock), Event::Unlocked(lock), Event::Waits { key: 0x1000 }] {
+        assert!(tell(&event).contains("0x1000"), "{}", tell(&event));
     }
 }
 

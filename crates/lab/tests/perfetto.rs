@@ -14,6 +14,7 @@ struct Found {
     slices: HashMap<String, u64>,
     starts: HashMap<u64, f64>,
     arrows: u64,
+    answers: u64,
     counters: HashMap<String, f64>,
 }
 
@@ -39,7 +40,10 @@ fn check(events: &[Value]) -> Found {
                 *found.slices.entry(event["cat"].as_str().expect("a category").into()).or_default() += 1;
                 stack.push(name);
             }
-            "E" => assert!(stack.pop().is_some(), "nothing to end: {event}"),
+            "E" => {
+                assert!(stack.pop().is_some(), "nothing to end: {event}");
+                found.answers += u64::from(event["args"]["returns"].is_string());
+            }
             "s" => {
                 assert!(stack.last().is_some_and(|slice| slice.starts_with("flush ")), "{event}: {stack:?}");
                 let id = event["id"].as_u64().expect("an arrow's number");
@@ -82,6 +86,7 @@ fn the_redis_timeline_is_whole() {
             found.counters["pages copied"] as u64,
             report["cow"]["copied"].as_u64().expect("a number")
         );
+        assert_eq!(Some(found.answers), report["calls"]["total"].as_u64(), "each call returns once");
         let faults = found.slices["fault"];
         assert!(faults >= report["faults"]["total"].as_u64().expect("a number"), "{faults}");
         let tracks = events.iter().filter(|event| event["name"] == "thread_name").count();

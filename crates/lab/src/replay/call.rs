@@ -11,6 +11,7 @@ use super::engine::{Engine, Live};
 use super::files::nameless;
 use super::tally::note;
 use crate::exit::Error;
+use crate::trace::Program;
 
 const MAP_SHARED_OR_VALIDATE: u64 = 0x1;
 const MAP_FIXED: u64 = 0x10;
@@ -43,6 +44,7 @@ impl Engine<'_> {
         };
         let ticket = change.map(|change| self.shadow.borrow_mut().begin(live.shadow, change));
         let answer = self.make(ctx, live, call, linux);
+        self.tell_step(ctx, || Program::Answers { event: number as u32, answer: returned(answer) });
         if answer == Err(Errno::EINTR) {
             self.note_killed(process);
         }
@@ -302,6 +304,11 @@ fn judge_difference(call: &Call, linux: i64, here: i64) -> Difference {
 /// Whether a call makes a mapping that replaces nothing.
 fn is_placed_anywhere(call: &Call) -> bool {
     matches!(call, Call::Mmap { flags, .. } if flags & MAP_FIXED == 0)
+}
+
+/// As Linux returns it.
+fn returned(answer: Answer) -> i64 {
+    answer.map_or_else(|errno| -i64::from(errno.number()), u64::cast_signed)
 }
 
 fn shown(answer: i64) -> String {

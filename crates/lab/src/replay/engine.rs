@@ -203,7 +203,7 @@ impl<'e> Engine<'e> {
     }
 
     /// The same for the running task.
-    fn tell_step(&self, ctx: TaskCtx<'_>, program: impl FnOnce() -> Program) {
+    pub(crate) fn tell_step(&self, ctx: TaskCtx<'_>, program: impl FnOnce() -> Program) {
         self.tell(ctx.cpu(), ctx.task(), program);
     }
 

@@ -89,6 +89,7 @@ const BORN: u8 = 65;
 const HAS_SPACE: u8 = 66;
 const BEGINS: u8 = 67;
 const ENDS: u8 = 68;
+const ANSWERS: u8 = 69;
 
 /// A record's CPU is another than the last one's.
 const OTHER_CPU: u8 = 1;
@@ -155,6 +156,7 @@ fn tag(what: &What) -> Option<u8> {
             Program::HasSpace { .. } => HAS_SPACE,
             Program::Begins { .. } => BEGINS,
             Program::Ends { .. } => ENDS,
+            Program::Answers { .. } => ANSWERS,
         }),
     }
 }
@@ -172,6 +174,10 @@ fn put_program(program: &Program, out: &mut Vec<u8>) {
             text.put(out);
         }
         Program::Ends { event } => event.put(out),
+        Program::Answers { event, answer } => {
+            event.put(out);
+            answer.put(out);
+        }
     }
 }
 
@@ -182,6 +188,7 @@ fn take_program(tag: u8, from: &mut Reader<'_>) -> Result<Option<Program>, Bad> 
         HAS_SPACE => Program::HasSpace { process: Wire::take(from)?, asid: Wire::take(from)? },
         BEGINS => Program::Begins { event: Wire::take(from)?, text: Wire::take(from)? },
         ENDS => Program::Ends { event: Wire::take(from)? },
+        ANSWERS => Program::Answers { event: Wire::take(from)?, answer: Wire::take(from)? },
         _ => return Ok(None),
     }))
 }

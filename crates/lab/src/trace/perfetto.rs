@@ -52,6 +52,8 @@ pub struct Timeline<W: Write> {
     saved: HashMap<u32, Vec<Slice>>,
     /// By task of the machine: whose it is.
     names: HashMap<u32, String>,
+    /// By task of the machine: what the call it is in the middle of returns.
+    answers: HashMap<u32, i64>,
     /// Arrows under way, by flush and CPU asked.
     arrows: HashMap<(u64, u32), u64>,
     next_arrow: u64,
@@ -94,6 +96,7 @@ impl<W: Write> Timeline<W> {
             tracks: Vec::new(),
             saved: HashMap::new(),
             names: HashMap::new(),
+            answers: HashMap::new(),
             arrows: HashMap::new(),
             next_arrow: 1,
             started: false,
@@ -161,6 +164,10 @@ impl<W: Write> Timeline<W> {
             }
             Program::Begins { text, .. } => self.begin(record, Kind::Step, text.clone()),
             Program::Ends { .. } => self.end(record, Kind::Step),
+            Program::Answers { answer, .. } => {
+                self.answers.extend(record.task.map(|task| (task, *answer)));
+                Ok(())
+            }
             Program::Starts | Program::HasSpace { .. } => Ok(()),
         }
     }
@@ -227,9 +234,16 @@ impl<W: Write> Timeline<W> {
         let open = &self.tracks[record.cpu as usize].open;
         let Some(at) = open.iter().rposition(|slice| slice.kind == kind) else { return Ok(()) };
         while self.tracks[record.cpu as usize].open.len() > at {
-            self.tracks[record.cpu as usize].open.pop();
+            let slice = self.tracks[record.cpu as usize].open.pop();
             let ts = self.moment(record);
-            self.put(&json!({ "ph": "E", "pid": MACHINE, "tid": record.cpu + 1, "ts": ts }))?;
+            let mut event = json!({ "ph": "E", "pid": MACHINE, "tid": record.cpu + 1, "ts": ts });
+            // A slice that is only cut, because its task lost the CPU, has not answered.
+            let is_over = kind == Kind::Step && slice.is_some_and(|slice| slice.kind == Kind::Step);
+            let answer = record.task.filter(|_| is_over).and_then(|task| self.answers.remove(&task));
+            if let Some(answer) = answer {
+                event["args"] = json!({ "returns": answered(answer) });
+            }
+            self.put(&event)?;
         }
         Ok(())
     }
@@ -320,6 +334,11 @@ impl<W: Write + Send> Listener for Timeline<W> {
             None => self.close().map_err(|error| error.to_string()),
         }
     }
+}
+
+/// What a call returned.
+fn answered(answer: i64) -> String {
+    if answer < 0 { format!("errno {}", answer.unsigned_abs()) } else { format!("{answer:#x}") }
 }
 
 fn category(kind: Kind) -> &'static str {

@@ -82,7 +82,14 @@ pub enum Program {
         /// What the program does, in words.
         text: String,
     },
-    /// It is over.
+    /// A call of the program answers.
+    Answers {
+        /// The number of the event.
+        event: u32,
+        /// What it returns: a negated errno if it fails.
+        answer: i64,
+    },
+    /// An event is over.
     Ends {
         /// Its number.
         event: u32,

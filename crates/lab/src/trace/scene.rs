@@ -144,7 +144,7 @@ impl Scene {
                 let process = self.header.tasks.get(*task as usize).map(|task| task.1);
                 *doing = Doing { process, ..Doing::default() };
             }
-            Program::HasSpace { .. } => {}
+            Program::HasSpace { .. } | Program::Answers { .. } => {}
             Program::Begins { event, text } => {
                 doing.event = Some((*event, text.clone()));
                 doing.work = None;
