@@ -44,18 +44,24 @@ impl<'m> Parking<'m> {
     }
 
     /// Wakes everybody who waits for `key`; answers how many.
+    ///
+    /// The queue is taken in one step: who is woken and waits again is not woken once more by the same call,
+    /// which could then go on for ever (W-21; Linux's bookmarks in `wake_up_page_bit` did).
     pub fn wake_all<M: Machine, const L: u8>(&self, cx: &mut Cx<'m, M, L>, key: u64) -> usize {
         let bucket = self.bucket(key);
+        let held = bucket.lock.lock(cx);
+        let mut next = self.take(bucket, key);
+        drop(held);
         let mut woken = 0;
-        loop {
-            let held = bucket.lock.lock(cx);
-            let Some(task) = self.dequeue(bucket, key) else { return woken };
+        while let Some(task) = next {
+            // Once awake the task may be in another queue.
+            next = self.behind(task);
             // ORDERING: Release pairs with the Acquire in `park_unless`; the waiter may be gone right after
             // it.
-            held.store(&self.waiters[task.0 as usize].state, AWAKE, Release);
-            drop(held);
+            cx.store(&self.waiters[task.0 as usize].state, AWAKE, Release);
             cx.machine().unpark(cx.cpu(), task);
             woken += 1;
         }
+        woken
     }
 }

@@ -21,7 +21,7 @@ crate::cells! {
         pub(crate) state: Word,
         /// (bucket lock) What is waited for.
         key: Field<u64>,
-        /// (bucket lock) The next waiter of the same key.
+        /// (bucket lock, or the waker that took the queue) The next waiter of the same key.
         next: Field<Option<TaskId>>,
         /// (bucket lock, heads only) The next queue of the bucket.
         next_queue: Field<Option<TaskId>>,
@@ -93,23 +93,20 @@ impl<'m> Parking<'m> {
         }
     }
 
-    pub(crate) fn dequeue(&self, bucket: &Bucket, key: u64) -> Option<TaskId> {
+    /// Takes the whole queue of a key out of its bucket; answers its head. From here on `next` of its waiters
+    /// belongs to the caller, until each is woken.
+    pub(crate) fn take(&self, bucket: &Bucket, key: u64) -> Option<TaskId> {
         let (before, head) = self.find(bucket, key);
-        let head = head?;
-        let old = &self.waiters[head.0 as usize];
-        let successor = match old.next.get() {
-            Some(next) => {
-                let heir = &self.waiters[next.0 as usize];
-                heir.tail.set(old.tail.get());
-                heir.next_queue.set(old.next_queue.get());
-                Some(next)
-            }
-            None => old.next_queue.get(),
-        };
+        let successor = self.waiters[head?.0 as usize].next_queue.get();
         match before {
             Some(before) => self.waiters[before.0 as usize].next_queue.set(successor),
             None => bucket.first.set(successor),
         }
-        Some(head)
+        head
+    }
+
+    /// The waiter behind this one.
+    pub(crate) fn behind(&self, task: TaskId) -> Option<TaskId> {
+        self.waiters[task.0 as usize].next.get()
     }
 }

@@ -6,6 +6,7 @@ use machine::lock::Spin;
 use machine::{Boot, Core, CpuId, Cx, Machine, Order, PageOp, Pfn, level};
 use sim::explore::*;
 use sim::{Rule, SimError, TaskCtx};
+use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
 fn bounds(schedules: u64) -> Bounds {
@@ -146,6 +147,43 @@ fn a_deadlock_is_told_as_a_cycle_of_locks() {
         "a cycle: task 0 -> task 1 -> task 0",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+}
+
+/// One task wakes another, which waits for the same thing again at once.
+fn wakes_who_comes_back(plan: Plan) -> (Result<(), SimError>, Run) {
+    const KEY: u64 = 64;
+    let sim = machine(2);
+    let core = Core::new(&Boot::new(&sim).expect("memory")).expect("memory");
+    sim.explore(plan).expect("few CPUs");
+    let over = Cell::new(false);
+    let ended = sim.scope(|scope| {
+        let over = &over;
+        scope.spawn(CpuId(0), move |task: TaskCtx<'_>| {
+            let mut cx = Cx::new(task.sim(), core, task.cpu(), task.task());
+            core.parking.wake_all(&mut cx, KEY);
+            over.set(true);
+            core.parking.wake_all(&mut cx, KEY);
+        })?;
+        scope.spawn(CpuId(1), move |task: TaskCtx<'_>| {
+            let mut cx = Cx::new(task.sim(), core, task.cpu(), task.task());
+            while !over.get() {
+                core.parking.park_unless(&mut cx, KEY, |_| over.get());
+            }
+        })?;
+        scope.run()
+    });
+    (ended.map(|_| ()), sim.explored())
+}
+
+/// W-21. What broke: waking took one waiter after the other off the queue, until it was empty.
+#[test]
+fn a_waker_is_not_held_up_by_those_who_wait_again() {
+    let mut search = Search::new(Strategy::Pct { seed: 0, depth: 2 }, Ordered::Sequential, bounds(200));
+    while let Some(plan) = search.next_plan() {
+        let (ended, decided) = wakes_who_comes_back(plan);
+        assert_eq!(ended, Ok(()));
+        search.take(&decided).expect("repeatable");
     }
 }
 
