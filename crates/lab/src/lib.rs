@@ -10,6 +10,8 @@ mod info;
 mod record;
 pub mod replay;
 pub mod trace;
+pub mod explore;
+pub mod watch;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! Faults and touches: loads and stores of the program, through the machine's TLBs and the manager's faults.
 
 use freehold::linux;
-use freehold::machine::{PAGE_SIZE, VirtAddr, VpnRange};
+use freehold::machine::{PAGE_SIZE, VirtAddr};
 use freehold::space::VmaFlags;
 use record::{Access, PageRun, ProcessId};
 use sim::shadow::Source;
@@ -9,6 +9,7 @@ use sim::{Kernel, Outcome, PageFault, Signal, TaskCtx};
 
 use super::engine::{Engine, Live};
 use super::tally::note;
+use crate::watch;
 
 impl Engine<'_> {
     /// One access. What the program loaded or stored is not in the recording: stores store a value that no
@@ -120,16 +121,8 @@ impl Engine<'_> {
     /// Tells the shadow if a fault extended a stack down to this address.
     fn note_growth(&self, ctx: TaskCtx<'_>, live: Live, addr: VirtAddr) {
         let known = self.shadow.borrow().next_mapped(live.shadow, addr.page());
-        if known == Some(addr.page()) {
-            return;
-        }
-        let linux = self.manager.linux();
-        let Some(space) = linux.process(live.id).space() else { return };
-        let vma = linux.spaces().vma_at(self.cx(ctx).at(), space, addr.page());
-        let Some(vma) = vma.filter(|vma| vma.flags.contains(VmaFlags::GROWS_DOWN)) else { return };
-        let grown =
-            VpnRange::new(vma.range.start, known.map_or(vma.range.end, |known| known.min(vma.range.end)));
-        if grown.contains(addr.page()) {
+        let grown = watch::grown_stack(self.manager, &mut self.cx(ctx), live.id, addr, known);
+        if let Some(grown) = grown {
             self.shadow.borrow_mut().map(live.shadow, grown, Source::Anonymous);
         }
     }

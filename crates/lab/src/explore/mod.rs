@@ -1,0 +1,4 @@
+//! `freehold explore`: scenarios under every schedule.
+
+pub mod run;
+pub mod script;

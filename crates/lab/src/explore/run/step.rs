@@ -1,0 +1,179 @@
+//! Doing steps.
+
+use std::ops::ControlFlow::{self, Break, Continue};
+
+use freehold::machine::PAGE_SIZE;
+use sim::TaskCtx;
+
+use super::super::script::{Action, Call, Chore, Expr, Place, ProcessName, Step, Value, VariableName};
+use super::log::What;
+use super::outcome::{Failure, Kind};
+use super::value::{is_true, text_of};
+use super::world::{Actor, World};
+
+/// How many cached pages `reclaim` may drop.
+const RECLAIM: u64 = (64 << 20) / PAGE_SIZE;
+
+impl World<'_> {
+    /// What a CPU has to do, as a process, which its task runs already if it is there.
+    pub(super) fn script(&self, ctx: TaskCtx<'_>, process: ProcessName, steps: &[Step]) {
+        let _ = self.block(Actor { ctx, process }, steps);
+    }
+
+    /// A block; `Break` if the task has exited.
+    fn block(&self, who: Actor<'_>, steps: &[Step]) -> ControlFlow<()> {
+        steps.iter().try_for_each(|step| self.step(who, step))
+    }
+
+    fn step(&self, who: Actor<'_>, step: &Step) -> ControlFlow<()> {
+        let at = step.at;
+        let is_block = matches!(step.action, Action::Repeat { .. } | Action::As(..));
+        if !is_block {
+            self.tell_begin(who, step);
+        }
+        let mut flow = Continue(());
+        let came_to = match &step.action {
+            Action::Repeat { times, counter, until, body } => {
+                return self.repeat(who, at, (*times, *counter, until.as_ref()), body);
+            }
+            Action::As(process, body) => {
+                self.as_process(who, at, *process, body);
+                return Continue(());
+            }
+            Action::Read(word, wanted) => text_of(self.read(who, at, word, wanted)),
+            Action::Write(word, value, wanted) => text_of(self.write(who, at, (word, value), wanted)),
+            Action::Call(call, wanted) => {
+                let got = self.call(who, at, call);
+                self.compare(who, at, wanted, got);
+                if matches!(call, Call::Exit(_)) {
+                    flow = Break(());
+                }
+                text_of(got)
+            }
+            Action::Chore(chore) => self.chore(who, *chore),
+            Action::Signal(event) => {
+                self.happened.borrow_mut()[event.0] = true;
+                self.wake(who.ctx);
+                String::new()
+            }
+            Action::Await(event) => {
+                self.wait_until(who.ctx, "an event", || self.happened.borrow()[event.0]);
+                String::new()
+            }
+            Action::Set(variable, value) => {
+                let value = self.eval(who, at, value);
+                self.values.borrow_mut()[variable.0] = value;
+                text_of(value)
+            }
+            Action::Expect(expr) => self.expect(who, at, expr),
+        };
+        if let Some(failure) = self.violation() {
+            self.fail(who.ctx, at, failure);
+        }
+        self.tell(who, || What::Ends(at, came_to));
+        flow
+    }
+
+    fn call(&self, who: Actor<'_>, at: Place, call: &Call) -> Value {
+        who.ctx.syscall();
+        match call {
+            Call::Fork(_)
+            | Call::Clone(_)
+            | Call::Vfork(_)
+            | Call::Exec(_)
+            | Call::Exit(_)
+            | Call::Wait(_) => self.process_call(who, at, call),
+            _ => self.memory_call(who, at, call),
+        }
+    }
+
+    fn chore(&self, who: Actor<'_>, chore: Chore) -> String {
+        let (linux, mut cx) = (self.manager.linux(), self.cx(who.ctx));
+        match chore {
+            Chore::Reclaim => format!("{} pages dropped", linux.objects().drop_clean(cx.at(), RECLAIM)),
+            Chore::Drain => {
+                linux.frames().drain_all(cx.at());
+                String::new()
+            }
+            Chore::Idle => {
+                linux.idle(&mut cx);
+                who.ctx.spend(sim::Cause::Idle, 1);
+                if let Some(process) = linux.process_of(who.ctx.task()) {
+                    linux.enter(&mut cx, process);
+                }
+                String::new()
+            }
+        }
+    }
+
+    fn expect(&self, who: Actor<'_>, at: Place, expr: &Expr) -> String {
+        if is_true(self.eval(who, at, expr)) {
+            return "holds".into();
+        }
+        let values = self.values.borrow().clone();
+        let mut seen = Vec::new();
+        variables(expr, &mut seen);
+        let text = |name: &VariableName| {
+            format!("{} = {}", self.scenario.variables[name.0], text_of(values[name.0]))
+        };
+        let seen: Vec<_> = seen.iter().map(text).collect();
+        let with = if seen.is_empty() { String::new() } else { format!(": {}", seen.join(", ")) };
+        self.fail(who.ctx, at, Failure::new(Kind::Expectation, format!("this does not hold{with}")))
+    }
+
+    // ---- blocks ----
+
+    fn repeat(
+        &self,
+        who: Actor<'_>,
+        at: Place,
+        (times, counter, until): (u64, Option<VariableName>, Option<&Expr>),
+        body: &[Step],
+    ) -> ControlFlow<()> {
+        for round in 1..=times {
+            if until.is_some_and(|until| is_true(self.eval(who, at, until))) {
+                break;
+            }
+            if let Some(counter) = counter {
+                self.values.borrow_mut()[counter.0] = Value::Word(round);
+            }
+            self.block(who, body)?;
+        }
+        Continue(())
+    }
+
+    /// The CPU turns to another process for a while: its task is a thread of that one.
+    fn as_process(&self, who: Actor<'_>, at: Place, process: ProcessName, body: &[Step]) {
+        let linux = self.manager.linux();
+        self.wait_for_birth(who.ctx, process);
+        linux.detach(&mut self.cx(who.ctx), who.ctx.task());
+        self.become_thread(who, at, process);
+        let _ = self.block(Actor { process, ..who }, body);
+        linux.detach(&mut self.cx(who.ctx), who.ctx.task());
+        self.become_thread(who, at, who.process);
+    }
+
+    /// The actor's task runs a process from here on, which must be alive.
+    pub(super) fn become_thread(&self, who: Actor<'_>, at: Place, process: ProcessName) {
+        let live = self.live(Actor { process, ..who }, at);
+        let linux = self.manager.linux();
+        let mut cx = self.cx(who.ctx);
+        if linux.attach(&mut cx, live.id, who.ctx.task()).is_err() {
+            self.misused(who.ctx, at, format!("{} has exited", self.name_of(process)));
+        }
+        linux.enter(&mut cx, live.id);
+    }
+}
+
+/// The variables in an expression.
+fn variables(expr: &Expr, seen: &mut Vec<VariableName>) {
+    match expr {
+        Expr::Variable(name) if !seen.contains(name) => seen.push(*name),
+        Expr::Not(inner) => variables(inner, seen),
+        Expr::Two(_, terms) => {
+            variables(&terms.0, seen);
+            variables(&terms.1, seen);
+        }
+        _ => {}
+    }
+}

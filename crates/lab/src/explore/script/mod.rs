@@ -1,0 +1,20 @@
+//! The language of scenarios: what `docs/scenarios.md` describes.
+//!
+//! `lex` makes words of lines; `parse` reads the file, `step` and `expr` what its lines say; `names` knows
+//! what names mean. All errors name a line and a column.
+
+mod error;
+mod expr;
+mod lex;
+mod limits;
+mod model;
+mod names;
+mod parse;
+mod step;
+#[cfg(test)]
+mod tests;
+
+pub use error::ScriptError;
+pub use limits::FILE_BYTES;
+pub use model::*;
+pub use parse::parse;

@@ -1,0 +1,396 @@
+//! A scenario, as its file says it. Names are resolved: they are numbers here.
+
+use freehold::linux::Errno;
+use freehold::machine::{Perms, VirtAddr, Vpn};
+
+macro_rules! numbers {
+    ($($(#[$doc:meta])* $name:ident),*) => {
+        $($(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        pub struct $name(pub usize);)*
+    };
+}
+
+numbers! {
+    /// A process, by its place in [`Scenario::processes`]. The first one is there from the start.
+    ProcessName,
+    /// A file, by its place in [`Scenario::files`].
+    FileName,
+    /// A region, by its place in [`Scenario::regions`].
+    RegionName,
+    /// A variable, by its place in [`Scenario::variables`].
+    VariableName,
+    /// An event, by its place in [`Scenario::events`].
+    EventName
+}
+
+/// A scenario.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Scenario {
+    /// What it is, in one line.
+    pub title: String,
+    /// What goes wrong without the rule.
+    pub why: String,
+    /// The rules it exercises, by their numbers in `docs/rules.md` or the facts.
+    pub rules: Vec<String>,
+    /// Where Linux decides the same.
+    pub source: String,
+    /// What must be left out of the manager for it to fail.
+    pub breaks: String,
+    /// The machine.
+    pub machine: MachineShape,
+    /// Names of processes.
+    pub processes: Vec<String>,
+    /// Files.
+    pub files: Vec<FileShape>,
+    /// Places in address spaces.
+    pub regions: Vec<Region>,
+    /// Names of variables.
+    pub variables: Vec<String>,
+    /// Names of events.
+    pub events: Vec<String>,
+    /// What CPU 0 does before the others start.
+    pub setup: Vec<Step>,
+    /// What CPUs do at the same time, by CPU.
+    pub cpus: Vec<Script>,
+    /// What CPU 0 does when all are done.
+    pub end: Vec<Step>,
+}
+
+/// The machine of a scenario.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MachineShape {
+    /// CPUs.
+    pub cpus: u32,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Nodes.
+    pub nodes: u32,
+}
+
+/// A file of a scenario.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileShape {
+    /// Its name.
+    pub name: String,
+    /// Its size at the start.
+    pub pages: u64,
+}
+
+/// A place in address spaces.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Region {
+    /// Its name.
+    pub name: String,
+    /// The first page.
+    pub start: Vpn,
+    /// How many.
+    pub pages: u64,
+}
+
+/// What one CPU does.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Script {
+    /// As which process.
+    pub process: ProcessName,
+    /// Step by step.
+    pub steps: Vec<Step>,
+}
+
+/// A place in the file: line and column, from 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Place {
+    /// The line.
+    pub line: u32,
+    /// The column.
+    pub column: u32,
+}
+
+/// One step.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Step {
+    /// Where it stands.
+    pub at: Place,
+    /// As it was written.
+    pub text: String,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a step does.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Action {
+    /// A call of the acting process.
+    Call(Call, Wanted),
+    /// A load.
+    Read(WordAt, Wanted),
+    /// A store.
+    Write(WordAt, Expr, Wanted),
+    /// What kernels do beside calls.
+    Chore(Chore),
+    /// An event happens: who waits for it goes on.
+    Signal(EventName),
+    /// Waits for an event.
+    Await(EventName),
+    /// A variable gets a value.
+    Set(VariableName, Expr),
+    /// This must hold.
+    Expect(Expr),
+    /// A block, several times.
+    Repeat {
+        /// How often at most.
+        times: u64,
+        /// Counts the rounds, from 1.
+        counter: Option<VariableName>,
+        /// Ends it early; asked before each round.
+        until: Option<Expr>,
+        /// The block.
+        body: Vec<Step>,
+    },
+    /// A block as another process.
+    As(ProcessName, Vec<Step>),
+}
+
+/// A call.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Call {
+    /// `mmap` at a fixed place.
+    Map(Map),
+    /// `munmap`.
+    Unmap(Pages),
+    /// `mprotect`.
+    Protect(Pages, Perms),
+    /// `mremap` to a fixed place; with `keep` the old place stays mapped (`MREMAP_DONTUNMAP`).
+    Remap {
+        /// From here.
+        from: Pages,
+        /// To here.
+        to: Pages,
+        /// What becomes of the old place.
+        old: OldPlace,
+    },
+    /// `madvise`.
+    Advise(Pages, Advice),
+    /// `msync(MS_SYNC)`.
+    Sync(Pages),
+    /// `mlock`.
+    Lock(Pages),
+    /// `mlock2(MLOCK_ONFAULT)`.
+    LockOnFault(Pages),
+    /// `munlock`.
+    Unlock(Pages),
+    /// `brk`: the heap reaches so many pages into its region.
+    Break(RegionName, Expr),
+    /// `fork`.
+    Fork(ProcessName),
+    /// `clone(CLONE_VM)`: a process in the same address space.
+    Clone(ProcessName),
+    /// `vfork`: the same, and the caller waits until the child has exec'd or exited.
+    Vfork(ProcessName),
+    /// `execve`.
+    Exec(Image),
+    /// `exit` of the task with this code.
+    Exit(u8),
+    /// `waitpid`.
+    Wait(ProcessName),
+    /// `ftruncate`, in bytes.
+    Truncate(FileName, Expr),
+    /// `fsync`.
+    Fsync(FileName),
+    /// `read(2)` of a word.
+    Get(FileWord),
+}
+
+/// What `map` maps.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Map {
+    /// Where.
+    pub pages: Pages,
+    /// What is allowed.
+    pub perms: Perms,
+    /// Whether stores are for all.
+    pub is_shared: bool,
+    /// The file and its first page, unless it is anonymous.
+    pub file: Option<(FileName, Expr)>,
+    /// `MAP_POPULATE`, `MAP_LOCKED`, `MAP_NORESERVE`, `MAP_GROWSDOWN`.
+    pub flags: u64,
+}
+
+/// What `mremap` leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OldPlace {
+    /// Nothing.
+    Unmapped,
+    /// An empty mapping.
+    Kept,
+}
+
+/// Advice, by the name and number of `madvise`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Advice {
+    /// As it is written here.
+    pub name: &'static str,
+    /// As `madvise` takes it.
+    pub number: u64,
+}
+
+/// What `exec` starts with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Image {
+    /// Where the stack is: the last page of the region, which grows down.
+    pub stack: Option<RegionName>,
+    /// Where the heap starts.
+    pub heap: Option<RegionName>,
+}
+
+/// What kernels do beside calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Chore {
+    /// Clean cached pages that nobody uses are dropped.
+    Reclaim,
+    /// All CPUs' lists of free frames go back to their zones.
+    Drain,
+    /// This CPU translates through no space until it is back in user mode.
+    Idle,
+}
+
+/// Pages of a region: all of it, one, or some.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Pages {
+    /// The region.
+    pub region: RegionName,
+    /// The first page; all of the region without.
+    pub first: Option<Expr>,
+    /// The page after the last; one page without.
+    pub end: Option<Expr>,
+}
+
+/// A word of a region.
+#[derive(Clone, PartialEq, Debug)]
+pub struct WordAt {
+    /// The region.
+    pub region: RegionName,
+    /// The page of it.
+    pub page: Option<Expr>,
+    /// The byte of the page: a multiple of 8.
+    pub offset: u64,
+}
+
+/// A word of a file.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FileWord {
+    /// The file.
+    pub file: FileName,
+    /// The page of it.
+    pub page: Option<Box<Expr>>,
+    /// The byte of the page: a multiple of 8.
+    pub offset: u64,
+}
+
+/// What a call or an access may come to.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Wanted {
+    /// One of these. If there is none: success, or anything if it is bound to a variable.
+    pub any_of: Vec<Alternative>,
+    /// Which variable gets it.
+    pub bind: Option<VariableName>,
+}
+
+/// One thing it may come to.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Alternative {
+    /// Success, with this value.
+    Is(Expr),
+    /// Success.
+    Done,
+    /// This failure.
+    Fails(Sign),
+    /// Any failure.
+    FailsSomehow,
+}
+
+/// How a call or an access ended, where that is not a number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sign {
+    /// Well.
+    Ok,
+    /// `SIGSEGV`.
+    Segv,
+    /// `SIGBUS`.
+    Bus,
+    /// `SIGKILL`: the process is dying for want of memory.
+    Kill,
+    /// The call answered this.
+    Errno(Errno),
+}
+
+impl Sign {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sign::Ok => "OK",
+            Sign::Segv => "SEGV",
+            Sign::Bus => "BUS",
+            Sign::Kill => "KILL",
+            Sign::Errno(errno) => errno.name(),
+        }
+    }
+}
+
+/// A value: of a variable, of an expression.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Value {
+    /// A number.
+    Word(u64),
+    /// How something ended.
+    Sign(Sign),
+}
+
+/// An expression.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Expr {
+    /// A value.
+    Value(Value),
+    /// What a variable holds; 0 before it was set.
+    Variable(VariableName),
+    /// A word of a file as it is stored now.
+    Disk(FileWord),
+    /// A word of a file as it was at the start.
+    Initial(FileWord),
+    /// Two terms.
+    Two(Operator, Box<(Expr, Expr)>),
+    /// The opposite.
+    Not(Box<Expr>),
+}
+
+/// What is done with two terms. Answers are 1 and 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Operator {
+    /// `+`, wrapping.
+    Add,
+    /// `-`, wrapping.
+    Subtract,
+    /// `==`
+    Equal,
+    /// `!=`
+    Unequal,
+    /// `<`; false for what is no number, as the other comparisons.
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `and`
+    And,
+    /// `or`
+    Or,
+}
+
+impl Region {
+    /// Where a page of it starts.
+    pub fn addr(&self, page: u64) -> VirtAddr {
+        (self.start + page).addr()
+    }
+}

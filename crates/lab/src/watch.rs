@@ -1,0 +1,115 @@
+//! What judges look at, wherever a manager runs on the simulated machine: the CPUs' translations as the oracle
+//! reads them, who holds what, and the words that programs stored.
+
+use freehold::Manager;
+use freehold::frame::{Id, SlabView};
+use freehold::linux::{Linux, Process};
+use freehold::machine::entry::Kind;
+use freehold::machine::x86_64::X86_64;
+use freehold::machine::{Asid, CpuId, Cx, EntryFormat, KernelFrame, VirtAddr, Vpn, VpnRange};
+use freehold::object::File;
+use freehold::space::VmaFlags;
+use oracle::{Audit, Holders, Ledger, Link, Outside, Report, Tlbs, Translation, Violation};
+use sim::SimMachine;
+use sim::shadow::Shadow;
+
+/// The machine's TLBs, as the oracle reads them.
+struct Seen<'a>(&'a SimMachine);
+
+impl Tlbs for Seen<'_> {
+    fn loaded(&self, cpu: CpuId) -> Option<(KernelFrame, Asid)> {
+        self.0.loaded_space(cpu)
+    }
+
+    fn for_each_translation(&self, see: &mut dyn FnMut(&Translation)) {
+        self.0.for_each_translation(|entry| {
+            see(&Translation {
+                cpu: entry.cpu,
+                asid: entry.asid,
+                page: entry.pages.start,
+                frame: entry.frame,
+                perms: entry.perms,
+                dirty: entry.dirty,
+            });
+        });
+    }
+
+    fn for_each_link(&self, see: &mut dyn FnMut(&Link)) {
+        self.0.for_each_upper(|upper| {
+            see(&Link { cpu: upper.cpu, asid: upper.asid, page: upper.pages.start, table: upper.table });
+        });
+    }
+}
+
+/// The floor above the oracle's view has frames for its processes; who runs the manager has files open.
+struct Held<'a, 'm> {
+    linux: &'a Linux<'m, SimMachine>,
+    opens: &'a dyn Fn(Id<File>) -> u64,
+}
+
+impl Holders for Held<'_, '_> {
+    fn for_each_slab(&self, visit: &mut dyn FnMut(&'static str, &dyn SlabView, u64)) {
+        for (name, slab) in self.linux.slab_views() {
+            visit(name, slab, slab.live());
+        }
+    }
+
+    fn opens(&self, file: Id<File>) -> Option<u64> {
+        Some((self.opens)(file))
+    }
+}
+
+/// Checks the whole state of a quiet machine. `opens` tells how often a file is open, not counting mappings.
+pub fn audit(
+    manager: &Manager<'_, SimMachine>,
+    opens: &dyn Fn(Id<File>) -> u64,
+    ledger: &mut dyn Ledger,
+    sink: &mut dyn FnMut(Violation),
+) -> Report {
+    let machine = manager.machine();
+    let audit = Audit::new(machine, manager.core(), manager.spaces());
+    let (seen, held) = (Seen(machine), Held { linux: manager.linux(), opens });
+    audit.run(ledger, Outside { tlbs: &seen, holders: &held }, sink)
+}
+
+/// Calls `see` with every word that the programs of an address space stored to private memory, what it must
+/// hold, and what the frame that is mapped there holds (`None`: nothing is mapped). Nothing is under way.
+/// A killed space is passed over: it was reaped.
+pub fn for_each_stored(
+    manager: &Manager<'_, SimMachine>,
+    process: Id<Process>,
+    (shadow, memory): (&Shadow, u32),
+    see: &mut dyn FnMut(VirtAddr, u64, Option<u64>),
+) {
+    let (machine, spaces) = (manager.machine(), manager.spaces());
+    let Some(space) = manager.linux().process(process).space().map(|id| spaces.space(id)) else { return };
+    // Those who share a killed space may not have noticed yet.
+    let Some(table) = space.table().filter(|_| !space.was_killed()) else { return };
+    let walker = spaces.walker(table);
+    shadow.for_each_stored(memory, &mut |addr, value| {
+        let seen = walker.quiet_peek(machine, addr.page());
+        let found = match X86_64::kind(seen.entry, seen.level) {
+            Kind::Leaf(frame) => Some(machine.peek_word(frame, addr.offset())),
+            _ => None,
+        };
+        see(addr, value, found);
+    });
+}
+
+/// The pages by which a fault at `addr` extended a stack; `known` is the first page from there on that was
+/// mapped before.
+pub fn grown_stack<'m>(
+    manager: &Manager<'m, SimMachine>,
+    cx: &mut Cx<'m, SimMachine>,
+    process: Id<Process>,
+    addr: VirtAddr,
+    known: Option<Vpn>,
+) -> Option<VpnRange> {
+    if known == Some(addr.page()) {
+        return None;
+    }
+    let linux = manager.linux();
+    let vma = linux.spaces().vma_at(cx.at(), linux.process(process).space()?, addr.page())?;
+    let grown = VpnRange::new(vma.range.start, known.map_or(vma.range.end, |known| known.min(vma.range.end)));
+    (vma.flags.contains(VmaFlags::GROWS_DOWN) && grown.contains(addr.page())).then_some(grown)
+}
