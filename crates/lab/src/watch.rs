@@ -96,20 +96,21 @@ pub fn for_each_stored(
     });
 }
 
-/// The pages by which a fault at `addr` extended a stack; `known` is the first page from there on that was
-/// mapped before.
+/// The pages by which a fault at `addr` extended a stack; `known` tells the first page from there on that was
+/// mapped before. Another CPU may extend it further meanwhile: `known` is asked last.
 pub fn grown_stack<'m>(
     manager: &Manager<'m, SimMachine>,
     cx: &mut Cx<'m, SimMachine>,
     process: Id<Process>,
     addr: VirtAddr,
-    known: Option<Vpn>,
+    known: &dyn Fn() -> Option<Vpn>,
 ) -> Option<VpnRange> {
-    if known == Some(addr.page()) {
+    if known() == Some(addr.page()) {
         return None;
     }
     let linux = manager.linux();
     let vma = linux.spaces().vma_at(cx.at(), linux.process(process).space()?, addr.page())?;
-    let grown = VpnRange::new(vma.range.start, known.map_or(vma.range.end, |known| known.min(vma.range.end)));
+    let grown =
+        VpnRange::new(vma.range.start, known().map_or(vma.range.end, |known| known.min(vma.range.end)));
     (vma.flags.contains(VmaFlags::GROWS_DOWN) && grown.contains(addr.page())).then_some(grown)
 }

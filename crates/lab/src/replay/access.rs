@@ -120,8 +120,8 @@ impl Engine<'_> {
 
     /// Tells the shadow if a fault extended a stack down to this address.
     fn note_growth(&self, ctx: TaskCtx<'_>, live: Live, addr: VirtAddr) {
-        let known = self.shadow.borrow().next_mapped(live.shadow, addr.page());
-        let grown = watch::grown_stack(self.manager, &mut self.cx(ctx), live.id, addr, known);
+        let known = || self.shadow.borrow().next_mapped(live.shadow, addr.page());
+        let grown = watch::grown_stack(self.manager, &mut self.cx(ctx), live.id, addr, &known);
         if let Some(grown) = grown {
             self.shadow.borrow_mut().map(live.shadow, grown, Source::Anonymous);
         }

@@ -199,7 +199,7 @@ impl<'w> World<'w> {
         let old = self.manager.linux().objects().file(open.map.file).size(&self.cx(who.ctx));
         if size > old {
             self.sim.sim_files().truncate(open.key, size);
-            self.judge.borrow_mut().shadow().truncate(open.key, size);
+            self.judge.borrow_mut().truncated(open.key, size);
         } else {
             self.judge.borrow_mut().shadow().truncate_begin(open.key, size);
         }
@@ -207,7 +207,7 @@ impl<'w> World<'w> {
         let now = if done.is_ok() { size } else { old };
         if size < old || done.is_err() {
             self.sim.sim_files().truncate(open.key, now);
-            self.judge.borrow_mut().shadow().truncate(open.key, now);
+            self.judge.borrow_mut().truncated(open.key, now);
         }
         self.resizing.borrow_mut()[file.0] = false;
         self.wake(who.ctx);

@@ -1,6 +1,6 @@
 //! The shadow memory beside a scenario, where calls of one address space may overlap.
 
-use freehold::machine::{VirtAddr, Vpn, VpnRange};
+use freehold::machine::{FileKey, VirtAddr, Vpn, VpnRange};
 use sim::shadow::{Change, Mismatch, Shadow, Source, Ticket};
 
 /// A change that has begun.
@@ -150,6 +150,14 @@ impl Judge {
             }
         }
         child
+    }
+
+    /// The file has another size now. What of it a child gets that is just being made, nobody knows.
+    pub(super) fn truncated(&mut self, file: FileKey, size: u64) {
+        self.shadow.truncate(file, size);
+        for open in self.open.iter_mut().filter(|open| open.change == Change::Fork) {
+            open.unclear.push(ALL);
+        }
     }
 
     /// Children from here on get these pages, or do not.

@@ -107,10 +107,13 @@ impl World<'_> {
     /// The task ends, and with the last one its process.
     fn exit(&self, who: Actor<'_>, live: Live, code: u8) {
         let linux = self.manager.linux();
+        let ended = Some(Live { is_alive: false, ..live });
         if linux.process(live.id).threads() == 1 {
-            self.processes.borrow_mut()[who.process.0] = Some(Live { is_alive: false, ..live });
+            self.processes.borrow_mut()[who.process.0] = ended;
         }
         if linux.exit_task(&mut self.cx(who.ctx), who.ctx.task(), Exit::Code(code)) {
+            // Its other threads may have left only just now.
+            self.processes.borrow_mut()[who.process.0] = ended;
             self.judge.borrow_mut().leave(live.memory);
             self.wake(who.ctx);
         }

@@ -229,8 +229,8 @@ impl<'w> World<'w> {
 
     /// Tells the shadow if a fault extended a stack down to this address.
     fn note_growth(&self, ctx: TaskCtx<'_>, live: Live, addr: VirtAddr) {
-        let known = self.judge.borrow_mut().shadow().next_mapped(live.memory, addr.page());
-        let grown = watch::grown_stack(&self.manager, &mut self.cx(ctx), live.id, addr, known);
+        let known = || self.judge.borrow_mut().shadow().next_mapped(live.memory, addr.page());
+        let grown = watch::grown_stack(&self.manager, &mut self.cx(ctx), live.id, addr, &known);
         if let Some(grown) = grown {
             self.judge.borrow_mut().grown(live.memory, grown);
         }
