@@ -13,11 +13,11 @@ mod world;
 
 use std::cell::RefCell;
 
-use freehold::machine::CpuId;
+use freehold::machine::{CpuId, TaskId};
 use oracle::Tally;
-use sim::{Cause, Checks, Scope, SimConfig, SimError, SimMachine, TaskCtx, TlbSize};
+use sim::{Cause, Checks, Scope, SimConfig, SimError, SimMachine, TlbSize};
 
-use super::script::{Place, ProcessName, Scenario};
+use super::script::{Place, ProcessName, Scenario, Step};
 use world::{Actor, World};
 
 pub use log::{Entry, Log, What};
@@ -52,8 +52,9 @@ impl Runner {
         let sim = SimMachine::new(&config(scenario, schedule)).map_err(|error| broken(&error))?;
         let world = World::new(scenario, &sim, log)?;
         let ended = sim.scope(|scope| {
-            scope.spawn(CpuId(0), |ctx| world.first(scope, ctx, schedule))?;
-            scope.run()
+            world.alone(scope, &scenario.setup)?;
+            world.together(scope, schedule)?;
+            world.alone(scope, &scenario.end)
         });
         if let Some(failure) = world.failure.take() {
             return Err(failure);
@@ -92,57 +93,68 @@ fn config(scenario: &Scenario, schedule: &Schedule) -> SimConfig {
     }
 }
 
+/// The head of the file: where a failure is that no step is to blame for.
 const NOWHERE: Place = Place { line: 1, column: 1 };
 
 impl World<'_> {
-    /// The life of CPU 0's task: setup, the other CPUs' start, its own script, the end.
-    fn first<'s>(&'s self, scope: &'s Scope<'s, '_>, ctx: TaskCtx<'s>, schedule: &Schedule) {
-        let who = Actor { ctx, process: ProcessName(0) };
-        self.become_thread(who, NOWHERE, ProcessName(0));
-        ctx.enter_user(self);
-        self.script(ctx, ProcessName(0), &self.scenario.setup);
-        let others = self.scenario.cpus.len() - 1;
+    /// CPU 0 does these steps as the first process, and nobody else does anything.
+    fn alone<'s>(&'s self, scope: &'s Scope<'s, '_>, steps: &'s [Step]) -> Result<(), SimError> {
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let process = ProcessName(0);
+        let task = scope.spawn(CpuId(0), move |ctx| {
+            if self.known(process).is_none_or(|live| !live.is_alive) {
+                self.misused(ctx, steps[0].at, format!("{} has exited", self.name_of(process)));
+            }
+            ctx.enter_user(self);
+            self.script(ctx, process, steps);
+        })?;
+        self.prepare(task, 0, process);
+        scope.run()?;
+        self.retire(task);
+        Ok(())
+    }
+
+    /// All CPUs do what their sections say.
+    fn together<'s>(&'s self, scope: &'s Scope<'s, '_>, schedule: &Schedule) -> Result<(), SimError> {
         let mut dice = schedule.seed;
-        for cpu in 1..=others {
+        let mut tasks = Vec::with_capacity(self.scenario.cpus.len());
+        for (cpu, script) in self.scenario.cpus.iter().enumerate() {
             dice = sim::synthetic::mix(dice + 1);
             let late = dice % 3000;
-            if scope.spawn(CpuId(cpu as u32), move |ctx| self.other(ctx, cpu, late)).is_err() {
-                self.misused(ctx, NOWHERE, "no room for a task".into());
+            let is_born = self.known(script.process).is_some();
+            let task = scope.spawn(CpuId(cpu as u32), move |ctx| {
+                ctx.spend(Cause::User, late);
+                if !is_born {
+                    self.wait_for_birth(ctx, script.process);
+                    self.become_thread(Actor { ctx, process: script.process }, NOWHERE, script.process);
+                }
+                ctx.enter_user(self);
+                self.script(ctx, script.process, &script.steps);
+            })?;
+            if is_born {
+                self.prepare(task, cpu as u32, script.process);
             }
+            tasks.push(task);
         }
-        self.wait_until(ctx, "the other CPUs", || self.ready.get() == others);
-        self.has_started.set(true);
-        self.wake(ctx);
-        ctx.spend(Cause::User, sim::synthetic::mix(dice + 1) % 3000);
-        self.act(ctx, 0);
-        self.wait_until(ctx, "the other CPUs to be done", || self.done.get() == others);
-        self.script(ctx, ProcessName(0), &self.scenario.end);
+        scope.run()?;
+        tasks.into_iter().for_each(|task| self.retire(task));
+        Ok(())
     }
 
-    /// The life of another CPU's task.
-    fn other(&self, ctx: TaskCtx<'_>, cpu: usize, late: u64) {
-        let process = self.scenario.cpus[cpu].process;
-        let is_born = self.known(process).is_some();
-        if is_born {
-            self.become_thread(Actor { ctx, process }, NOWHERE, process);
-            ctx.enter_user(self);
-        }
-        self.ready.set(self.ready.get() + 1);
-        self.wake(ctx);
-        self.wait_until(ctx, "the start", || self.has_started.get());
-        ctx.spend(Cause::User, late);
-        if !is_born {
-            self.wait_for_birth(ctx, process);
-            self.become_thread(Actor { ctx, process }, NOWHERE, process);
-        }
-        self.act(ctx, cpu);
-        self.done.set(self.done.get() + 1);
-        self.wake(ctx);
+    /// The task, which does not run yet, is a thread of a process, and its CPU translates through that one's
+    /// space.
+    fn prepare(&self, task: TaskId, cpu: u32, process: ProcessName) {
+        let Some(live) = self.known(process).filter(|live| live.is_alive) else { return };
+        let mut cx = self.manager.cx(CpuId(cpu), task);
+        let attached = self.manager.linux().attach(&mut cx, live.id, task);
+        debug_assert!(attached.is_ok(), "the process is alive and the task is new");
+        self.manager.linux().enter(&mut cx, live.id);
     }
 
-    /// What a CPU's section says.
-    fn act(&self, ctx: TaskCtx<'_>, cpu: usize) {
-        let script = &self.scenario.cpus[cpu];
-        self.script(ctx, script.process, &script.steps);
+    /// The task is over.
+    fn retire(&self, task: TaskId) {
+        self.manager.linux().detach(&mut self.manager.cx(CpuId(0), TaskId(0)), task);
     }
 }

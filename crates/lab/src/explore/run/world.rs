@@ -59,11 +59,6 @@ pub(super) struct World<'w> {
     nameless: Cell<u64>,
     pub(super) failure: RefCell<Option<Failure>>,
     pub(super) log: Option<&'w RefCell<Log>>,
-    /// CPUs whose script is over.
-    pub(super) done: Cell<usize>,
-    /// CPUs that are ready to start.
-    pub(super) ready: Cell<usize>,
-    pub(super) has_started: Cell<bool>,
     /// Violations of the machine that were seen.
     violations: Cell<u64>,
 }
@@ -105,9 +100,6 @@ impl<'w> World<'w> {
             nameless: Cell::new(0),
             failure: RefCell::default(),
             log,
-            done: Cell::new(0),
-            ready: Cell::new(0),
-            has_started: Cell::new(false),
             violations: Cell::new(0),
         })
     }
