@@ -2,7 +2,7 @@
 
 use crate::contents::{Base, Content};
 use crate::cpu::{Task, TaskState};
-use crate::explore::{Thing, Touch};
+use crate::explore::{Outside, Thing, Touch};
 use crate::fiber::{Fiber, Lifetime};
 use crate::report::{Cause, Counts, RunReport};
 use crate::user::{PageFault, Translation};
@@ -199,6 +199,13 @@ impl<'s> TaskCtx<'s> {
     pub fn syscall(&self) {
         Counts::add(&self.sim.counts.syscalls, 1);
         self.spend(Cause::Syscall, self.sim.costs.syscall);
+    }
+
+    /// Tells a search of schedules that the running step reads or changes something that is no part of the
+    /// machine's memory: steps that do not say so count as independent there, and only one order of them is
+    /// tried.
+    pub fn touches(&self, what: Outside, touch: Touch) {
+        self.sim.touch(Thing::outside(what), touch);
     }
 
     // ---- user mode: loads and stores ----

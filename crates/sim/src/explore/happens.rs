@@ -6,14 +6,26 @@
 //! reduction", POPL 2005). Vector clocks say what orders what.
 
 use super::Agent;
+use machine::FileKey;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// How a step touched a thing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Touch {
+pub enum Touch {
+    /// It read it.
     Read,
+    /// It changed it.
     Write,
+}
+
+/// Something that CPUs share and that is no part of the machine's memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outside {
+    /// What is stored of a file.
+    File(FileKey),
+    /// Something of the caller's own, by a number below 2^56.
+    Own(u64),
 }
 
 /// Something that steps can touch.
@@ -50,6 +62,13 @@ impl Thing {
     /// What is stored of a file.
     pub(crate) fn file(key: u64) -> Thing {
         Thing(6 << Self::KIND_SHIFT | key & ((1 << Self::KIND_SHIFT) - 1))
+    }
+    /// Something of those who run the machine.
+    pub(crate) fn outside(what: Outside) -> Thing {
+        match what {
+            Outside::File(key) => Thing::file(key.0),
+            Outside::Own(number) => Thing(8 << Self::KIND_SHIFT | number & ((1 << Self::KIND_SHIFT) - 1)),
+        }
     }
     /// A kernel frame as a whole.
     pub(crate) fn kernel_frame(pfn: u32) -> Thing {

@@ -48,6 +48,7 @@ mod search;
 mod seed;
 
 pub use self::agent::{Agent, CPUS_EXPLORED};
+pub use self::happens::{Outside, Touch};
 pub use self::minimise::minimise;
 pub use self::plan::{Plan, Run};
 pub use self::search::{Bounds, NotRepeatable, Search, Strategy, Summary};
@@ -55,5 +56,5 @@ pub use self::seed::{Ordered, Seed, SeedError};
 
 pub(crate) use self::agent::Agents;
 pub(crate) use self::driver::Driver;
-pub(crate) use self::happens::{Thing, Touch};
+pub(crate) use self::happens::Thing;
 pub(crate) use self::locks::Locks;
