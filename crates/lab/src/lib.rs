@@ -33,6 +33,8 @@ enum Verb {
     Replay(replay::Args),
     /// Tell from a trace why a page was copied, who owned a frame, what happened to a page
     Explain(explain::Args),
+    /// Search the interleavings of scenarios for one that breaks a rule
+    Explore(explore::Args),
     /// Show what is in a recording and what it lacks
     Info(info::Args),
     /// The recorder's helper; `record` starts it between the watching tool and the program
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
         Verb::Record(args) => record::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Explore(args) => explore::run(&args),
         Verb::Info(args) => info::run(&args),
         Verb::Helper(args) => record::run_helper(&args),
     })

@@ -6,6 +6,7 @@ use sim::shadow::{Expected, Mismatch};
 
 use super::super::script::{Expr, Place, Sign, Value, Wanted, WordAt};
 use super::outcome::{Failure, Kind};
+use super::shared::Shared;
 use super::value::text_of;
 use super::world::{Actor, World};
 
@@ -16,6 +17,7 @@ impl World<'_> {
         let memory = self.live(who, at).memory;
         let got = match who.ctx.load(self, addr) {
             Ok(value) => {
+                self.judging(who, memory, addr);
                 let agreed = self.judge.borrow_mut().load(memory, addr, value);
                 self.judged(who, at, addr, agreed);
                 Value::Word(value)
@@ -39,6 +41,7 @@ impl World<'_> {
         let memory = self.live(who, at).memory;
         let got = match who.ctx.store(self, addr, value) {
             Ok(()) => {
+                self.judging(who, memory, addr);
                 let agreed = self.judge.borrow_mut().store(memory, addr, value);
                 self.judged(who, at, addr, agreed);
                 Value::Sign(Sign::Ok)
@@ -47,6 +50,15 @@ impl World<'_> {
         };
         self.compare(who, at, wanted, got);
         got
+    }
+
+    /// What the judge will say depends on calls that are over, or not.
+    fn judging(&self, who: Actor<'_>, memory: u32, addr: VirtAddr) {
+        Shared::Memory(memory).read(who.ctx);
+        Shared::Page(memory, addr.page()).read(who.ctx);
+        if !self.files.is_empty() {
+            Shared::Sizes.read(who.ctx);
+        }
     }
 
     fn judged(&self, who: Actor<'_>, at: Place, addr: VirtAddr, agreed: Result<(), Mismatch>) {

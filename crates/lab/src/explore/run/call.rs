@@ -8,7 +8,8 @@ use sim::SimMachine;
 use sim::shadow::{Change, Keep, Source};
 
 use super::super::script::{Advice, Call, FileName, FileWord, Map, OldPlace, Place, RegionName, Sign, Value};
-use super::judge::Forks;
+use super::judge::{self, Forks};
+use super::shared::Shared;
 use super::world::{Actor, Live, World};
 
 const MAP_SHARED: u64 = 1;
@@ -70,8 +71,10 @@ impl<'w> World<'w> {
         change: Change,
         call: impl FnOnce(&mut Cx<'w, SimMachine>) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
+        let ranges = judge::ranges(&change);
         let begun = self.judge.borrow_mut().begin(live.memory, change);
         let done = call(&mut self.cx(who.ctx));
+        Shared::change_pages(who.ctx, live.memory, &ranges);
         let mut judge = self.judge.borrow_mut();
         match &done {
             Ok(_) => judge.end(begun),
@@ -193,8 +196,12 @@ impl<'w> World<'w> {
 
     /// Another size, which only one caller at a time gives to a file.
     fn truncate(&self, who: Actor<'_>, live: Live, file: FileName, size: u64) -> Result<(), Errno> {
-        self.wait_until(who.ctx, "another truncation", || !self.resizing.borrow()[file.0]);
+        self.wait_until(who.ctx, (Shared::Resizing(file), "another truncation"), || {
+            !self.resizing.borrow()[file.0]
+        });
         self.resizing.borrow_mut()[file.0] = true;
+        Shared::Resizing(file).change(who.ctx);
+        Shared::Sizes.change(who.ctx);
         let open = self.files[file.0];
         let old = self.manager.linux().objects().file(open.map.file).size(&self.cx(who.ctx));
         if size > old {
@@ -204,13 +211,15 @@ impl<'w> World<'w> {
             self.judge.borrow_mut().shadow().truncate_begin(open.key, size);
         }
         let done = self.manager.linux().ftruncate(&mut self.cx(who.ctx), live.id, &open.map, size);
+        Shared::Sizes.change(who.ctx);
+        Shared::Disk(open.key).change(who.ctx);
         let now = if done.is_ok() { size } else { old };
         if size < old || done.is_err() {
             self.sim.sim_files().truncate(open.key, now);
             self.judge.borrow_mut().truncated(open.key, now);
         }
         self.resizing.borrow_mut()[file.0] = false;
-        self.wake(who.ctx);
+        self.wake(who.ctx, Shared::Resizing(file));
         done
     }
 

@@ -35,7 +35,8 @@ pub(super) struct Judge {
 
 const ALL: VpnRange = VpnRange { start: Vpn(0), end: Vpn(1 << 36) };
 
-fn ranges(change: &Change) -> [VpnRange; 2] {
+/// The pages that a change is about.
+pub(super) fn ranges(change: &Change) -> [VpnRange; 2] {
     let none = VpnRange { start: Vpn(0), end: Vpn(0) };
     match change {
         Change::Map { range, .. } | Change::Unmap { range } | Change::Wipe { range } => [*range, none],

@@ -8,6 +8,7 @@ use sim::shadow::{Change, Source};
 
 use super::super::script::{Call, Image, Place, ProcessName, RegionName, Sign, Value};
 use super::call::sign_of;
+use super::shared::Shared;
 use super::world::{Actor, Live, World};
 
 impl World<'_> {
@@ -37,12 +38,14 @@ impl World<'_> {
         if before.is_some_and(|before| before.is_alive) {
             self.misused(who.ctx, at, format!("there is a {} already", self.name_of(name)));
         }
-        self.wake(who.ctx);
+        self.wake(who.ctx, Shared::Birth(name));
     }
 
     fn fork(&self, who: Actor<'_>, at: Place, live: Live, child: ProcessName) -> Result<(), Errno> {
+        Shared::Memory(live.memory).change(who.ctx);
         let begun = self.judge.borrow_mut().begin(live.memory, Change::Fork);
         let forked = self.manager.linux().fork(&mut self.cx(who.ctx), live.id);
+        Shared::Memory(live.memory).change(who.ctx);
         let id = match forked {
             Ok(id) => id,
             Err(errno) => {
@@ -115,7 +118,7 @@ impl World<'_> {
             // Its other threads may have left only just now.
             self.processes.borrow_mut()[who.process.0] = ended;
             self.judge.borrow_mut().leave(live.memory);
-            self.wake(who.ctx);
+            self.wake(who.ctx, Shared::Birth(who.process));
         }
     }
 

@@ -5,6 +5,8 @@ use super::super::script::Place;
 /// One line of a story.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
+    /// How many points, at which CPUs can meet, came before; 0 before and after the CPUs run together.
+    pub step: u64,
     /// The CPU.
     pub cpu: u32,
     /// Its process, by name; none for the machine's own events.

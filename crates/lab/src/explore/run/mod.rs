@@ -7,6 +7,7 @@ mod judge;
 mod life;
 mod log;
 mod outcome;
+mod shared;
 mod step;
 mod value;
 mod world;
@@ -15,7 +16,8 @@ use std::cell::RefCell;
 
 use freehold::machine::{CpuId, TaskId};
 use oracle::Tally;
-use sim::{Cause, Checks, Scope, SimConfig, SimError, SimMachine, TlbSize};
+use sim::explore::{Plan, Run};
+use sim::{Checks, Scope, SimConfig, SimError, SimMachine, TlbSize};
 
 use super::script::{Place, ProcessName, Scenario, Step};
 use world::{Actor, World};
@@ -23,40 +25,60 @@ use world::{Actor, World};
 pub use log::{Entry, Log, What};
 pub use outcome::{Failure, Kind, Spot};
 
-/// Who runs when.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Schedule {
-    /// How far a CPU gets ahead of another one.
-    pub quantum_ns: u64,
-    /// Varies that, and when CPUs start.
-    pub seed: u64,
+/// What became of a schedule.
+#[derive(Debug)]
+pub struct Ran {
+    /// What was decided: the schedule.
+    pub run: Run,
+    /// What went wrong, if anything did.
+    pub failure: Option<Failure>,
 }
 
-/// Runs scenarios; what a run needs for itself is used again by the next.
-#[derive(Default)]
-pub struct Runner {
+/// Runs one scenario; what a run needs for itself is used again by the next.
+pub struct Runner<'s> {
+    scenario: &'s Scenario,
+    shared: Vec<bool>,
     ledger: Vec<Tally>,
 }
 
-impl Runner {
-    /// Runs a scenario under a schedule. What happens is told to `log`, if there is one.
-    ///
-    /// # Errors
-    /// What went wrong.
-    pub fn run(
+impl<'s> Runner<'s> {
+    /// Of this scenario.
+    pub fn new(scenario: &'s Scenario) -> Runner<'s> {
+        Runner { scenario, shared: shared::shared_variables(scenario), ledger: Vec::new() }
+    }
+
+    /// Runs the scenario under a schedule. What happens is told to `log`, if there is one.
+    pub fn run(&mut self, plan: Plan, log: Option<&RefCell<Log>>) -> Ran {
+        let sim = match SimMachine::new(&config(self.scenario)) {
+            Ok(sim) => sim,
+            Err(error) => return Ran { run: Run::default(), failure: Some(broken(&error)) },
+        };
+        let mut run = Run::default();
+        let failure = self.on(&sim, plan, &mut run, log).err();
+        Ran { run, failure }
+    }
+
+    fn on(
         &mut self,
-        scenario: &Scenario,
-        schedule: &Schedule,
+        sim: &SimMachine,
+        plan: Plan,
+        run: &mut Run,
         log: Option<&RefCell<Log>>,
     ) -> Result<(), Failure> {
-        let sim = SimMachine::new(&config(scenario, schedule)).map_err(|error| broken(&error))?;
-        let world = World::new(scenario, &sim, log)?;
+        let scenario = self.scenario;
+        let world = World::new((scenario, &self.shared), sim, log)?;
         let ended = sim.scope(|scope| {
             world.alone(scope, &scenario.setup)?;
-            world.together(scope, schedule)?;
+            sim.explore(plan)?;
+            let ended = world.together(scope);
+            *run = sim.explored();
+            ended?;
             world.alone(scope, &scenario.end)
         });
         if let Some(failure) = world.failure.take() {
+            return Err(failure);
+        }
+        if let Some(failure) = world.violation() {
             return Err(failure);
         }
         ended.map_err(|error| broken(&error))?;
@@ -69,7 +91,7 @@ impl Runner {
 fn broken(error: &SimError) -> Failure {
     let kind = match error {
         SimError::Deadlock { .. } => Kind::Deadlock,
-        SimError::TooLong { .. } => Kind::Livelock,
+        SimError::TooLong { .. } | SimError::Livelock { .. } => Kind::Livelock,
         SimError::Panicked { .. } => Kind::Panic,
         _ => Kind::Misuse,
     };
@@ -77,13 +99,11 @@ fn broken(error: &SimError) -> Failure {
 }
 
 /// A machine on which nothing stale is hidden and everything is checked.
-fn config(scenario: &Scenario, schedule: &Schedule) -> SimConfig {
+fn config(scenario: &Scenario) -> SimConfig {
     SimConfig {
         cpus: scenario.machine.cpus,
         nodes: scenario.machine.nodes,
         memory_bytes: scenario.machine.memory_bytes,
-        seed: schedule.seed,
-        quantum_ns: schedule.quantum_ns,
         slice_ns: 1 << 40,
         tasks_max: scenario.machine.cpus + 1,
         checks: Checks::Heavy,
@@ -117,15 +137,11 @@ impl World<'_> {
     }
 
     /// All CPUs do what their sections say.
-    fn together<'s>(&'s self, scope: &'s Scope<'s, '_>, schedule: &Schedule) -> Result<(), SimError> {
-        let mut dice = schedule.seed;
+    fn together<'s>(&'s self, scope: &'s Scope<'s, '_>) -> Result<(), SimError> {
         let mut tasks = Vec::with_capacity(self.scenario.cpus.len());
         for (cpu, script) in self.scenario.cpus.iter().enumerate() {
-            dice = sim::synthetic::mix(dice + 1);
-            let late = dice % 3000;
             let is_born = self.known(script.process).is_some();
             let task = scope.spawn(CpuId(cpu as u32), move |ctx| {
-                ctx.spend(Cause::User, late);
                 if !is_born {
                     self.wait_for_birth(ctx, script.process);
                     self.become_thread(Actor { ctx, process: script.process }, NOWHERE, script.process);

@@ -25,6 +25,8 @@ pub enum Kind {
     Leak,
     /// An assertion of the manager does not hold.
     Panic,
+    /// The same schedule led elsewhere when it was run again.
+    NotRepeatable,
     /// The scenario itself does not make sense.
     Misuse,
 }
@@ -42,6 +44,7 @@ impl Kind {
             Kind::Livelock => "livelock",
             Kind::Leak => "leak",
             Kind::Panic => "panic",
+            Kind::NotRepeatable => "not-repeatable",
             Kind::Misuse => "misuse",
         }
     }
@@ -80,10 +83,15 @@ impl Failure {
         Failure { kind, rule, text: text.into(), spot: None }
     }
 
-    /// Whether another run failed in the same way: at the same step, with the same rule. Numbers differ from
-    /// schedule to schedule.
+    /// A run did not do what the same schedule did before.
+    pub(in super::super) fn not_repeatable(why: &impl fmt::Display) -> Failure {
+        Failure::new(Kind::NotRepeatable, why.to_string())
+    }
+
+    /// Whether another run failed in the same way: at the same step, if there was one, with the same rule. What
+    /// the text says of values and addresses may differ from schedule to schedule.
     pub fn is_like(&self, other: &Failure) -> bool {
-        (self.kind, &self.rule) == (other.kind, &other.rule)
+        (self.kind, &self.rule, self.spot) == (other.kind, &other.rule, other.spot)
     }
 }
 

@@ -8,6 +8,7 @@ use sim::TaskCtx;
 use super::super::script::{Action, Call, Chore, Expr, Place, ProcessName, Step, Value, VariableName};
 use super::log::What;
 use super::outcome::{Failure, Kind};
+use super::shared::{Shared, in_expr};
 use super::value::{is_true, text_of};
 use super::world::{Actor, World};
 
@@ -52,17 +53,22 @@ impl World<'_> {
             }
             Action::Chore(chore) => self.chore(who, *chore),
             Action::Signal(event) => {
+                self.point(who.ctx);
                 self.happened.borrow_mut()[event.0] = true;
-                self.wake(who.ctx);
+                self.wake(who.ctx, Shared::Event(*event));
                 String::new()
             }
             Action::Await(event) => {
-                self.wait_until(who.ctx, "an event", || self.happened.borrow()[event.0]);
+                self.point(who.ctx);
+                self.wait_until(who.ctx, (Shared::Event(*event), "an event"), || {
+                    self.happened.borrow()[event.0]
+                });
                 String::new()
             }
             Action::Set(variable, value) => {
+                self.point(who.ctx);
                 let value = self.eval(who, at, value);
-                self.values.borrow_mut()[variable.0] = value;
+                self.set(who.ctx, *variable, value);
                 text_of(value)
             }
             Action::Expect(expr) => self.expect(who, at, expr),
@@ -107,12 +113,17 @@ impl World<'_> {
     }
 
     fn expect(&self, who: Actor<'_>, at: Place, expr: &Expr) -> String {
+        self.point(who.ctx);
         if is_true(self.eval(who, at, expr)) {
             return "holds".into();
         }
         let values = self.values.borrow().clone();
-        let mut seen = Vec::new();
-        variables(expr, &mut seen);
+        let mut seen: Vec<VariableName> = Vec::new();
+        in_expr(expr, &mut |name| {
+            if !seen.contains(&name) {
+                seen.push(name);
+            }
+        });
         let text = |name: &VariableName| {
             format!("{} = {}", self.scenario.variables[name.0], text_of(values[name.0]))
         };
@@ -135,7 +146,7 @@ impl World<'_> {
                 break;
             }
             if let Some(counter) = counter {
-                self.values.borrow_mut()[counter.0] = Value::Word(round);
+                self.set(who.ctx, counter, Value::Word(round));
             }
             self.block(who, body)?;
         }
@@ -162,18 +173,5 @@ impl World<'_> {
             self.misused(who.ctx, at, format!("{} has exited", self.name_of(process)));
         }
         linux.enter(&mut cx, live.id);
-    }
-}
-
-/// The variables in an expression.
-fn variables(expr: &Expr, seen: &mut Vec<VariableName>) {
-    match expr {
-        Expr::Variable(name) if !seen.contains(name) => seen.push(*name),
-        Expr::Not(inner) => variables(inner, seen),
-        Expr::Two(_, terms) => {
-            variables(&terms.0, seen);
-            variables(&terms.1, seen);
-        }
-        _ => {}
     }
 }

@@ -7,6 +7,7 @@ use super::super::script::{
     Alternative, Expr, FileWord, Operator, Pages, Place, RegionName, Sign, Value, Wanted, WordAt,
 };
 use super::outcome::{Failure, Kind};
+use super::shared::Shared;
 use super::world::{Actor, World};
 
 impl World<'_> {
@@ -14,9 +15,10 @@ impl World<'_> {
     pub(super) fn eval(&self, who: Actor<'_>, at: Place, expr: &Expr) -> Value {
         match expr {
             Expr::Value(value) => *value,
-            Expr::Variable(variable) => self.values.borrow()[variable.0],
+            Expr::Variable(variable) => self.value(who.ctx, *variable),
             Expr::Disk(word) => {
                 let (file, page, index) = self.file_place(who, at, word);
+                Shared::Disk(self.files[file].key).read(who.ctx);
                 Value::Word(self.sim.sim_files().word(self.files[file].key, page, index))
             }
             Expr::Initial(word) => {
@@ -119,7 +121,7 @@ impl World<'_> {
     /// Compares what a step came to with what the scenario wants, and binds it.
     pub(super) fn compare(&self, who: Actor<'_>, at: Place, wanted: &Wanted, got: Value) {
         if let Some(variable) = wanted.bind {
-            self.values.borrow_mut()[variable.0] = got;
+            self.set(who.ctx, variable, got);
             if wanted.any_of.is_empty() {
                 return;
             }

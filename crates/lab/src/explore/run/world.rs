@@ -7,12 +7,13 @@ use freehold::frame::Id;
 use freehold::linux::{self, FileRights, MapFile, Process};
 use freehold::machine::{CpuId, Cx, FileKey, PAGE_SIZE, TaskId, VirtAddr};
 use freehold::object::{File, FileKind};
-use sim::{Kernel, Outcome, PageFault, Signal, SimMachine, TaskCtx};
+use sim::{Cause, Kernel, Outcome, PageFault, Signal, SimMachine, TaskCtx};
 
-use super::super::script::{Place, ProcessName, Scenario, Step, Value};
+use super::super::script::{Place, ProcessName, Scenario, Step, Value, VariableName};
 use super::judge::Judge;
 use super::log::{Entry, Log, What};
 use super::outcome::{Failure, Kind, Spot};
+use super::shared::Shared;
 use crate::watch;
 
 /// A process of the scenario.
@@ -53,8 +54,10 @@ pub(super) struct World<'w> {
     pub(super) resizing: RefCell<Vec<bool>>,
     pub(super) values: RefCell<Vec<Value>>,
     pub(super) happened: RefCell<Vec<bool>>,
+    /// Variables that several CPUs name.
+    shared: &'w [bool],
     /// Tasks that wait for something in this world.
-    waiting: RefCell<Vec<TaskId>>,
+    waiting: RefCell<Vec<(Shared, TaskId)>>,
     /// Shared memories without a name, so far.
     nameless: Cell<u64>,
     pub(super) failure: RefCell<Option<Failure>>,
@@ -66,7 +69,7 @@ pub(super) struct World<'w> {
 impl<'w> World<'w> {
     /// The machine is set up: files are there, and the first process.
     pub(super) fn new(
-        scenario: &'w Scenario,
+        (scenario, shared): (&'w Scenario, &'w [bool]),
         sim: &'w SimMachine,
         log: Option<&'w RefCell<Log>>,
     ) -> Result<World<'w>, Failure> {
@@ -96,6 +99,7 @@ impl<'w> World<'w> {
             files,
             values: RefCell::new(vec![Value::Word(0); scenario.variables.len()]),
             happened: RefCell::new(vec![false; scenario.events.len()]),
+            shared,
             waiting: RefCell::default(),
             nameless: Cell::new(0),
             failure: RefCell::default(),
@@ -171,7 +175,8 @@ impl<'w> World<'w> {
     pub(super) fn tell(&self, who: Actor<'_>, what: impl FnOnce() -> What) {
         if let Some(log) = self.log {
             let process = Some(self.name_of(who.process).to_string());
-            log.borrow_mut().entries.push(Entry { cpu: who.ctx.cpu().0, process, what: what() });
+            let step = self.sim.explored_steps();
+            log.borrow_mut().entries.push(Entry { step, cpu: who.ctx.cpu().0, process, what: what() });
         }
     }
 
@@ -183,25 +188,60 @@ impl<'w> World<'w> {
     // ---- waiting ----
 
     /// Waits until something in this world is so.
-    pub(super) fn wait_until(&self, ctx: TaskCtx<'_>, what: &'static str, ready: impl Fn() -> bool) {
-        while !ready() {
-            self.waiting.borrow_mut().push(ctx.task());
-            ctx.wait(what);
-            self.waiting.borrow_mut().retain(|&task| task != ctx.task());
+    pub(super) fn wait_until(
+        &self,
+        ctx: TaskCtx<'_>,
+        (what, name): (Shared, &'static str),
+        ready: impl Fn() -> bool,
+    ) {
+        loop {
+            what.read(ctx);
+            if ready() {
+                return;
+            }
+            self.waiting.borrow_mut().push((what, ctx.task()));
+            ctx.wait(name);
+            self.waiting.borrow_mut().retain(|waiting| waiting.1 != ctx.task());
         }
     }
 
-    /// Something has changed: who waits looks again.
-    pub(super) fn wake(&self, ctx: TaskCtx<'_>) {
+    /// Something has changed: who waits for it looks again.
+    pub(super) fn wake(&self, ctx: TaskCtx<'_>, what: Shared) {
+        what.change(ctx);
         let waiting = self.waiting.borrow().clone();
-        for task in waiting {
+        for (_, task) in waiting.into_iter().filter(|waiting| waiting.0 == what) {
             ctx.notify(task);
         }
     }
 
+    // ---- variables ----
+
+    /// What a variable holds.
+    pub(super) fn value(&self, ctx: TaskCtx<'_>, name: VariableName) -> Value {
+        if self.shared[name.0] {
+            Shared::Variable(name).read(ctx);
+        }
+        self.values.borrow()[name.0]
+    }
+
+    /// A variable gets a value.
+    pub(super) fn set(&self, ctx: TaskCtx<'_>, name: VariableName, value: Value) {
+        if self.shared[name.0] {
+            Shared::Variable(name).change(ctx);
+        }
+        self.values.borrow_mut()[name.0] = value;
+    }
+
+    /// A step that touches nothing of the machine is a step all the same: another CPU may go first.
+    pub(super) fn point(&self, ctx: TaskCtx<'_>) {
+        ctx.spend(Cause::User, 1);
+    }
+
     /// Waits until a process is born.
     pub(super) fn wait_for_birth(&self, ctx: TaskCtx<'_>, process: ProcessName) {
-        self.wait_until(ctx, "a process to be born", || self.known(process).is_some());
+        self.wait_until(ctx, (Shared::Birth(process), "a process to be born"), || {
+            self.known(process).is_some()
+        });
     }
 
     // ---- files ----
