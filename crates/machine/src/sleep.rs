@@ -58,6 +58,11 @@ impl<const L: u8> Sleep<L> {
                 }
                 continue;
             }
+            if seen == WAITERS {
+                // A holder is between its two steps in `drop`. Parking would be refused: this is a spin loop.
+                cx.relax(&self.0);
+                continue;
+            }
             self.wait(cx);
         }
     }
