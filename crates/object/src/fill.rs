@@ -367,7 +367,8 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// Makes the bytes of a page beyond the file's end zero.
     pub(crate) fn zero_past<const L: u8>(&self, cx: &Cx<'m, M, L>, size: u64, index: u64, pfn: Pfn) {
         const ZEROS: [u8; 256] = [0; 256];
-        if size / PAGE_SIZE != index {
+        // A page that lies beyond the end altogether is being cut off: whoever waits for it finds that out.
+        if size / PAGE_SIZE != index || size.is_multiple_of(PAGE_SIZE) {
             return;
         }
         let mut offset = size % PAGE_SIZE;
