@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use sim::explore::{self, Bounds, Ordered, Plan, Search, Seed, Strategy, Summary};
 
 use super::run::{Failure, Kind, Log, Runner};
-use super::script::Scenario;
 
 /// How to search.
 #[derive(Clone, Debug)]
@@ -47,9 +46,8 @@ pub struct Failing {
 
 /// Runs a scenario under one schedule after another until one fails, or the search is over. `progress` is told
 /// of each.
-pub fn hunt(scenario: &Scenario, options: &Options, progress: &mut dyn FnMut(&Summary)) -> Found {
+pub fn hunt(runner: &mut Runner<'_>, options: &Options, progress: &mut dyn FnMut(&Summary)) -> Found {
     let started = Instant::now();
-    let mut runner = Runner::new(scenario);
     let mut search = Search::new(options.strategy.clone(), options.ordered, options.bounds);
     let mut failing = None;
     while let Some(plan) = search.next_plan() {
@@ -61,7 +59,7 @@ pub fn hunt(scenario: &Scenario, options: &Options, progress: &mut dyn FnMut(&Su
             (None, Err(error)) => Failure::not_repeatable(&error),
             (None, Ok(())) => continue,
         };
-        failing = Some(shorten(&mut runner, failure, ran.run.seed(), options.bounds.steps));
+        failing = Some(shorten(runner, failure, ran.run.seed(), options.bounds.steps));
         break;
     }
     Found { summary: search.summary(), elapsed: started.elapsed(), failing }

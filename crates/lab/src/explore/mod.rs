@@ -18,7 +18,7 @@ use sim::explore::{Bounds, Ordered, Seed, Strategy, Summary};
 
 use crate::exit::{self, Error, Verdict};
 use report::Line;
-use run::Kind;
+use run::{Kind, Runner};
 
 pub use hunt::{Failing, Found, Options, hunt};
 
@@ -64,6 +64,12 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// The bound on preemptions of an exhaustive search.
+    fn bound(&self) -> Option<u32> {
+        let others = self.replay.is_some() || self.random.is_some() || self.pct.is_some();
+        (!others).then_some(self.preemptions)
+    }
+
     fn options(&self) -> Options {
         let seed = self.seed;
         let (strategy, most) = match (&self.replay, self.random, self.pct) {
@@ -103,7 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
         }
         lines.push(line);
     }
-    let text = if args.json { report::json(&lines) } else { report::sum(&lines) };
+    let text = if args.json { report::json(&lines) } else { report::sum(&lines, args.bound()) };
     exit::print(&text)?;
     let failed = lines.iter().any(|line| line.found.failing.is_some());
     Ok(if failed { Verdict::Broken } else { Verdict::Good })
@@ -115,7 +121,7 @@ fn watched(found: &find::Found, options: &Options) -> Found {
     // A panic of a task is a finding, which is told in its place.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let answer = hunt(&found.scenario, options, &mut |summary: &Summary| {
+    let answer = hunt(&mut Runner::new(&found.scenario), options, &mut |summary: &Summary| {
         if summary.schedules % 256 == 0 {
             bar.set_position(summary.schedules);
         }

@@ -29,7 +29,7 @@ impl Line<'_> {
         let bound = match (&self.found.failing, complete) {
             (Some(_), _) => "FAILED".into(),
             (None, Some(preemptions)) => format!("complete at {preemptions}"),
-            (None, None) => "not complete".into(),
+            (None, None) => "passed".into(),
         };
         let seconds = self.found.elapsed.as_secs_f64();
         let mut text = format!(
@@ -143,13 +143,19 @@ pub(super) fn json(lines: &[Line<'_>]) -> String {
 }
 
 /// The last line.
-pub(super) fn sum(lines: &[Line<'_>]) -> String {
+pub(super) fn sum(lines: &[Line<'_>], bound: Option<u32>) -> String {
     let failed = lines.iter().filter(|line| line.found.failing.is_some()).count();
-    let complete = lines.iter().filter(|line| line.found.summary.complete.is_some()).count();
+    let is_complete = |line: &&Line<'_>| bound.is_some() && line.found.summary.complete == bound;
+    let complete = match bound {
+        Some(preemptions) => {
+            format!(", {} complete at {preemptions} preemptions", lines.iter().filter(is_complete).count())
+        }
+        None => String::new(),
+    };
     let schedules: u64 = lines.iter().map(|line| line.found.summary.schedules).sum();
     let seconds: f64 = lines.iter().map(|line| line.found.elapsed.as_secs_f64()).sum();
     format!(
-        "{} scenarios: {} passed, {failed} failed, {complete} searched completely; {schedules} schedules in \
+        "{} scenarios: {} passed, {failed} failed{complete}; {schedules} schedules in \
          {seconds:.1} s, {:.0} a minute\n",
         lines.len(),
         lines.len() - failed,

@@ -39,12 +39,19 @@ pub struct Runner<'s> {
     scenario: &'s Scenario,
     shared: Vec<bool>,
     ledger: Vec<Tally>,
+    prepare: Option<&'s dyn Fn(&SimMachine)>,
 }
 
 impl<'s> Runner<'s> {
     /// Of this scenario.
     pub fn new(scenario: &'s Scenario) -> Runner<'s> {
-        Runner { scenario, shared: shared::shared_variables(scenario), ledger: Vec::new() }
+        Runner { scenario, shared: shared::shared_variables(scenario), ledger: Vec::new(), prepare: None }
+    }
+
+    /// Does something to every machine before the scenario runs on it: tests plant bugs.
+    #[must_use]
+    pub fn preparing(self, prepare: &'s dyn Fn(&SimMachine)) -> Runner<'s> {
+        Runner { prepare: Some(prepare), ..self }
     }
 
     /// Runs the scenario under a schedule. What happens is told to `log`, if there is one.
@@ -53,6 +60,9 @@ impl<'s> Runner<'s> {
             Ok(sim) => sim,
             Err(error) => return Ran { run: Run::default(), failure: Some(broken(&error)) },
         };
+        if let Some(prepare) = self.prepare {
+            prepare(&sim);
+        }
         let mut run = Run::default();
         let failure = self.on(&sim, plan, &mut run, log).err();
         Ran { run, failure }
