@@ -85,7 +85,10 @@ fn mutated(random: &mut Random, texts: &[String], words: &[&str]) -> String {
             1 if lines.len() > 2 => drop(lines.remove(at)),
             2 => lines.insert(at, lines[other].clone()),
             3 => lines[at] = with_byte(random, &lines[at]),
-            4 => lines[at].truncate(random.below(lines[at].len() as u64 + 1) as usize),
+            4 => {
+                let kept = random.below(lines[at].len() as u64 + 1) as usize;
+                lines[at] = lines[at].chars().take(kept).collect();
+            }
             _ => lines[at] = with_word(random, &lines[at], words),
         }
     }
