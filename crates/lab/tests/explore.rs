@@ -80,7 +80,7 @@ end:
 
 #[test]
 fn every_scenario_passes() {
-    let bound = ["--preemptions", "1", "--schedules", "400", "--time", "20"];
+    let bound = ["--preemptions", "1", "--schedules", "150", "--time", "20"];
     let report = explored(0, &[&[scenarios().as_str()], &bound[..]].concat());
     let all = report["scenarios"].as_array().expect("a list");
     assert_eq!(all.len(), files().len());
