@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sim::explore::{self, Bounds, Ordered, Plan, Search, Seed, Strategy, Summary};
 
-use super::run::{Failure, Kind, Log, Runner};
+use super::run::{Cost, Failure, Kind, Log, Runner};
 
 /// How to search.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Found {
     pub summary: Summary,
     /// How long that took.
     pub elapsed: Duration,
+    /// What for, as far as it was spent on runs.
+    pub cost: Cost,
     /// A schedule under which the scenario fails, as short as it could be made.
     pub failing: Option<Failing>,
 }
@@ -62,7 +64,7 @@ pub fn hunt(runner: &mut Runner<'_>, options: &Options, progress: &mut dyn FnMut
         failing = Some(shorten(runner, failure, ran.run.seed(), options.bounds.steps));
         break;
     }
-    Found { summary: search.summary(), elapsed: started.elapsed(), failing }
+    Found { summary: search.summary(), elapsed: started.elapsed(), cost: runner.cost(), failing }
 }
 
 /// Leaves out what does not matter of a schedule, and runs it once more to see what happens.

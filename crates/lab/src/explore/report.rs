@@ -7,7 +7,7 @@ use sim::explore::Summary;
 
 use super::find;
 use super::hunt::{Failing, Found};
-use super::run::{Entry, What};
+use super::run::{Entry, Part, What};
 use super::story;
 
 /// One scenario and what became of it.
@@ -92,9 +92,18 @@ impl Line<'_> {
             "complete_preemptions": complete,
             "longest_run_steps": steps,
             "seconds": self.found.elapsed.as_secs_f64(),
+            "seconds_by_part": parts(&self.found),
             "failure": self.found.failing.as_ref().map(failure_json),
         })
     }
+}
+
+/// Seconds for each part of a run.
+fn parts(found: &Found) -> Value {
+    Part::ALL
+        .iter()
+        .map(|part| (part.name().to_string(), Value::from(found.cost.of(*part).as_secs_f64())))
+        .collect()
 }
 
 fn failure_json(failing: &Failing) -> Value {

@@ -2,6 +2,7 @@
 
 mod access;
 mod call;
+mod cost;
 mod end;
 mod judge;
 mod life;
@@ -13,6 +14,7 @@ mod value;
 mod world;
 
 use std::cell::RefCell;
+use std::time::Instant;
 
 use freehold::machine::{CpuId, TaskId};
 use oracle::Tally;
@@ -22,6 +24,7 @@ use sim::{Checks, Scope, SimConfig, SimError, SimMachine, TlbSize};
 use super::script::{Place, ProcessName, Scenario, Step};
 use world::{Actor, World};
 
+pub use cost::{Cost, Part};
 pub use log::{Entry, Log, What};
 pub use outcome::{Failure, Kind, Spot};
 
@@ -37,15 +40,29 @@ pub struct Ran {
 /// Runs one scenario; what a run needs for itself is used again by the next.
 pub struct Runner<'s> {
     scenario: &'s Scenario,
+    config: SimConfig,
     shared: Vec<bool>,
     ledger: Vec<Tally>,
     prepare: Option<&'s dyn Fn(&SimMachine)>,
+    cost: Cost,
 }
 
 impl<'s> Runner<'s> {
     /// Of this scenario.
     pub fn new(scenario: &'s Scenario) -> Runner<'s> {
-        Runner { scenario, shared: shared::shared_variables(scenario), ledger: Vec::new(), prepare: None }
+        Runner {
+            scenario,
+            config: config(scenario),
+            shared: shared::shared_variables(scenario),
+            ledger: Vec::new(),
+            prepare: None,
+            cost: Cost::default(),
+        }
+    }
+
+    /// What its runs cost the host so far.
+    pub fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// Does something to every machine before the scenario runs on it: tests plant bugs.
@@ -56,7 +73,8 @@ impl<'s> Runner<'s> {
 
     /// Runs the scenario under a schedule. What happens is told to `log`, if there is one.
     pub fn run(&mut self, plan: Plan, log: Option<&RefCell<Log>>) -> Ran {
-        let sim = match SimMachine::new(&config(self.scenario)) {
+        let started = Instant::now();
+        let sim = match SimMachine::new(&self.config) {
             Ok(sim) => sim,
             Err(error) => return Ran { run: Run::default(), failure: Some(broken(&error)) },
         };
@@ -64,26 +82,32 @@ impl<'s> Runner<'s> {
             prepare(&sim);
         }
         let mut run = Run::default();
-        let failure = self.on(&sim, plan, &mut run, log).err();
+        let failure = self.on(&sim, (plan, &mut run), started, log).err();
         Ran { run, failure }
     }
 
     fn on(
         &mut self,
         sim: &SimMachine,
-        plan: Plan,
-        run: &mut Run,
+        (plan, run): (Plan, &mut Run),
+        mut since: Instant,
         log: Option<&RefCell<Log>>,
     ) -> Result<(), Failure> {
         let scenario = self.scenario;
         let world = World::new((scenario, &self.shared), sim, log)?;
+        let cost = &mut self.cost;
+        cost.book(Part::Build, &mut since);
         let ended = sim.scope(|scope| {
             world.alone(scope, &scenario.setup)?;
+            cost.book(Part::Alone, &mut since);
             sim.explore(plan)?;
             let ended = world.together(scope);
             *run = sim.explored();
+            cost.book(Part::Together, &mut since);
             ended?;
-            world.alone(scope, &scenario.end)
+            world.alone(scope, &scenario.end)?;
+            cost.book(Part::Alone, &mut since);
+            Ok(())
         });
         if let Some(failure) = world.failure.take() {
             return Err(failure);
@@ -91,9 +115,12 @@ impl<'s> Runner<'s> {
         if let Some(failure) = world.violation() {
             return Err(failure);
         }
-        ended.map_err(|error| broken(&error))?;
+        ended.map_err(|error: SimError| broken(&error))?;
         world.audit(&mut self.ledger, "at the end")?;
-        world.take_down(&mut self.ledger)
+        self.cost.book(Part::Audit, &mut since);
+        world.take_down(&mut self.ledger)?;
+        self.cost.book(Part::TakeDown, &mut since);
+        Ok(())
     }
 }
 

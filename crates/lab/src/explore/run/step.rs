@@ -96,7 +96,13 @@ impl World<'_> {
     fn chore(&self, who: Actor<'_>, chore: Chore) -> String {
         let (linux, mut cx) = (self.manager.linux(), self.cx(who.ctx));
         match chore {
-            Chore::Reclaim => format!("{} pages dropped", linux.objects().drop_clean(cx.at(), RECLAIM)),
+            Chore::Reclaim(None) => {
+                format!("{} pages dropped", linux.objects().drop_clean(cx.at(), RECLAIM))
+            }
+            Chore::Reclaim(Some(file)) => {
+                let file = self.files[file.0].map.file;
+                format!("{} pages dropped", linux.objects().invalidate(cx.at(), file, 0..u64::MAX))
+            }
             Chore::Drain => {
                 linux.frames().drain_all(cx.at());
                 String::new()

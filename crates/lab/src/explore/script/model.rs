@@ -246,8 +246,8 @@ pub struct Image {
 /// What kernels do beside calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Chore {
-    /// Clean cached pages that nobody uses are dropped.
-    Reclaim,
+    /// Clean cached pages that nobody uses are dropped: of this file, or of all.
+    Reclaim(Option<FileName>),
     /// All CPUs' lists of free frames go back to their zones.
     Drain,
     /// This CPU translates through no space until it is back in user mode.

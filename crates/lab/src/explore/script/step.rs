@@ -99,7 +99,11 @@ impl<'w, 't> Steps<'w, 't> {
                 Action::Set(variable, self.whole()?)
             }
             "expect" => Action::Expect(self.whole()?),
-            "reclaim" => Action::Chore(Chore::Reclaim),
+            "reclaim" => {
+                let all = self.words.peek()? == Token::End;
+                let file = if all { None } else { Some(self.names.file(self.words)?) };
+                Action::Chore(Chore::Reclaim(file))
+            }
             "drain" => Action::Chore(Chore::Drain),
             "idle" => Action::Chore(Chore::Idle),
             _ => {
