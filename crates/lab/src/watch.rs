@@ -1,5 +1,5 @@
-//! What judges look at, wherever a manager runs on the simulated machine: the CPUs' translations as the oracle
-//! reads them, who holds what, and the words that programs stored.
+//! What judges look at, wherever a manager runs on the simulated machine: the CPUs' translations as the
+//! oracle reads them, who holds what, and the words that programs stored.
 
 use freehold::Manager;
 use freehold::frame::{Id, SlabView};

@@ -46,8 +46,8 @@ pub struct Failing {
     pub log: Log,
 }
 
-/// Runs a scenario under one schedule after another until one fails, or the search is over. `progress` is told
-/// of each.
+/// Runs a scenario under one schedule after another until one fails, or the search is over. `progress` is
+/// told of each.
 pub fn hunt(runner: &mut Runner<'_>, options: &Options, progress: &mut dyn FnMut(&Summary)) -> Found {
     let started = Instant::now();
     let mut search = Search::new(options.strategy.clone(), options.ordered, options.bounds);

@@ -122,7 +122,7 @@ fn watched(found: &find::Found, options: &Options) -> Found {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let answer = hunt(&mut Runner::new(&found.scenario), options, &mut |summary: &Summary| {
-        if summary.schedules % 256 == 0 {
+        if summary.schedules.is_multiple_of(256) {
             bar.set_position(summary.schedules);
         }
     });

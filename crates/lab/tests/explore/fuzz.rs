@@ -56,8 +56,8 @@ fn check(text: &str) -> Result<bool, String> {
     };
     let ran = Runner::new(&scenario).run(Plan::follow(Seed::default(), STEPS), None);
     match ran.failure {
-        // A scenario that makes no sense any more may expect what is not, wait for ever or run for long: what the
-        // manager did is right all the same.
+        // A scenario that makes no sense any more may expect what is not, wait for ever or run for long: what
+        // the manager did is right all the same.
         Some(failure)
             if !matches!(
                 failure.kind,

@@ -150,7 +150,7 @@ impl<'w> World<'w> {
             self.manager.linux().madvise(cx, live.id, addr_of(&range), len_of(&range), advice.number)
         };
         match advice.number {
-            // Pages that may be dropped keep what they hold until memory is short, which drops file pages only.
+            // Pages that may be dropped keep what they hold until memory is short: only file pages go then.
             DONTNEED => self.changing(who, live, Change::Wipe { range }, call),
             FREE => call(&mut self.cx(who.ctx)),
             DONTFORK | DOFORK => {

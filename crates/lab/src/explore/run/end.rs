@@ -92,8 +92,8 @@ impl World<'_> {
             return Ok(());
         }
         let text = format!(
-            "everybody has exited, and this is left: {:?} spaces, VMAs and nodes, {objects} objects of files and \
-             lineages, {} pages committed, {processes} processes",
+            "everybody has exited, and this is left: {:?} spaces, VMAs and nodes, {objects} objects of files \
+             and lineages, {} pages committed, {processes} processes",
             left.0, left.2
         );
         Err(Failure::new(Kind::Leak, text))

@@ -84,12 +84,12 @@ impl Failure {
     }
 
     /// A run did not do what the same schedule did before.
-    pub(in super::super) fn not_repeatable(why: &impl fmt::Display) -> Failure {
+    pub(crate) fn not_repeatable(why: &impl fmt::Display) -> Failure {
         Failure::new(Kind::NotRepeatable, why.to_string())
     }
 
-    /// Whether another run failed in the same way: at the same step, if there was one, with the same rule. What
-    /// the text says of values and addresses may differ from schedule to schedule.
+    /// Whether another run failed in the same way: at the same step, if there was one, with the same rule.
+    /// What the text says of values and addresses may differ from schedule to schedule.
     pub fn is_like(&self, other: &Failure) -> bool {
         (self.kind, &self.rule, self.spot) == (other.kind, &other.rule, other.spot)
     }

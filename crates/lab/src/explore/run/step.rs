@@ -71,7 +71,7 @@ impl World<'_> {
                 self.set(who.ctx, *variable, value);
                 text_of(value)
             }
-            Action::Expect(expr) => self.expect(who, at, expr),
+            Action::Expect(expr) => self.must_hold(who, at, expr),
         };
         if let Some(failure) = self.violation() {
             self.fail(who.ctx, at, failure);
@@ -118,7 +118,7 @@ impl World<'_> {
         }
     }
 
-    fn expect(&self, who: Actor<'_>, at: Place, expr: &Expr) -> String {
+    fn must_hold(&self, who: Actor<'_>, at: Place, expr: &Expr) -> String {
         self.point(who.ctx);
         if is_true(self.eval(who, at, expr)) {
             return "holds".into();

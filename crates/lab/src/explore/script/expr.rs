@@ -1,6 +1,5 @@
 //! Expressions.
 
-use freehold::linux::Errno;
 use freehold::machine::PAGE_SIZE;
 
 use super::error::ScriptError;
@@ -8,31 +7,6 @@ use super::lex::{Token, Words};
 use super::limits;
 use super::model::{Expr, FileWord, Operator, Sign, Value};
 use super::names::Names;
-
-const ERRNOS: [Errno; 16] = [
-    Errno::EPERM,
-    Errno::ESRCH,
-    Errno::EINTR,
-    Errno::EIO,
-    Errno::EBADF,
-    Errno::ECHILD,
-    Errno::EAGAIN,
-    Errno::ENOMEM,
-    Errno::EACCES,
-    Errno::EFAULT,
-    Errno::EBUSY,
-    Errno::EEXIST,
-    Errno::EINVAL,
-    Errno::EFBIG,
-    Errno::EOVERFLOW,
-    Errno::EOPNOTSUPP,
-];
-
-/// The end of a call or an access that has this name.
-pub(super) fn sign(name: &str) -> Option<Sign> {
-    let plain = [Sign::Ok, Sign::Segv, Sign::Bus, Sign::Kill];
-    plain.into_iter().chain(ERRNOS.map(Sign::Errno)).find(|sign| sign.name() == name)
-}
 
 /// Reads expressions.
 pub(super) struct Exprs<'w, 't> {
@@ -122,7 +96,7 @@ impl<'w, 't> Exprs<'w, 't> {
                 self.words.next()?;
                 self.file_word().map(Expr::Initial)
             }
-            Token::Word(word) => match sign(word) {
+            Token::Word(word) => match Sign::named(word) {
                 Some(sign) => {
                     self.words.next()?;
                     Ok(Expr::Value(Value::Sign(sign)))

@@ -324,7 +324,33 @@ pub enum Sign {
     Errno(Errno),
 }
 
+/// What calls answer.
+const ERRNOS: [Errno; 16] = [
+    Errno::EPERM,
+    Errno::ESRCH,
+    Errno::EINTR,
+    Errno::EIO,
+    Errno::EBADF,
+    Errno::ECHILD,
+    Errno::EAGAIN,
+    Errno::ENOMEM,
+    Errno::EACCES,
+    Errno::EFAULT,
+    Errno::EBUSY,
+    Errno::EEXIST,
+    Errno::EINVAL,
+    Errno::EFBIG,
+    Errno::EOVERFLOW,
+    Errno::EOPNOTSUPP,
+];
+
 impl Sign {
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Sign> {
+        let plain = [Sign::Ok, Sign::Segv, Sign::Bus, Sign::Kill];
+        plain.into_iter().chain(ERRNOS.map(Sign::Errno)).find(|sign| sign.name() == name)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

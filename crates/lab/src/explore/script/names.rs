@@ -5,7 +5,9 @@ use freehold::machine::{HUGE_ORDER, PAGE_SIZE, Vpn};
 use super::error::ScriptError;
 use super::lex::Words;
 use super::limits;
-use super::model::{EventName, FileName, FileShape, Place, ProcessName, Region, RegionName, VariableName};
+use super::model::{
+    EventName, FileName, FileShape, Place, ProcessName, Region, RegionName, Sign, VariableName,
+};
 
 /// Where the first region is: the first page of a leaf table.
 const FIRST_PLACE: Vpn = Vpn(0x1_0000);
@@ -106,7 +108,7 @@ impl Names {
     /// Reads a name that may be of this kind.
     fn name<'t>(&self, words: &mut Words<'t>, kind: Kind) -> Result<&'t str, ScriptError> {
         let name = words.need_word(&format!("the name of {}", kind.article()))?;
-        if RESERVED.contains(&name) || super::expr::sign(name).is_some() {
+        if RESERVED.contains(&name) || Sign::named(name).is_some() {
             return Err(words.error(format!("`{name}` has a meaning of its own: it names nothing")));
         }
         if name.len() > limits::NAME {

@@ -114,8 +114,8 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    /// `title: ...` and the like: the rest of the line, and the indented lines after it. Answers whether it is
-    /// one.
+    /// `title: ...` and the like: the rest of the line, and the indented lines after it. Answers whether it
+    /// is one.
     fn text(&mut self, line: &Line<'t>, word: &str) -> Result<bool, ScriptError> {
         let Some(index) = TEXTS.iter().position(|text| *text == word) else { return Ok(false) };
         let column = word.len() as u32 + 1;

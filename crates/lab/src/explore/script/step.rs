@@ -4,12 +4,12 @@ use freehold::linux::flags::MapFlags;
 use freehold::machine::{PAGE_SIZE, Perms};
 
 use super::error::ScriptError;
-use super::expr::{self, Exprs};
+use super::expr::Exprs;
 use super::lex::{Token, Words};
 use super::limits;
 use super::model::{
     Action, Advice, Alternative, Call, Chore, Expr, FileName, Image, Map, OldPlace, Pages, ProcessName,
-    RegionName, Value, VariableName, Wanted, WordAt,
+    RegionName, Sign, Value, VariableName, Wanted, WordAt,
 };
 use super::names::{Names, Where};
 
@@ -402,7 +402,7 @@ impl<'w, 't> Steps<'w, 't> {
         self.words.next()?;
         let is_signal = |name: &str| matches!(name, "SEGV" | "BUS" | "KILL");
         let fits = is_signal(word) == (verb == "faults") && word != "OK";
-        match expr::sign(word) {
+        match Sign::named(word) {
             Some(sign) if fits => Ok(Alternative::Fails(sign)),
             _ if verb == "faults" => {
                 Err(self.words.error(format!("an access faults SEGV, BUS or KILL, not `{word}`")))

@@ -21,10 +21,22 @@ fn action(line: &str) -> Action {
 
 #[test]
 fn the_head_says_what_it_is_about() {
-    let text = "title:  A title: with a colon # and this\nwhy:    One line\n        and another.\n# A remark.\n\
-                rules:  CR1, CR2 TR3\nsource: Linux f()\nbreaks: a step\nmachine: 3 cpus, 16 MiB, 2 nodes\n\
-                process Q\ncpu 0:\n    drain\ncpu 1:\n    drain\n";
-    let scenario = parse(text).expect("well-formed");
+    let text = [
+        "title:  A title: with a colon # and this",
+        "why:    One line",
+        "        and another.",
+        "# A remark.",
+        "rules:  CR1, CR2 TR3",
+        "source: Linux f()",
+        "breaks: a step",
+        "machine: 3 cpus, 16 MiB, 2 nodes",
+        "process Q",
+        "cpu 0:",
+        "    drain",
+        "cpu 1:",
+        "    drain",
+    ];
+    let scenario = parse(&text.join("\n")).expect("well-formed");
     assert_eq!(scenario.title, "A title: with a colon # and this");
     assert_eq!(scenario.why, "One line and another.");
     assert_eq!(scenario.rules, ["CR1", "CR2", "TR3"]);
