@@ -6,11 +6,11 @@
 
 pub mod exit;
 mod explain;
+pub mod explore;
 mod info;
 mod record;
 pub mod replay;
 pub mod trace;
-pub mod explore;
 pub mod watch;
 
 use std::process::ExitCode;
