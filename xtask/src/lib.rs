@@ -11,6 +11,7 @@ pub mod link;
 pub mod modules;
 pub mod run;
 pub mod setup;
+pub mod soak;
 pub mod source;
 pub mod test;
 pub mod tidy;

@@ -11,6 +11,8 @@ Chores of Freehold: cargo xtask COMMAND
   check           the quick part: format, clippy, documentation
   tidy [--bless]  layers, cycles, style and licences; --bless lowers the numbers of xtask/ratchet.toml
   link            link the facade and the minimal machine without std, and look at the result
+  soak --minutes N
+                  explore, diff and the fuzzers with fresh seeds; what they find goes to regressions/
   ci              what CI does: `.ci/run` on a fresh clone of the last commit
 ";
 
@@ -33,6 +35,7 @@ fn dispatch(words: &[&str]) -> Result<()> {
         ["tidy"] => xtask::tidy::command(xtask::tidy::Ratchet::Hold),
         ["tidy", "--bless"] => xtask::tidy::command(xtask::tidy::Ratchet::Bless),
         ["link"] => xtask::link::command(),
+        ["soak", "--minutes", minutes] => xtask::soak::command(minutes),
         ["ci"] => xtask::ci::command(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -3,7 +3,6 @@
 use crate::cpu::Activity;
 use crate::explore::{Agent, Agents, CPUS_EXPLORED, Driver, Plan, Run, Thing, Touch};
 use crate::fiber;
-use crate::report::Cause;
 use crate::{SimError, SimMachine};
 use machine::{CpuId, Pfn, Word};
 
@@ -141,12 +140,7 @@ impl SimMachine {
         self.settle(index);
         let interrupt = cpu.pending.borrow_mut().remove(0);
         self.order(interrupt.event, Agent::Interrupt(index));
-        self.tick(Cause::IpiHandle, self.costs.ipi_handle);
-        if self.deaf.get() != Some(CpuId(index)) {
-            let cost = self.flush_here(cpu, &interrupt.scope);
-            self.tick(Cause::IpiHandle, cost);
-        }
-        self.answer(&interrupt);
+        self.handle(cpu, &interrupt);
         self.order(self.event(), Agent::Cpu(interrupt.from.0));
         if interrupted.0 != index {
             cpu.clock.set(self.now.get());

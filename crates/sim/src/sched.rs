@@ -390,20 +390,25 @@ impl SimMachine {
         while cpu.interrupt_at() <= self.now.get() {
             taken = true;
             let interrupt = cpu.pending.borrow_mut().remove(0);
-            let (from, flush) = (interrupt.from, interrupt.flush);
-            self.tell(|| Event::IpiTaken { from, flush });
-            self.tick(Cause::IpiHandle, self.costs.ipi_handle);
-            if self.deaf.get() != Some(CpuId(self.current.get())) {
-                let cost = self.flush_here(cpu, &interrupt.scope);
-                self.tick(Cause::IpiHandle, cost);
-            }
-            self.tell(|| Event::IpiAnswered { from, flush });
-            self.answer(&interrupt);
+            self.handle(cpu, &interrupt);
         }
         taken
     }
 
-    pub(crate) fn answer(&self, interrupt: &Interrupt) {
+    /// The running CPU flushes what another one asks it to.
+    pub(crate) fn handle(&self, cpu: &Cpu, interrupt: &Interrupt) {
+        let (from, flush) = (interrupt.from, interrupt.flush);
+        self.tell(|| Event::IpiTaken { from, flush });
+        self.tick(Cause::IpiHandle, self.costs.ipi_handle);
+        if self.deaf.get() != Some(CpuId(self.current.get())) {
+            let cost = self.flush_here(cpu, &interrupt.scope);
+            self.tick(Cause::IpiHandle, cost);
+        }
+        self.tell(|| Event::IpiAnswered { from, flush });
+        self.answer(interrupt);
+    }
+
+    fn answer(&self, interrupt: &Interrupt) {
         let asker = &self.cpus[interrupt.from.0 as usize];
         asker.answered_at.set(asker.answered_at.get().max(self.now.get()));
         asker.unanswered.set(asker.unanswered.get().saturating_sub(1));

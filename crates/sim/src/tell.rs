@@ -45,6 +45,7 @@ impl SimMachine {
             true => self.now.get(),
             false => self.cpus[cpu.0 as usize].clock.get(),
         };
-        self.watch.pass_on(&Told { at_ns, cpu, task, event });
+        let step = self.explored_steps();
+        self.watch.pass_on(&Told { at_ns, step, cpu, task, event });
     }
 }

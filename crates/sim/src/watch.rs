@@ -9,6 +9,8 @@ pub struct Told {
     /// The clock of the CPU, in simulated nanoseconds. Clocks of two CPUs differ a little; the order in which
     /// events are told is the order in which they happened.
     pub at_ns: u64,
+    /// How many points an explored run had passed; 0 in others.
+    pub step: u64,
     /// The CPU.
     pub cpu: CpuId,
     /// The task it ran; `None` if it was idle.

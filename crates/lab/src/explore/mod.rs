@@ -4,6 +4,7 @@
 
 mod find;
 mod hunt;
+mod keep;
 mod report;
 pub mod run;
 pub mod script;
@@ -25,7 +26,7 @@ pub use hunt::{Failing, Found, Options, hunt};
 /// The command line of `explore`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Scenario files (.fhs) and folders of them
+    /// Scenario files (.fhs), kept findings (.seed), and folders of them
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// Search every schedule with up to this many preemptions
@@ -55,6 +56,9 @@ pub(crate) struct Args {
     /// At most this many schedules of each scenario
     #[arg(long, value_name = "MAX")]
     schedules: Option<u64>,
+    /// Keep what fails as files in this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "replay")]
+    save: Option<PathBuf>,
     /// Only list the scenarios
     #[arg(long)]
     list: bool,
@@ -98,7 +102,7 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
     let options = args.options();
     let mut lines = Vec::with_capacity(scenarios.len());
     for found in &scenarios {
-        let line = Line { scenario: found, found: watched(found, &options) };
+        let line = Line { scenario: found, found: watched(found, &options_of(found, &options)) };
         if let Some(failing) =
             line.found.failing.as_ref().filter(|failing| failing.failure.kind == Kind::Misuse)
         {
@@ -107,12 +111,24 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
         if !args.json {
             exit::print(&line.text(width))?;
         }
+        if let (Some(folder), Some(failing)) = (&args.save, &line.found.failing) {
+            let kept = keep::write(folder, found, failing)?;
+            eprintln!("kept in {}", kept.display());
+        }
         lines.push(line);
     }
     let text = if args.json { report::json(&lines) } else { report::sum(&lines, args.bound()) };
     exit::print(&text)?;
     let failed = lines.iter().any(|line| line.found.failing.is_some());
     Ok(if failed { Verdict::Broken } else { Verdict::Good })
+}
+
+/// A kept finding is one schedule, whatever else is asked for.
+fn options_of(found: &find::Found, options: &Options) -> Options {
+    match &found.seed {
+        Some(seed) => Options { strategy: Strategy::Replay(seed.clone()), ..options.clone() },
+        None => options.clone(),
+    }
 }
 
 /// Searches, and shows how far it is.

@@ -57,8 +57,11 @@ impl Line<'_> {
                 failing.misfits
             );
         }
-        let seed = &failing.seed;
-        let _ = writeln!(text, "\n  replay: freehold explore {} --replay '{seed}'\n", self.name());
+        let seed = match self.scenario.seed {
+            Some(_) => String::new(),
+            None => format!(" --replay '{}'", failing.seed),
+        };
+        let _ = writeln!(text, "\n  replay: freehold explore {}{seed}\n", self.name());
         text
     }
 

@@ -100,7 +100,7 @@ impl Record {
     /// An event that the machine passed on.
     #[must_use]
     pub fn of(told: &Told) -> Record {
-        let Told { at_ns, cpu, task, event } = *told;
+        let Told { at_ns, cpu, task, event, .. } = *told;
         Record { at_ns, cpu: cpu.0, task: task.map(|task| task.0), what: What::Machine(event) }
     }
 

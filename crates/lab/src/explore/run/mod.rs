@@ -3,6 +3,7 @@
 mod access;
 mod call;
 mod cost;
+mod ears;
 mod end;
 mod judge;
 mod life;
@@ -95,6 +96,9 @@ impl<'s> Runner<'s> {
     ) -> Result<(), Failure> {
         let scenario = self.scenario;
         let world = World::new((scenario, &self.shared), sim, log)?;
+        if log.is_some() {
+            world.ears.listen(sim);
+        }
         let cost = &mut self.cost;
         cost.book(Part::Build, &mut since);
         let ended = sim.scope(|scope| {
@@ -109,6 +113,7 @@ impl<'s> Runner<'s> {
             cost.book(Part::Alone, &mut since);
             Ok(())
         });
+        world.write_down();
         if let Some(failure) = world.failure.take() {
             return Err(failure);
         }

@@ -10,6 +10,7 @@ use freehold::object::{File, FileKind};
 use sim::{Cause, Kernel, Outcome, PageFault, Signal, SimMachine, TaskCtx};
 
 use super::super::script::{Place, ProcessName, Scenario, Step, Value, VariableName};
+use super::ears::Ears;
 use super::judge::Judge;
 use super::log::{Entry, Log, What};
 use super::outcome::{Failure, Kind, Spot};
@@ -62,6 +63,8 @@ pub(super) struct World<'w> {
     nameless: Cell<u64>,
     pub(super) failure: RefCell<Option<Failure>>,
     pub(super) log: Option<&'w RefCell<Log>>,
+    /// For what the machine tells.
+    pub(super) ears: Ears,
     /// Violations of the machine that were seen.
     violations: Cell<u64>,
 }
@@ -104,6 +107,7 @@ impl<'w> World<'w> {
             nameless: Cell::new(0),
             failure: RefCell::default(),
             log,
+            ears: Ears::default(),
             violations: Cell::new(0),
         })
     }
@@ -176,7 +180,15 @@ impl<'w> World<'w> {
         if let Some(log) = self.log {
             let process = Some(self.name_of(who.process).to_string());
             let step = self.sim.explored_steps();
+            self.write_down();
             log.borrow_mut().entries.push(Entry { step, cpu: who.ctx.cpu().0, process, what: what() });
+        }
+    }
+
+    /// Writes down what the machine told so far, if somebody listens.
+    pub(super) fn write_down(&self) {
+        if let Some(log) = self.log {
+            self.ears.write_down(&mut log.borrow_mut());
         }
     }
 
