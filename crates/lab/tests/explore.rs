@@ -80,7 +80,7 @@ end:
 
 #[test]
 fn every_scenario_passes() {
-    let bound = ["--preemptions", "1", "--schedules", "150", "--time", "20"];
+    let bound = ["--preemptions", "1", "--schedules", "40", "--time", "5"];
     let report = explored(0, &[&[scenarios().as_str()], &bound[..]].concat());
     let all = report["scenarios"].as_array().expect("a list");
     assert_eq!(all.len(), files().len());
@@ -88,8 +88,7 @@ fn every_scenario_passes() {
         assert_eq!(scenario["passed"], true, "{scenario}");
         assert!(scenario["schedules"].as_u64() > Some(1), "nothing to explore: {scenario}");
     }
-    for strategy in
-        [&["--random", "20"][..], &["--pct", "20", "--depth", "4"], &["--tso", "--schedules", "20"]]
+    for strategy in [&["--random", "6"][..], &["--pct", "6", "--depth", "4"], &["--tso", "--schedules", "6"]]
     {
         explored(0, &[&[scenarios().as_str(), "--seed", "7"], strategy].concat());
     }

@@ -34,6 +34,7 @@ impl World<'_> {
     }
 
     fn born(&self, who: Actor<'_>, at: Place, name: ProcessName, live: Live) {
+        self.settle(who.ctx);
         let before = self.processes.borrow_mut()[name.0].replace(live);
         if before.is_some_and(|before| before.is_alive) {
             self.misused(who.ctx, at, format!("there is a {} already", self.name_of(name)));

@@ -54,6 +54,7 @@ impl World<'_> {
             Action::Chore(chore) => self.chore(who, *chore),
             Action::Signal(event) => {
                 self.point(who.ctx);
+                self.settle(who.ctx);
                 self.happened.borrow_mut()[event.0] = true;
                 self.wake(who.ctx, Shared::Event(*event));
                 String::new()

@@ -1,11 +1,12 @@
 //! The little kernel that a scenario runs on: its processes, files, variables and events, and who waits.
 
 use std::cell::{Cell, RefCell};
+use std::sync::atomic::Ordering;
 
 use freehold::Manager;
 use freehold::frame::Id;
 use freehold::linux::{self, FileRights, MapFile, Process};
-use freehold::machine::{CpuId, Cx, FileKey, PAGE_SIZE, TaskId, VirtAddr};
+use freehold::machine::{CpuId, Cx, FileKey, Machine, PAGE_SIZE, TaskId, VirtAddr};
 use freehold::object::{File, FileKind};
 use sim::{Cause, Kernel, Outcome, PageFault, Signal, SimMachine, TaskCtx};
 
@@ -226,6 +227,12 @@ impl<'w> World<'w> {
         }
     }
 
+    /// Whoever learns something from this CPU, by a wake-up or a variable, sees all that it stored before: a
+    /// wake-up is a full barrier, and x86 keeps stores in order.
+    pub(super) fn settle(&self, ctx: TaskCtx<'_>) {
+        self.sim.fence(ctx.cpu(), Ordering::SeqCst);
+    }
+
     // ---- variables ----
 
     /// What a variable holds.
@@ -239,6 +246,7 @@ impl<'w> World<'w> {
     /// A variable gets a value.
     pub(super) fn set(&self, ctx: TaskCtx<'_>, name: VariableName, value: Value) {
         if self.shared[name.0] {
+            self.settle(ctx);
             Shared::Variable(name).change(ctx);
         }
         self.values.borrow_mut()[name.0] = value;
