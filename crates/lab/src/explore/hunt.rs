@@ -67,11 +67,19 @@ pub fn hunt(runner: &mut Runner<'_>, options: &Options, progress: &mut dyn FnMut
     Found { summary: search.summary(), elapsed: started.elapsed(), cost: runner.cost(), failing }
 }
 
+/// How long a schedule is made shorter.
+const SHORTENING: Duration = Duration::from_secs(20);
+/// Schedules with more choices stay as they are: livelocks found at random.
+const CHOICES_MAX: usize = 20_000;
+
 /// Leaves out what does not matter of a schedule, and runs it once more to see what happens.
 fn shorten(runner: &mut Runner<'_>, failure: Failure, seed: Seed, steps: u64) -> Failing {
-    let is_worth_it = failure.kind != Kind::Misuse;
-    let seed =
-        if is_worth_it { explore::minimise(seed, |seed| again(runner, &failure, seed, steps)) } else { seed };
+    let is_worth_it = failure.kind != Kind::Misuse && seed.choices.len() <= CHOICES_MAX;
+    let started = Instant::now();
+    let mut try_again = |seed: &Seed| {
+        (started.elapsed() < SHORTENING).then(|| again(runner, &failure, seed, steps)).flatten()
+    };
+    let seed = if is_worth_it { explore::minimise(seed, &mut try_again) } else { seed };
     let log = RefCell::default();
     let ran = runner.run(Plan::follow(seed.clone(), steps), Some(&log));
     Failing {
