@@ -22,6 +22,7 @@ use report::Line;
 use run::{Kind, Runner};
 
 pub use hunt::{Failing, Found, Options, hunt};
+pub use story::tell;
 
 /// The command line of `explore`.
 #[derive(Debug, clap::Args)]

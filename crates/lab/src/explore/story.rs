@@ -11,7 +11,7 @@ const WIDTHS: [usize; 4] = [0, 0, 46, 32];
 const NARROW: usize = 24;
 
 /// The story of a run on so many CPUs.
-pub(super) fn tell(log: &Log, cpus: usize) -> String {
+pub fn tell(log: &Log, cpus: usize) -> String {
     let width = WIDTHS.get(cpus).copied().unwrap_or(NARROW);
     let mut text = format!("{:>MARGIN$}", "step  ");
     for cpu in 0..cpus {
