@@ -1,0 +1,85 @@
+//! Which scenario catches which planted bug, and as what.
+
+use freehold::machine::Plant;
+use freehold_lab::explore::run::Kind;
+use sim::explore::Ordered;
+
+/// What must catch a planted bug.
+pub(crate) struct Row {
+    pub(crate) plant: Plant,
+    /// Under `scenarios/`, without its suffix.
+    pub(crate) scenario: &'static str,
+    /// What fails.
+    pub(crate) kind: Kind,
+    /// A part of what is said then: the rule, where there is one.
+    pub(crate) says: &'static str,
+    /// How the machine orders stores.
+    pub(crate) ordered: Ordered,
+}
+
+impl Row {
+    /// The scenario's file.
+    pub(crate) fn file(&self) -> String {
+        format!("scenarios/{}.fhs", self.scenario)
+    }
+}
+
+const fn row(plant: Plant, scenario: &'static str, kind: Kind, says: &'static str) -> Row {
+    Row { plant, scenario, kind, says, ordered: Ordered::Sequential }
+}
+
+/// One for each of `Plant::ALL`, in its order.
+pub(crate) const ROWS: &[Row] = &[
+    row(Plant::FlushForgotten, "walk/protect-against-stale-writers", Kind::Rule, "(TR3)"),
+    row(Plant::FreedBeforeFlush, "walk/l-09-frame-freed-before-flush", Kind::StaleTranslation, "a store to"),
+    row(
+        Plant::TableWithoutGrace,
+        "walk/l-02-truncation-through-a-table-that-goes",
+        Kind::Deadlock,
+        "spins for descriptor",
+    ),
+    row(Plant::UpperLevelsKept, "walk/l-13-table-that-serves-elsewhere", Kind::WrongByte, "where 2 is due"),
+    row(Plant::NestedIgnored, "walk/l-10-dontneed-against-truncate", Kind::Expectation, "it came to 5"),
+    row(
+        Plant::GenerationRaisedLate,
+        "walk/l-16-cpu-comes-back-while-a-page-goes",
+        Kind::WrongByte,
+        "where nothing is mapped",
+    ),
+    row(Plant::GenerationIgnored, "walk/l-15-lazy-cpu", Kind::WrongByte, "where 2 is due"),
+    row(Plant::StampUnchecked, "walk/protect-against-first-fault", Kind::Rule, "(TR2)"),
+    row(Plant::EntryUnchecked, "space/two-faults-on-one-page", Kind::Panic, "the entry is in use"),
+    row(
+        Plant::EmptyLeafSkipped,
+        "walk/unmap-against-fault-in-an-empty-table",
+        Kind::WrongByte,
+        "where nothing is mapped",
+    ),
+    row(Plant::HoleBelieved, "space/splits-and-merges-under-faults", Kind::Expectation, "it came to SEGV"),
+    row(Plant::ForkLeavesWritable, "cow/fork-against-write", Kind::Rule, "(CR1)"),
+    row(Plant::ForkLeavesExclusive, "cow/fork-of-fork", Kind::Panic, "mapped once (CR2)"),
+    row(Plant::ForkUnmarked, "cow/fork-against-first-touch", Kind::Expectation, "x = 1, y = 0"),
+    row(Plant::ReuseByMapcount, "cow/c-01-reader-of-an-unmapped-page", Kind::WrongByte, "C loaded 2"),
+    row(Plant::CopyBeforeFlush, "cow/copy-against-writer-and-reader", Kind::WrongByte, "where 3 is due"),
+    row(
+        Plant::SplitForgetsPrivate,
+        "space/first-private-page-against-split",
+        Kind::WrongByte,
+        "C loaded 0 at a[3]",
+    ),
+    row(
+        Plant::DirtyClearedLate,
+        "walk/l-19-store-through-a-stale-translation",
+        Kind::Expectation,
+        "this does not hold",
+    ),
+    row(Plant::DisownedLate, "file/truncate-against-store", Kind::WrongByte, "beyond the end of the file"),
+    row(Plant::UptodateEarly, "file/two-faults-read-one-page", Kind::Machine, "PoisonRead"),
+    row(Plant::GetFromZero, "file/reclaim-against-fault", Kind::Panic, "a reference to a free folio"),
+    row(Plant::WaiterFlagLate, "wait/w-18-truncation-waits-for-a-reader", Kind::Deadlock, "sleeps until"),
+    row(Plant::UnlockWithoutWake, "wait/w-18-lost-wake-up", Kind::Deadlock, "sleeps until"),
+    row(Plant::PromiseKept, "walk/unmap-against-first-fault", Kind::Rule, "(VR3)"),
+    row(Plant::PromiseLeaked, "space/map-when-memory-is-short", Kind::Rule, "(VR3)"),
+    row(Plant::DrainForgotten, "frame/drain-against-allocation", Kind::Rule, "(FR2)"),
+    row(Plant::GuardGapForgotten, "space/stack-keeps-its-distance", Kind::Expectation, "it came to OK"),
+];
