@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use freehold_lab::explore::run::{Log, What};
 use freehold_lab::explore::tell;
 
 use crate::Caught;
@@ -12,7 +13,8 @@ const HEAD: &str = "\
 
 What `freehold explore` tells when a bug is planted ([judges.md](judges.md#planted-bugs)): the scenario that catches
 it, what fails, and the shortest schedule that was found, a column for each CPU. A step with `...` goes on where
-its CPU has the next `...`, or not at all. The numbers of `explore`'s first column are left out.
+its CPU has the next `...`, or not at all. Left out is what changes with every change of the manager: the numbers of
+`explore`'s first column, and what it tells of frames and translations between the steps.
 
 `FREEHOLD_BLESS=1 cargo test -p freehold-lab --test mutants` writes this file; without it the test compares.
 ";
@@ -44,14 +46,19 @@ fn section(caught: &Caught) -> String {
         let _ = writeln!(text, "at cpu {}, line {}", spot.cpu, spot.at.line);
     }
     text.push('\n');
-    for line in shortened(&tell(&failing.log, scenario.cpus.len())) {
+    for line in shortened(&tell(&steps_of(&failing.log), scenario.cpus.len())) {
         let _ = writeln!(text, "{line}");
     }
     text + "```\n"
 }
 
-/// A story without the numbers of steps, which change with every change of the manager, and without what a
-/// loop repeats.
+/// What the scenario's own steps did.
+fn steps_of(log: &Log) -> Log {
+    let steps = log.entries.iter().filter(|entry| !matches!(entry.what, What::Event(_)));
+    Log { entries: steps.cloned().collect() }
+}
+
+/// A story without the numbers of steps, and without what a loop repeats.
 fn shortened(story: &str) -> Vec<String> {
     let lines: Vec<&str> =
         story.lines().map(|line| line.get(MARGIN..).unwrap_or_default().trim_end()).collect();
