@@ -8,8 +8,6 @@
 
 mod dice;
 mod model;
-mod mutants;
-mod narrow;
 mod program;
 mod race;
 mod races;

@@ -4,7 +4,7 @@ use crate::dice::Dice;
 use crate::world::*;
 use freehold::frame::Id;
 use freehold::linux::{Exit, MapFile, Process, Waiting};
-use freehold::machine::{CpuId, Plant, TaskId, VirtAddr};
+use freehold::machine::{CpuId, TaskId, VirtAddr};
 use sim::{Cause, Scope, Signal, TaskCtx};
 use std::cell::{Cell, RefCell};
 
@@ -19,8 +19,6 @@ pub(crate) struct Race<'w, 'm> {
     /// For what the threads tell each other.
     pub(crate) note: Cell<u64>,
     pub(crate) over: Cell<bool>,
-    /// A file of the race's own.
-    pub(crate) other: Cell<Option<MapFile>>,
     dice: RefCell<Dice>,
     ready: Cell<usize>,
     done: Cell<usize>,
@@ -30,11 +28,6 @@ pub(crate) struct Race<'w, 'm> {
 /// The file that races may map, and its pages.
 pub(crate) const FILE: u64 = 7;
 pub(crate) const FILE_PAGES: u64 = 8;
-
-std::thread_local!(
-    /// The bug that is planted in the machines this thread builds.
-    pub(crate) static PLANTED: Cell<Option<Plant>> = const { Cell::new(None) }
-);
 
 pub(crate) type Body<'b> = &'b dyn Fn(&Race<'_, '_>, TaskCtx<'_>);
 
@@ -56,7 +49,6 @@ pub(crate) fn run(
     after: Body<'_>,
 ) -> Result<(), String> {
     let sim = shape.machine();
-    sim.plant(PLANTED.get());
     let world = World::new(&sim);
     let file = world.file(FILE, FILE_PAGES);
     let process = world.linux().first_process(&mut world.manager.cx(CpuId(0), TaskId(0))).expect("a process");
@@ -66,7 +58,6 @@ pub(crate) fn run(
         file,
         note: Cell::new(0),
         over: Cell::new(false),
-        other: Cell::new(None),
         dice: RefCell::new(Dice::new(shape.seed)),
         ready: Cell::new(0),
         done: Cell::new(0),
@@ -136,25 +127,8 @@ impl<'w, 'm> Race<'w, 'm> {
         ctx.spend(Cause::User, time);
     }
 
-    /// Waits until so many threads have come here, and then for a moment of up to so many nanoseconds. Once a
-    /// run.
-    pub(crate) fn together(&self, ctx: TaskCtx<'_>, threads: u64, most: u64) {
-        self.note.set(self.note.get() + 1);
-        while self.note.get() < threads {
-            ctx.spend(Cause::User, 10);
-        }
-        ctx.spend(Cause::User, self.below(most));
-    }
-
-    /// Waits until somebody has set the note to so much.
-    pub(crate) fn wait_for(&self, ctx: TaskCtx<'_>, note: u64) {
-        while self.note.get() < note {
-            ctx.spend(Cause::User, 20);
-        }
-    }
-
     /// The task goes on as a thread of another process.
-    pub(crate) fn become_thread_of(&self, ctx: TaskCtx<'_>, process: Id<Process>) {
+    fn become_thread_of(&self, ctx: TaskCtx<'_>, process: Id<Process>) {
         let (world, linux) = (self.world, self.world.linux());
         linux.detach(&mut world.cx(ctx), ctx.task());
         linux.attach(&mut world.cx(ctx), process, ctx.task()).expect("alive");
