@@ -1,7 +1,7 @@
 //! Making a range resident without an access: `MAP_POPULATE`, `mlock`,
 //! `MADV_POPULATE_*` (Linux: `populate_vma_page_range`, `faultin_page_range`).
 
-use crate::error::FaultError;
+use crate::error::{FaultError, SegvKind};
 use crate::faults::Faults;
 use frame::Id;
 use machine::trace::Asker;
@@ -33,7 +33,7 @@ impl<'m, M: Machine> Faults<'m, M> {
     ) -> Result<(), FaultError> {
         let mut page = range.start;
         while page < range.end {
-            match self.access_for(cx, space, page, populate) {
+            match self.access_for(cx, space, page, populate)? {
                 Some(access) => {
                     self.resolve(cx, space, (page.addr(), access), Asker::Call)?;
                     page = page + 1;
@@ -44,26 +44,29 @@ impl<'m, M: Machine> Faults<'m, M> {
         Ok(())
     }
 
-    /// The access that makes a page resident; `None` where none is wanted.
+    /// The access that makes a page resident; `None` where none is wanted. LINUX: check_vma_flags() asks for
+    /// the right to load itself, which hardware grants to all that may be stored to or executed.
     fn access_for(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
         space: Id<Space>,
         page: Vpn,
         populate: Populate,
-    ) -> Option<Access> {
-        match populate {
-            Populate::Read => return Some(Access::Read),
-            Populate::Write => return Some(Access::Write),
-            Populate::AsAllowed => {}
+    ) -> Result<Option<Access>, FaultError> {
+        if populate == Populate::Write {
+            return Ok(Some(Access::Write));
         }
         let vma = self.spaces().vma_at(cx, space, page).filter(|vma| vma.range.contains(page));
-        let Some(vma) = vma else { return Some(Access::Read) };
+        let Some(vma) = vma else { return Ok(Some(Access::Read)) };
+        if populate == Populate::Read {
+            let loads = vma.flags.contains(VmaFlags::READ);
+            return if loads { Ok(Some(Access::Read)) } else { Err(FaultError::Segv(SegvKind::AccErr)) };
+        }
         if !vma.flags.intersects(VmaFlags::ACCESS) || vma.flags.contains(VmaFlags::LOCK_ON_FAULT) {
-            return None;
+            return Ok(None);
         }
         let store = vma.flags.is_private() && vma.flags.contains(VmaFlags::WRITE);
-        Some(if store { Access::Write } else { Access::Read })
+        Ok(Some(if store { Access::Write } else { Access::Read }))
     }
 
     fn end_of_vma(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, space: Id<Space>, page: Vpn) -> Vpn {

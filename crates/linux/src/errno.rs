@@ -133,6 +133,8 @@ pub fn errno(call: Call, error: Error) -> Errno {
         (Call::AdviseKept, Error::Shortage(_)) => Errno::EAGAIN,
         // LINUX: faultin_page_range() refuses what the VMA does not allow.
         (Call::AdvisePopulate, Error::Access) => Errno::EINVAL,
+        // LINUX: security_mmap_addr(), which get_unmapped_area() asks after all else.
+        (Call::Mremap, Error::Access) => Errno::EPERM,
         // LINUX: mincore() has one page of its own for the answer.
         (Call::Mincore, Error::Shortage(_)) => Errno::EAGAIN,
         (_, Error::Invalid) => Errno::EINVAL,
@@ -200,6 +202,7 @@ mod tests {
             (Call::AdviseNow, shortage, Errno::ENOMEM),
             (Call::AdvisePopulate, Error::Access, Errno::EINVAL),
             (Call::Mprotect, Error::Access, Errno::EACCES),
+            (Call::Mremap, Error::Access, Errno::EPERM),
             (Call::Mmap, Error::Exists, Errno::EEXIST),
             (Call::Fork, Error::Killed, Errno::EINTR),
             (Call::Msync, Error::Busy, Errno::EBUSY),

@@ -13,8 +13,9 @@ impl<M: Machine> Linux<'_, M> {
         object.parent.set(Some(parent));
         object.older.set(older);
         object.younger.set(None);
-        if let Some(older) = older {
-            self.process(older).younger.set(Some(child));
+        match older {
+            Some(older) => self.process(older).younger.set(Some(child)),
+            None => mother.eldest.set(Some(child)),
         }
     }
 
@@ -27,24 +28,26 @@ impl<M: Machine> Linux<'_, M> {
             Some(younger) => self.process(younger).older.set(older),
             None => self.process(parent).child.set(older),
         }
-        if let Some(older) = older {
-            self.process(older).younger.set(younger);
+        match older {
+            Some(older) => self.process(older).younger.set(younger),
+            None => self.process(parent).eldest.set(younger),
         }
     }
 
-    /// The youngest child for which `wanted` holds.
+    /// The oldest child for which `wanted` holds. LINUX: do_wait_thread() goes through children in the order
+    /// of their birth, and programs that wait for any child see it.
     pub(crate) fn find_child(
         &self,
         parent: Id<Process>,
         wanted: impl Fn(Id<Process>, &Process) -> bool,
     ) -> Option<Id<Process>> {
-        let mut next = self.process(parent).child.get();
+        let mut next = self.process(parent).eldest.get();
         while let Some(child) = next {
             let object = self.process(child);
             if wanted(child, object) {
                 return Some(child);
             }
-            next = object.older.get();
+            next = object.younger.get();
         }
         None
     }

@@ -24,6 +24,7 @@ impl<'m, M: Machine> Linux<'m, M> {
         if addr.0 >= user_end::<M>() {
             return Err(Signal::Segv { code: SegvCode::MapErr, addr });
         }
+        self.bring_limits(cx, process, space);
         let made = self.balance.with_memory(cx, self.spaces(), Some(space), self.config.shortage, |cx| {
             self.faults.handle(cx, space, addr, access)
         });

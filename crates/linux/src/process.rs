@@ -23,6 +23,8 @@ machine::cells! {
         pub(crate) parent: Field<Option<Id<Process>>>,
         /// (registry) Its youngest child.
         pub(crate) child: Field<Option<Id<Process>>>,
+        /// (registry) Its oldest child.
+        pub(crate) eldest: Field<Option<Id<Process>>>,
         /// (registry) The next older child of the same parent.
         pub(crate) older: Field<Option<Id<Process>>>,
         /// (registry) The next younger child of the same parent.

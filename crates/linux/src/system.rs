@@ -130,7 +130,17 @@ impl<'m, M: Machine> Linux<'m, M> {
         mut op: impl FnMut(&mut Cx<'m, M, { level::PROCESS }>, Id<Space>) -> Result<T, Error>,
     ) -> Result<T, Errno> {
         let space = self.space_of(process)?;
+        self.bring_limits(cx, process, space);
         self.with_memory(cx, Some(space), call, |cx| op(cx, space))
+    }
+
+    /// LINUX: rlimit(): the limits are the calling process's, also where others share its memory. (Two of
+    /// them with different limits that call at one moment may meet each other's.)
+    pub(crate) fn bring_limits(&self, cx: &mut Cx<'m, M>, process: Id<Process>, space: Id<Space>) {
+        let limits = self.process(process).limits();
+        if self.spaces().space(space).limits() != limits {
+            self.spaces().set_limits(cx.at(), space, &limits);
+        }
     }
 
     /// The same for an operation on no space in particular.

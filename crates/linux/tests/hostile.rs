@@ -25,6 +25,7 @@ const A: u64 = BASE; //                    0..4   rw-
 const HOLE: u64 = BASE + 4 * P; //         4..8   nothing
 const B: u64 = BASE + 8 * P; //            8..12  r--
 const NONE: u64 = BASE + 16 * P; //       16..18  ---
+const WRITE_ONLY: u64 = BASE + 18 * P; // 18..19  -w-
 const SHM: u64 = BASE + 20 * P; //        20..24  rw- shared
 const RO_FILE: u64 = BASE + 32 * P; //    32..36  r-- shared, opened for reading
 const PRIV_FILE: u64 = BASE + 40 * P; //  40..44  rw- private file
@@ -50,6 +51,7 @@ fn prepare(system: &mut System<'_>) -> Ground {
     system.anon(A, 4, RW);
     system.anon(B, 4, READ);
     system.anon(NONE, 2, 0);
+    system.anon(WRITE_ONLY, 1, WRITE);
     system.mmap(SHM, 4 * P, RW, SHARED | ANON | FIXED).expect("shm");
     system.mmap_file(RO_FILE, 4 * P, READ, SHARED | FIXED, &ground.ro, 0).expect("ro");
     system.mmap_file(PRIV_FILE, 4 * P, RW, PRIVATE | FIXED, &ground.rw, 0).expect("private");
@@ -369,6 +371,8 @@ fn mremap() {
         ("fixed, overlapping behind", Clean, A, 4 * P, 4 * P, MAYMOVE | RFIXED, A + P, Err(EINVAL)),
         ("fixed, overlapping before", Clean, A, 4 * P, 4 * P, MAYMOVE | RFIXED, A - P, Err(EINVAL)),
         ("fixed, low", Clean, A, P, P, MAYMOVE | RFIXED, 0x1000, Err(EPERM)),
+        ("fixed, low, past the mapping", Clean, A, 6 * P, 6 * P, MAYMOVE | RFIXED, 0x1000, Err(EFAULT)),
+        ("fixed, low, not to be duplicated", Clean, A, 0, P, MAYMOVE | RFIXED, 0x1000, Err(EINVAL)),
         ("fixed, past the mapping", Dirty, A, 6 * P, 6 * P, MAYMOVE | RFIXED, to, Err(EFAULT)),
         ("fixed", Clean, A, 2 * P, 2 * P, MAYMOVE | RFIXED, to, Ok(to)),
         ("left behind, bad hint", Clean, A, P, P, MAYMOVE | DONTUNMAP, 1, Err(EINVAL)),
@@ -434,6 +438,8 @@ fn madvise() {
         ("populate past user space", Clean, USER_END, P, 22, Err(ENOMEM)),
         ("populate for writing what is read-only", Clean, B, P, 23, Err(EINVAL)),
         ("populate what is not accessible", Clean, NONE, P, 22, Err(EINVAL)),
+        ("populate for reading what is write-only", Clean, WRITE_ONLY, P, 22, Err(EINVAL)),
+        ("populate for writing what is write-only", Clean, WRITE_ONLY, P, 23, Ok(0)),
         ("populate past the end of a file", Clean, RO_FILE, P, 22, Ok(0)),
     ] {
         check(name, traces, expected, |s, _| {
@@ -602,6 +608,7 @@ fn prlimit() {
         ("soft above hard before raising", 8, limit(MAX, 1 << 40), Err(EINVAL)),
         ("raises the hard limit", 8, limit(1, 1 << 40), Err(EPERM)),
         ("asks", 8, None, Ok(8 << 20)),
+        ("above 32 bits means nothing", 1 << 32 | 8, None, Ok(8 << 20)),
         ("lowers", 8, limit(P, P), Ok(8 << 20)),
         ("stack", 3, limit(1 << 20, UNLIMITED), Ok(8 << 20)),
         ("address space", 9, limit(1 << 30, 1 << 30), Ok(UNLIMITED)),
@@ -658,9 +665,37 @@ fn limits_refuse_what_goes_beyond_them() {
         s.linux.mlockall(&mut s.cx, s.process, 2).expect("future");
         s.mmap(0, 9 << 20, RW, PA)
     });
+    check("locked in future: the limit before the type", Traces::Some, Err(EAGAIN), |s, _| {
+        s.linux.mlockall(&mut s.cx, s.process, 2).expect("future");
+        s.mmap(0, 9 << 20, RW, ANON)
+    });
     check("locked in future: brk keeps the old end", Traces::None, Ok(HEAP), |s, _| {
         s.linux.mlockall(&mut s.cx, s.process, 2).expect("future");
         s.linux.brk(&mut s.cx, s.process, HEAP + (9 << 20))
+    });
+}
+
+#[test]
+fn limits_are_the_caller_s_where_memory_is_shared() {
+    let machine = machine(64 << 20);
+    let mut s = System::new(&machine);
+    prepare(&mut s);
+    let first = s.process;
+    let Ok(linux::Cloned::Child(second)) = s.linux.clone(&mut s.cx, first, 0x100) else {
+        panic!("a child that shares the memory");
+    };
+    set_memlock(&mut s, P);
+    assert_eq!(s.linux.mlock(&mut s.cx, second, A, 4 * P), Ok(()), "the child's limit is as it was");
+    assert_eq!(s.linux.mlock(&mut s.cx, first, A, 4 * P), Err(ENOMEM));
+    assert_eq!(s.linux.mlock(&mut s.cx, second, B, 4 * P), Ok(()));
+}
+
+#[test]
+fn a_move_within_the_size_asks_no_limit() {
+    check("above the limit already", Traces::None, Ok(BASE + 200 * P), |s, _| {
+        set_memlock(s, 0);
+        let args = Mremap { addr: LOCK, old_len: 2 * P, new_len: 2 * P, flags: 3, new_addr: BASE + 200 * P };
+        s.linux.mremap(&mut s.cx, s.process, &args)
     });
 }
 

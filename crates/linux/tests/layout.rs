@@ -350,3 +350,59 @@ fn stacks_keep_their_guard() {
         g.s.store(stack - 100 * P, 1).expect("but as far as the guard allows");
     });
 }
+
+#[test]
+fn untouched_memory_that_became_unwritable_is_no_longer_promised() {
+    on_ground(|g| {
+        let promised = g.s.linux.spaces().committed();
+        g.map(0, 4, RW).map(4, 4, READ);
+        assert_eq!(g.s.linux.spaces().committed(), promised + 4);
+        let (s, half) = (&mut g.s, 2 * P);
+        s.linux.mprotect(&mut s.cx, s.process, BASE + half, half, READ).expect("changed");
+        assert_eq!(s.linux.spaces().committed(), promised + 2);
+        assert_eq!(picture(s, 8), "ww|rrrrrr", "it is like what never was writable");
+        s.store(BASE, 1).expect("stored");
+        s.linux.mprotect(&mut s.cx, s.process, BASE, half, READ).expect("changed");
+        assert_eq!(s.linux.spaces().committed(), promised + 2, "a page that was stored to stays promised");
+        assert_eq!(picture(s, 8), "rr|rrrrrr");
+    });
+}
+
+#[test]
+fn a_heap_that_is_gone_does_not_shrink() {
+    on_ground(|g| {
+        let s = &mut g.s;
+        assert_eq!(s.linux.brk(&mut s.cx, s.process, HEAP + 8 * P), Ok(HEAP + 8 * P));
+        s.linux.munmap(&mut s.cx, s.process, HEAP + 4 * P, 4 * P).expect("unmapped");
+        assert_eq!(s.linux.brk(&mut s.cx, s.process, HEAP + 5 * P), Ok(HEAP + 8 * P));
+        assert_eq!(s.linux.brk(&mut s.cx, s.process, HEAP + 3 * P), Ok(HEAP + 3 * P), "some of it is there");
+    });
+}
+
+#[test]
+fn a_mapping_grows_in_place_into_the_guard_of_a_stack() {
+    on_ground(|g| {
+        g.map(0, 2, READ);
+        g.s.mmap(BASE + 4 * P, P, RW, PRIVATE | ANON | FIXED | GROWSDOWN).expect("a stack");
+        let s = &mut g.s;
+        let args = Mremap { addr: BASE, old_len: 2 * P, new_len: 4 * P, flags: 0, new_addr: 0 };
+        assert_eq!(s.linux.mremap(&mut s.cx, s.process, &args), Ok(BASE));
+        assert_eq!(picture(s, 5), "rrrr|w");
+    });
+}
+
+#[test]
+fn second_mappings_of_shared_memory_merge() {
+    on_ground(|g| {
+        let s = &mut g.s;
+        s.mmap(BASE, 4 * P, RW, SHARED | ANON | FIXED).expect("shared memory");
+        let copy = |s: &mut System<'_>, from: u64, pages: u64, to: u64| {
+            let (addr, new_addr) = (BASE + from * P, BASE + to * P);
+            let args = Mremap { addr, old_len: 0, new_len: pages * P, flags: 3, new_addr };
+            s.linux.mremap(&mut s.cx, s.process, &args)
+        };
+        assert_eq!(copy(s, 0, 2, 8), Ok(BASE + 8 * P));
+        assert_eq!(copy(s, 2, 2, 10), Ok(BASE + 10 * P));
+        assert_eq!(picture(s, 12), "ssss....ssss");
+    });
+}

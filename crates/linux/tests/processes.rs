@@ -199,6 +199,30 @@ fn zombies_wait_and_orphans_are_forgotten() {
 }
 
 #[test]
+fn children_are_waited_for_in_the_order_of_their_birth() {
+    let machine = machine(64 << 20);
+    let mut s = System::new(&machine);
+    let parent = s.process;
+    let children: Vec<_> = (0..4).map(|_| s.linux.fork(&mut s.cx, parent).expect("a child")).collect();
+    for number in [2, 0, 3] {
+        s.linux.exit(&mut s.cx, children[number], Exit::Code(number as u8));
+    }
+    let mut next =
+        || s.linux.wait(&mut s.cx, parent, None, Waiting::Poll).map(|ended| ended.map(|(id, _)| id));
+    assert_eq!(
+        [next(), next(), next()],
+        [Ok(Some(children[0])), Ok(Some(children[2])), Ok(Some(children[3]))]
+    );
+    assert_eq!(next(), Ok(None), "one lives");
+    s.linux.exit(&mut s.cx, children[1], Exit::Code(1));
+    let youngest = s.linux.fork(&mut s.cx, parent).expect("a child");
+    s.linux.exit(&mut s.cx, youngest, Exit::Code(0));
+    let mut next =
+        || s.linux.wait(&mut s.cx, parent, None, Waiting::Poll).map(|ended| ended.map(|(id, _)| id));
+    assert_eq!([next(), next(), next()], [Ok(Some(children[1])), Ok(Some(youngest)), Err(Errno::ECHILD)]);
+}
+
+#[test]
 fn limits_are_inherited_and_separate() {
     let machine = machine(64 << 20);
     let mut s = System::new(&machine);

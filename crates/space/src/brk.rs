@@ -51,6 +51,10 @@ impl<M: Machine> Layout<'_, '_, M> {
         let page_up = |addr: u64| VirtAddr(addr.next_multiple_of(PAGE_SIZE)).page();
         let (from, to) = (page_up(old), page_up(wanted));
         if to < from {
+            // What was heap may have been unmapped or moved: then there is nothing to shrink (Linux: `brk`).
+            if self.first_in(VpnRange::new(to, from)).is_none() {
+                return Err(Error::NoMemory);
+            }
             self.unmap(VpnRange::new(to, from))?;
         } else if to > from {
             self.extend_heap(VpnRange::new(from, to))?;

@@ -95,10 +95,26 @@ impl<M: Machine> Layout<'_, '_, M> {
             self.begin_change(id);
             self.set_flags(id, new);
             self.change_access(id, part);
+            self.take_promise_back(id, part);
             self.end_change(id);
         }
         self.merge_around(part);
         Ok(())
+    }
+}
+
+impl<M: Machine> Layout<'_, '_, M> {
+    /// Anonymous memory that nobody may store to, and that holds no page, was promised for nothing (Linux:
+    /// the end of `mprotect_fixup`). Comes after the visit of the leaves: whoever installs a page says so
+    /// under a leaf's lock.
+    fn take_promise_back(&mut self, id: Id<Vma>, part: VpnRange) {
+        let vma = self.vma(id);
+        let flags = vma.flags();
+        let is_promised = flags.contains(VmaFlags::ACCOUNTED) && !flags.contains(VmaFlags::WRITE);
+        if is_promised && vma.file().is_none() && !vma.has_anon() {
+            self.set_flags(id, flags.difference(VmaFlags::ACCOUNTED));
+            self.spaces.uncommit(self.space, part.pages());
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::map::{Replaced, VMAS_MAX};
-use crate::place::{Place, user_end};
+use crate::place::{LOWEST, Place, user_end};
 use crate::prepare::Prepared;
 use crate::space::{Sign, Space};
 use crate::spaces::Spaces;
@@ -50,7 +50,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
     /// Changes a mapping; answers where it is then (Linux: `sys_mremap`).
     ///
     /// Errors: `Fault` if the old range is not within one VMA, `Invalid` for overlaps and impossible wishes,
-    /// `NoMemory` for want of room, limits or too many VMAs, `LockLimit`, `Killed`, `Shortage`.
+    /// `NoMemory` for want of room, limits or too many VMAs, `LockLimit`, `Access` for a place that is too
+    /// low, `Killed`, `Shortage`.
     pub fn remap(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
@@ -115,6 +116,9 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         }
         let id = self.source_vma(old)?;
         self.check_remap(id, old, new_pages, source)?;
+        if to < LOWEST {
+            return Err(Error::Access);
+        }
         self.relocate(id, old, target, source)?;
         Ok(target)
     }
@@ -148,21 +152,23 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             Source::Keep => new_pages,
             Source::Unmap => new_pages.saturating_sub(old.pages()),
         };
-        if more > 0 && source == Source::Unmap {
-            let first = vma.file_index(old.start);
-            if first.checked_add(new_pages).is_none() {
+        let grown = new_pages.saturating_sub(old.pages());
+        if grown > 0 {
+            if vma.file_index(old.start).checked_add(new_pages).is_none() {
                 return Err(Error::Invalid);
             }
+            // Who is above the limit already may still move what does not grow.
+            self.check_lock_limit(flags, grown)?;
         }
-        self.check_lock_limit(flags, new_pages.saturating_sub(old.pages()))?;
         self.check_size(flags, more, &Replaced::NOTHING)
     }
 
-    /// Whether the VMA ends with the old range and what follows is free.
+    /// Whether the VMA ends with the old range and nothing is mapped in what follows. LINUX: vma_expandable()
+    /// does not mind the guard below a stack.
     fn can_extend(&self, id: Id<Vma>, old: VpnRange, wanted: VpnRange) -> bool {
         let fits = wanted.end <= user_end::<M>();
         let last = self.vma(id).range().end == old.end;
-        fits && last && self.is_free(VpnRange::new(old.end, wanted.end))
+        fits && last && self.first_in(VpnRange::new(old.end, wanted.end)).is_none()
     }
 
     fn extend(&mut self, id: Id<Vma>, old: VpnRange, wanted: VpnRange) -> Result<(), Error> {
@@ -175,7 +181,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         self.resize(id, VpnRange::new(start, wanted.end));
         self.space.account(flags, more, Sign::Plus);
         self.end_change(id);
-        self.merge_around(wanted);
+        // LINUX: vma_merge_extend() looks at what follows alone.
+        self.merge_around(VpnRange::new(wanted.end, wanted.end));
         Ok(())
     }
 
@@ -211,10 +218,12 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         source: Source,
     ) -> Result<(), Error> {
         if old.is_empty() {
-            let content = self.vma(id).content().moved(old.start, target.start);
+            // A second mapping of shared memory has no private pages, and so no index to keep.
+            let content = self.moved_content(id, old.start, target.start);
             self.add(prepared, target, &content);
             return Ok(());
         }
+        let whole = self.vma(id).range();
         self.split_at_ends(prepared, old);
         let from = self.source_vma(old)?;
         self.begin_change(from);
@@ -231,7 +240,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         }
         let file = self.vma(from).mapped_file();
         self.move_pages(old, target.start, file);
-        self.leave_behind(from, old, source);
+        self.leave_behind(from, (whole, old), source);
         self.end_change(moved);
         self.merge_around(target);
         Ok(())
@@ -244,14 +253,24 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         if vma.has_anon() { content } else { Content { anon_bias: 0, ..content } }
     }
 
-    fn leave_behind(&mut self, from: Id<Vma>, old: VpnRange, source: Source) {
+    /// `whole` is what the VMA was before it was split.
+    fn leave_behind(&mut self, from: Id<Vma>, (whole, old): (VpnRange, VpnRange), source: Source) {
         match source {
             Source::Keep => {
                 let lock = VmaFlags::LOCKED | VmaFlags::LOCK_ON_FAULT;
-                let flags = self.vma(from).flags().difference(lock);
-                self.set_flags(from, flags);
+                let before = self.vma(from).flags();
+                self.set_flags(from, before.difference(lock));
                 self.end_change(from);
-                self.merge_around(old);
+                if before.intersects(lock) {
+                    return self.merge_around(old);
+                }
+                // LINUX: what stays was never split, and neighbours that were two stay two.
+                if whole.start < old.start {
+                    self.merge_around(VpnRange::new(old.start, old.start));
+                }
+                if old.end < whole.end {
+                    self.merge_around(VpnRange::new(old.end, old.end));
+                }
             }
             Source::Unmap => {
                 self.zap(old, crate::zap::Tables::FreeEmpty);

@@ -82,6 +82,11 @@ machine::cells! {
 }
 
 impl Space {
+    /// Whether what is mapped from now on will be locked (`MCL_FUTURE`).
+    pub fn locks_new_memory(&self) -> bool {
+        self.future.get().contains(VmaFlags::LOCKED)
+    }
+
     /// Its translations.
     pub fn table(&self) -> Option<Id<PageTable>> {
         self.table.get()

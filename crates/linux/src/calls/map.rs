@@ -91,9 +91,10 @@ impl<'m, M: Machine> Linux<'m, M> {
                 return Err(Errno::EEXIST);
             }
         }
-        if request.flags.contains(MapFlags::LOCKED) {
+        let asks = request.flags.contains(MapFlags::LOCKED);
+        if asks || self.spaces().space(space).locks_new_memory() {
             let memlock = self.process(process).limits().memlock;
-            if memlock == 0 {
+            if asks && memlock == 0 {
                 return Err(Errno::EPERM);
             }
             let locked = self.spaces().stats(space).locked;

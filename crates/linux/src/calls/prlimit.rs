@@ -18,7 +18,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         resource: u64,
         new: Option<Rlimit>,
     ) -> Result<Rlimit, Errno> {
-        let resource = Resource::parse(resource).ok_or(Errno::EINVAL)?;
+        // LINUX: the resource is an unsigned int.
+        let resource = Resource::parse(resource & u64::from(u32::MAX)).ok_or(Errno::EINVAL)?;
         let object = self.process(process);
         let old = object.limit(resource);
         let Some(new) = new else { return Ok(old) };

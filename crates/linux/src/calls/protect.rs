@@ -40,6 +40,32 @@ fn parse<M: Machine>(addr: u64, len: u64, prot: u64) -> Result<Option<Change>, E
     Ok(Some(Change { span: Span::new::<M>(addr, len), perms: asked.perms(), grow }))
 }
 
+/// How many parts are kept apart; those behind are taken for one.
+const PARTS: usize = 8;
+
+/// Parts of a range, in order.
+#[derive(Default)]
+struct Parts {
+    parts: [VpnRange; PARTS],
+    used: usize,
+}
+
+impl Parts {
+    fn push(&mut self, part: VpnRange) {
+        match self.parts.get_mut(self.used) {
+            Some(free) => {
+                *free = part;
+                self.used += 1;
+            }
+            None => self.parts[PARTS - 1].end = part.end,
+        }
+    }
+
+    fn each(&self, visit: impl FnMut(VpnRange) -> Result<(), Errno>) -> Result<(), Errno> {
+        self.parts[..self.used].iter().copied().try_for_each(visit)
+    }
+}
+
 impl<'m, M: Machine> Linux<'m, M> {
     /// `mprotect(addr, len, prot)`. What lies before a hole is changed, as on Linux.
     pub fn mprotect(
@@ -55,11 +81,12 @@ impl<'m, M: Machine> Linux<'m, M> {
             return Err(Errno::ENOMEM);
         }
         self.check_upward(cx, process, span.user, grow)?;
+        let waiting = self.locked_unwritable(cx, process, span.user, grow)?;
         let done = self.run(cx, process, Call::Mprotect, |cx, space| {
             self.spaces().protect(cx, space, span.user, perms, grow)
         });
         if perms.write {
-            self.break_cow_of_locked(cx, process, span.user)?;
+            waiting.each(|part| self.break_cow_of_locked(cx, process, part))?;
         }
         span.hole_after(done)
     }
@@ -79,6 +106,29 @@ impl<'m, M: Machine> Linux<'m, M> {
         let first = self.spaces().vma_at(cx.at(), space, range.start);
         let hole = !first.is_some_and(|vma| vma.range.contains(range.start));
         if hole { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
+    /// The locked private parts of the range that may not be stored to (nor be brought in for a store) yet.
+    /// LINUX: mprotect_fixup() looks at what the flags were: what was writable before is left as it is.
+    fn locked_unwritable(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        range: VpnRange,
+        grow: Grow,
+    ) -> Result<Parts, Errno> {
+        let space = self.space_of(process)?;
+        let mut parts = Parts::default();
+        self.spaces().for_each_vma(cx.at(), space, |vma| {
+            let grows = grow == Grow::Down && vma.range.contains(range.start);
+            let start = if grows { vma.range.start } else { range.start };
+            let part = vma.range.intersect(&VpnRange::new(start, range.end));
+            let wanted = vma.flags.contains(VmaFlags::LOCKED) && !vma.flags.contains(VmaFlags::WRITE);
+            if !part.is_empty() && wanted && vma.flags.is_private() {
+                parts.push(part);
+            }
+        });
+        Ok(parts)
     }
 
     /// A locked private mapping that became writable gets its own pages now: a store to it never waits.

@@ -2,7 +2,6 @@
 
 use crate::args::{is_page_aligned, page_align, pages, user_end};
 use crate::calls::unmap::unmap_range;
-use crate::config::MMAP_MIN_ADDR;
 use crate::errno::{Call, Errno};
 use crate::flags::RemapFlags;
 use crate::process::Process;
@@ -118,7 +117,7 @@ impl<'m, M: Machine> Linux<'m, M> {
         if !fixed {
             return Ok(if to == Vpn(0) { RemapPlace::MayMove } else { RemapPlace::Hint(to) });
         }
-        if new_addr < MMAP_MIN_ADDR { Err(Errno::EPERM) } else { Ok(RemapPlace::Fixed(to)) }
+        Ok(RemapPlace::Fixed(to))
     }
 
     /// A mapping that moves and shrinks loses its tail first; answers the length that is left.
