@@ -12,6 +12,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("sim", &["machine"]),
     ("loomed", &["machine"]),
     ("record", &[]),
+    ("native", &[]),
     ("freestanding", &["machine", "freehold"]),
     ("xtask", &[]),
 ];
