@@ -4,6 +4,7 @@
 //! [`replay::replay`] is the replay of a recording in memory.
 #![forbid(unsafe_code)]
 
+mod diff;
 pub mod exit;
 mod explain;
 pub mod explore;
@@ -37,6 +38,11 @@ enum Verb {
     Explore(explore::Args),
     /// Show what is in a recording and what it lacks
     Info(info::Args),
+    /// Run random memory programs on this Linux and on Freehold, and compare every answer
+    Diff(diff::Args),
+    /// The process that runs programs natively for `diff`
+    #[command(name = diff::WORKER, hide = true)]
+    DiffWorker(diff::WorkerArgs),
     /// The recorder's helper; `record` starts it between the watching tool and the program
     #[command(name = record::HELPER, hide = true)]
     Helper(record::HelperArgs),
@@ -55,6 +61,8 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Explore(args) => explore::run(&args),
         Verb::Info(args) => info::run(&args),
+        Verb::Diff(args) => diff::run(&args),
+        Verb::DiffWorker(args) => diff::run_worker(&args),
         Verb::Helper(args) => record::run_helper(&args),
     })
 }

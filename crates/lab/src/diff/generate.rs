@@ -1,0 +1,471 @@
+//! Random programs.
+//!
+//! A generator knows roughly what it has mapped, so that most operations meet something; what they meet in
+//! truth, the two systems find out. Some arguments are hostile on purpose.
+
+use native::arena::{END, HEAP, MAIN, PAGE, STACKS, START, WORDS, is_harmless};
+use native::{Call, FILES, Op, SLOTS, STACK_SOFT, WAIT_ANY};
+
+use super::dice::Dice;
+use super::host::Host;
+use super::program::*;
+
+/// What a program is mostly about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Theme {
+    /// Everything.
+    Mixed,
+    /// Layout alone: nothing gives private mappings pages, so that merges can be compared exactly.
+    Layout,
+    /// Locked memory.
+    Locks,
+    /// Files.
+    Files,
+    /// Families of processes.
+    Families,
+    /// Moves.
+    Moves,
+    /// Stacks that grow.
+    Stacks,
+}
+
+/// How often each call comes, in a thousand, in a mixed program.
+const WEIGHTS: [(Call, u64); 25] = [
+    (Call::Mmap, 140),
+    (Call::Munmap, 45),
+    (Call::Mprotect, 70),
+    (Call::Mremap, 60),
+    (Call::Madvise, 70),
+    (Call::Msync, 10),
+    (Call::Mlock, 14),
+    (Call::Mlock2, 8),
+    (Call::Munlock, 14),
+    (Call::Mlockall, 2),
+    (Call::Munlockall, 3),
+    (Call::Brk, 16),
+    (Call::Mincore, 20),
+    (Call::Prlimit, 3),
+    (Call::Ftruncate, 16),
+    (Call::Fsync, 1),
+    (Call::Fork, 26),
+    (Call::Clone, 6),
+    (Call::Exit, 22),
+    (Call::Wait, 18),
+    (Call::Load, 165),
+    (Call::Store, 225),
+    (Call::Execute, 10),
+    (Call::Scan, 8),
+    (Call::Layout, 12),
+];
+
+/// Makes programs, one after the other.
+#[derive(Debug)]
+pub(crate) struct Generator {
+    dice: Dice,
+    host: Host,
+}
+
+/// A program in the making.
+struct Draft<'g> {
+    dice: &'g mut Dice,
+    host: &'g Host,
+    theme: Theme,
+    memlock: u64,
+    weights: Vec<(Call, u64)>,
+    total: u64,
+    /// First page and pages of the part of the arena it works in.
+    window: (u64, u64),
+    alive: [bool; SLOTS],
+    current: u8,
+    recent: Vec<(u64, u64)>,
+    stored: u64,
+}
+
+impl Generator {
+    /// Equal seeds and hosts give equal programs.
+    pub(crate) fn new(seed: u64, host: &Host) -> Generator {
+        Generator { dice: Dice::new(seed), host: host.clone() }
+    }
+
+    /// A program of about so many operations.
+    pub(crate) fn program(&mut self, ops: usize) -> Program {
+        use Theme::{Families, Files, Layout, Locks, Mixed, Moves, Stacks};
+        let theme =
+            self.dice.one([Mixed, Mixed, Mixed, Mixed, Layout, Locks, Files, Families, Moves, Stacks]);
+        let all_lockable = self.host.can_lock_all() && self.dice.permille(400);
+        let memlock = match () {
+            () if all_lockable => self.host.memlock_max,
+            () => self.dice.one([6 * PAGE, 16 * PAGE, 24 * PAGE, 100 * PAGE]).min(self.host.memlock_max),
+        };
+        let weights: Vec<(Call, u64)> =
+            WEIGHTS.iter().map(|&(call, weight)| (call, weight * factor(theme, call) / 4)).collect();
+        let pages = self.dice.one([6, 12, 24, 48]);
+        let first = MAIN.0 + self.dice.below(MAIN.1 - pages);
+        let mut draft = Draft {
+            total: weights.iter().map(|(_, weight)| weight).sum(),
+            dice: &mut self.dice,
+            host: &self.host,
+            theme,
+            memlock,
+            weights,
+            window: (first, pages),
+            alive: std::array::from_fn(|slot| slot == 0),
+            current: 0,
+            recent: Vec::new(),
+            stored: 0,
+        };
+        let mut made: Vec<Op> = (0..ops).filter_map(|_| draft.operation()).collect();
+        made.extend(last_look());
+        Program { memlock, ops: made }
+    }
+}
+
+/// Every process looks at everything at the end.
+fn last_look() -> Vec<Op> {
+    let parts = [MAIN, HEAP, STACKS];
+    let each = |process: u8| {
+        let scans = parts.map(|(first, pages)| op(process, Call::Scan, &[START + first * PAGE, pages]));
+        [vec![op(process, Call::Layout, &[])], scans.to_vec()].concat()
+    };
+    (0..SLOTS as u8).flat_map(each).collect()
+}
+
+/// How much more (or less) often than in a mixed program, in quarters.
+fn factor(theme: Theme, call: Call) -> u64 {
+    match (theme, call) {
+        (Theme::Layout, Call::Store | Call::Fork | Call::Execute) => 0,
+        (Theme::Layout, Call::Mlock | Call::Mlock2 | Call::Mlockall) => 0,
+        (Theme::Layout, Call::Load) => 1,
+        (Theme::Layout, Call::Layout) => 24,
+        (Theme::Locks, Call::Mlock | Call::Mlock2 | Call::Munlock | Call::Mlockall | Call::Munlockall) => 24,
+        (Theme::Locks, Call::Prlimit) => 24,
+        (Theme::Files, Call::Ftruncate | Call::Msync) => 14,
+        (Theme::Families, Call::Fork | Call::Clone | Call::Exit | Call::Wait) => 12,
+        (Theme::Moves, Call::Mremap) => 20,
+        _ => 4,
+    }
+}
+
+impl Draft<'_> {
+    fn operation(&mut self) -> Option<Op> {
+        self.choose_process();
+        let mut at = self.dice.below(self.total);
+        let call = self.weights.iter().find(|(_, weight)| {
+            let found = at < *weight;
+            at = at.saturating_sub(*weight);
+            found
+        });
+        let call = call.map_or(Call::Load, |(call, _)| *call);
+        let args = self.arguments(call)?;
+        let made = op(self.current, call, &args[..call.args()]);
+        let made = if self.dice.permille(35) { self.spoil(made) } else { made };
+        if !is_harmless(&made) {
+            return None;
+        }
+        self.note(&made);
+        Some(made)
+    }
+
+    fn choose_process(&mut self) {
+        if self.alive[usize::from(self.current)] && !self.dice.permille(90) {
+            return;
+        }
+        let living: Vec<u8> = (0..SLOTS as u8).filter(|&slot| self.alive[usize::from(slot)]).collect();
+        self.current = self.dice.pick(&living).unwrap_or(0);
+    }
+
+    fn note(&mut self, made: &Op) {
+        let [a, b, ..] = made.args;
+        let mut remember = |addr: u64, len: u64| {
+            if (START..END).contains(&addr) && len <= 64 * PAGE {
+                self.recent.push((addr, len));
+            }
+        };
+        match made.call {
+            Call::Fork | Call::Clone => self.alive[a as usize] = true,
+            Call::Exit => self.alive[usize::from(made.process)] = false,
+            Call::Mmap => remember(a, b),
+            Call::Mremap if made.args[3] & MREMAP_FIXED != 0 => remember(made.args[4], made.args[2]),
+            _ => {}
+        }
+        if self.recent.len() > 12 {
+            let oldest = self.dice.below(12) as usize;
+            self.recent.swap_remove(oldest);
+        }
+    }
+
+    // ---- arguments ----
+
+    /// A page of the window, or of the heap or the stacks.
+    fn page(&mut self) -> u64 {
+        let stacks = if self.theme == Theme::Stacks { 350 } else { 40 };
+        match self.dice.below(1000) {
+            n if n < stacks => START + (STACKS.0 + self.dice.below(STACKS.1)) * PAGE,
+            n if n < stacks + 25 => START + (HEAP.0 + self.dice.below(HEAP.1)) * PAGE,
+            _ => START + (self.window.0 + self.dice.below(self.window.1)) * PAGE,
+        }
+    }
+
+    fn pages(&mut self) -> u64 {
+        match self.dice.below(100) {
+            0..45 => 1 + self.dice.below(2),
+            45..85 => 1 + self.dice.below(6),
+            85..97 => 1 + self.dice.below(16),
+            _ => 1 + self.dice.below(64),
+        }
+    }
+
+    /// A range of bytes, mostly one that was mapped or a part of it.
+    fn range(&mut self) -> (u64, u64) {
+        let known = if self.dice.permille(650) { self.dice.pick(&self.recent) } else { None };
+        let Some((start, len)) = known else { return (self.page(), self.pages() * PAGE) };
+        let pages = len.div_ceil(PAGE).clamp(1, 64);
+        match self.dice.below(4) {
+            0 => (start, pages * PAGE),
+            1 => (start, (1 + self.dice.below(pages)) * PAGE),
+            2 => {
+                let skipped = self.dice.below(pages);
+                (start + skipped * PAGE, (pages - skipped) * PAGE)
+            }
+            _ => {
+                let skipped = self.dice.below(pages);
+                (start + skipped * PAGE, (1 + self.dice.below(pages - skipped)) * PAGE)
+            }
+        }
+    }
+
+    /// A word of a page.
+    fn word(&mut self) -> u64 {
+        let (start, len) = self.range();
+        let page = start + self.dice.below(len.div_ceil(PAGE)) * PAGE;
+        page + self.dice.one(WORDS) * 8
+    }
+
+    fn protection(&mut self) -> u64 {
+        match self.dice.below(20) {
+            0..9 => PROT_READ | PROT_WRITE,
+            9..13 => PROT_READ,
+            13..15 => 0,
+            15..17 => PROT_READ | PROT_WRITE | PROT_EXEC,
+            17 => PROT_READ | PROT_EXEC,
+            18 => PROT_WRITE,
+            _ => self.dice.below(16),
+        }
+    }
+
+    fn arguments(&mut self, call: Call) -> Option<[u64; 7]> {
+        let (start, len) = self.range();
+        let two = [start, len, 0, 0, 0, 0, 0];
+        let three = |third: u64| [start, len, third, 0, 0, 0, 0];
+        let one = |first: u64| [first, 0, 0, 0, 0, 0, 0];
+        Some(match call {
+            Call::Mmap => self.mmap(),
+            Call::Mremap => self.mremap(start, len),
+            Call::Munmap | Call::Mlock | Call::Munlock => two,
+            Call::Mprotect => three(self.mprotect_bits()),
+            Call::Madvise => three(self.advice()),
+            Call::Msync => three(self.dice.one([0, 1, 2, 3, 4, 4, 6])),
+            Call::Mlock2 => three(self.dice.below(2)),
+            Call::Mlockall => one(self.lock_all_flags()),
+            Call::Munlockall | Call::Layout => one(0),
+            Call::Brk => one(self.heap_address()?),
+            Call::Mincore => three(self.vector()),
+            Call::Prlimit => self.limit(),
+            Call::Ftruncate => {
+                let file = if self.dice.permille(900) { self.dice.one([0, 2]) } else { self.dice.below(6) };
+                [file, self.dice.below(18) * PAGE / 2, 0, 0, 0, 0, 0]
+            }
+            Call::Fsync => one(self.dice.one([0, 2])),
+            Call::Fork | Call::Clone => one(self.free_slot()?),
+            Call::Exit => {
+                let living = self.alive.iter().filter(|alive| **alive).count();
+                let is_first = self.current == 0 && !self.dice.permille(20);
+                if living < 2 || is_first {
+                    return None;
+                }
+                one(self.dice.below(8))
+            }
+            Call::Wait => one(if self.dice.permille(600) { WAIT_ANY } else { self.dice.below(SLOTS as u64) }),
+            Call::Load | Call::Execute => one(self.word()),
+            Call::Store => {
+                self.stored += 1;
+                // The low byte is a return instruction, for those who execute it.
+                let value = if self.dice.permille(60) { 0 } else { self.stored << 8 | 0xc3 };
+                [self.word(), value, 0, 0, 0, 0, 0]
+            }
+            Call::Scan => [self.page(), 1 + self.dice.below(8), 0, 0, 0, 0, 0],
+        })
+    }
+
+    fn free_slot(&mut self) -> Option<u64> {
+        let free: Vec<u64> = (0..SLOTS as u64).filter(|&slot| !self.alive[slot as usize]).collect();
+        self.dice.pick(&free)
+    }
+
+    fn mmap(&mut self) -> [u64; 7] {
+        let files = if self.theme == Theme::Files { 600 } else { 250 };
+        let stacks = if self.theme == Theme::Stacks { 300 } else { 30 };
+        let (addr, len) = (self.page(), self.pages() * PAGE);
+        let mut flags = match self.dice.below(20) {
+            0..15 => MAP_FIXED,
+            15..17 => MAP_FIXED_NOREPLACE,
+            _ => 0,
+        };
+        let shared = self.dice.permille(400);
+        let file = if self.dice.permille(files) {
+            flags |= if shared { MAP_SHARED } else { MAP_PRIVATE };
+            self.dice.one([0, 0, 0, 1, 2, 2, 3, 4, 5])
+        } else {
+            flags |= MAP_ANONYMOUS | if shared && self.dice.permille(600) { MAP_SHARED } else { MAP_PRIVATE };
+            FILES as u64
+        };
+        if flags & (MAP_ANONYMOUS | MAP_PRIVATE) == MAP_ANONYMOUS | MAP_PRIVATE && self.dice.permille(stacks)
+        {
+            flags |= MAP_GROWSDOWN;
+        }
+        let touches = self.theme != Theme::Layout;
+        for (flag, permille) in
+            [(MAP_POPULATE, 60), (MAP_LOCKED, 30), (MAP_NORESERVE, 60), (MAP_NONBLOCK, 20), (MAP_STACK, 20)]
+        {
+            if self.dice.permille(permille) && (touches || flag & (MAP_POPULATE | MAP_LOCKED) == 0) {
+                flags |= flag;
+            }
+        }
+        let offset = if file < FILES as u64 { self.dice.below(9) * PAGE } else { 0 };
+        [addr, len, self.protection(), flags, file, offset, self.page()]
+    }
+
+    fn mremap(&mut self, start: u64, old: u64) -> [u64; 7] {
+        let new = match self.dice.below(5) {
+            0 => self.pages() * PAGE,
+            1 => old + self.pages() * PAGE,
+            2 => (1 + self.dice.below(old / PAGE)) * PAGE,
+            _ => old,
+        };
+        let flags = match self.dice.below(20) {
+            0..3 => 0,
+            3..7 => MREMAP_MAYMOVE,
+            7..15 => MREMAP_MAYMOVE | MREMAP_FIXED,
+            15..17 => MREMAP_MAYMOVE | MREMAP_DONTUNMAP,
+            _ => MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+        };
+        let new = if flags & MREMAP_DONTUNMAP != 0 { old } else { new };
+        // Length 0 makes another mapping of shared memory.
+        let old = if self.dice.permille(40) { 0 } else { old };
+        [start, old, new, flags, self.page(), self.page(), 0]
+    }
+
+    fn mprotect_bits(&mut self) -> u64 {
+        let down = if self.theme == Theme::Stacks { 200 } else { 20 };
+        let grow = if self.dice.permille(down) { PROT_GROWSDOWN } else { 0 };
+        self.protection() | grow
+    }
+
+    fn advice(&mut self) -> u64 {
+        let mut choice = self.dice.one([0, 1, 2, 3, 4, 4, 4, 4, 8, 8, 10, 11, 18, 19, 22, 23]);
+        if self.theme == Theme::Layout && choice >= 22 {
+            choice = 4;
+        }
+        choice
+    }
+
+    fn lock_all_flags(&mut self) -> u64 {
+        let flags = self.dice.one([1, 2, 3, 5, 6, 7, 2, 6]);
+        if self.memlock < self.host.memlock_max && self.dice.permille(700) { flags & 6 } else { flags }
+    }
+
+    fn heap_address(&mut self) -> Option<u64> {
+        if !self.host.has_break {
+            return None;
+        }
+        let start = START + HEAP.0 * PAGE;
+        Some(match self.dice.below(8) {
+            0 => 0,
+            1 => start + self.dice.below(12 * PAGE),
+            _ => start + self.dice.below(12) * PAGE,
+        })
+    }
+
+    fn vector(&mut self) -> u64 {
+        if self.theme == Theme::Layout || self.dice.permille(800) { 0 } else { self.word() }
+    }
+
+    fn limit(&mut self) -> [u64; 7] {
+        let (resource, hard) =
+            if self.dice.permille(600) { (8, self.memlock) } else { (3, self.host.stack_max) };
+        let soft = match resource {
+            8 => self.dice.one([0, PAGE, 5 * PAGE, 12 * PAGE, 100, u64::MAX]).min(hard),
+            // A lower one would tell how Linux merged stacks (known::TouchedApart).
+            _ => STACK_SOFT.min(hard),
+        };
+        [resource, soft, hard, 0, 0, 0, 0]
+    }
+
+    /// One argument becomes hostile.
+    fn spoil(&mut self, made: Op) -> Op {
+        for _ in 0..4 {
+            let mut spoilt = made;
+            let number = self.dice.below(made.call.args() as u64) as usize;
+            let Some(argument) = spoilt.args.get_mut(number).filter(|_| made.call.args() > 0) else { break };
+            *argument = self.hostile(*argument);
+            let is_advice = made.call == Call::Madvise && number == 2;
+            if is_advice && !KNOWN_ADVICE.contains(&(*argument & u64::from(u32::MAX))) {
+                *argument = self.dice.one([5, 6, 7, 99, u64::MAX]);
+            }
+            let is_process = matches!(made.call, Call::Fork | Call::Clone | Call::Exit | Call::Wait);
+            if !is_process && is_harmless(&spoilt) {
+                return spoilt;
+            }
+        }
+        made
+    }
+
+    fn hostile(&mut self, argument: u64) -> u64 {
+        match self.dice.below(12) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => u64::MAX - PAGE + 1,
+            3 => 1 << 63,
+            4 => 1 << 47,
+            5 => 0xffff_8000_0000_0000,
+            6 => argument.wrapping_add(1),
+            7 => argument ^ 0x800,
+            8 => argument.wrapping_sub(PAGE),
+            9 => argument | 1 << self.dice.below(64),
+            10 => argument ^ 1 << self.dice.below(32),
+            _ => 1 << self.dice.below(64),
+        }
+    }
+}
+
+/// Advice that Freehold has too; what else Linux may know is left out (docs/linux-differences.md, L2).
+const KNOWN_ADVICE: [u64; 12] = [0, 1, 2, 3, 4, 8, 10, 11, 18, 19, 22, 23];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_repeatable_and_harmless() {
+        let host = Host::typical();
+        let make = |seed| Generator::new(seed, &host).program(500);
+        for seed in 0..40 {
+            let program = make(seed);
+            assert_eq!(program, make(seed));
+            assert!(program.ops.iter().all(is_harmless));
+            assert!(program.ops.len() > 300);
+        }
+        assert_ne!(make(1), make(2));
+    }
+
+    #[test]
+    fn every_call_comes_and_forks_are_more_than_one_in_a_hundred() {
+        let mut generator = Generator::new(7, &Host::typical());
+        let ops: Vec<Op> = (0..100).flat_map(|_| generator.program(500).ops).collect();
+        for call in Call::ALL {
+            assert!(ops.iter().any(|op| op.call == *call), "{call:?}");
+        }
+        let forks = ops.iter().filter(|op| op.call == Call::Fork).count();
+        assert!(forks * 100 > ops.len(), "{forks} of {}", ops.len());
+    }
+}
