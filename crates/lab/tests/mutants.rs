@@ -1,7 +1,8 @@
-//! Every bug that can be planted is caught by the scenario that is named here, for the reason that is named here.
+//! Every bug that can be planted is caught by the scenario that is named here, for the reason that is named
+//! here.
 //!
-//! A bug that survives fails the test, and so does one without a scenario. `docs/planted.md` tells how each shows;
-//! with `FREEHOLD_BLESS=1` the test writes it.
+//! A bug that survives fails the test, and so does one without a scenario. `docs/planted.md` tells how each
+//! shows; with `FREEHOLD_BLESS=1` the test writes it.
 
 #[path = "mutants/rows.rs"]
 mod rows;

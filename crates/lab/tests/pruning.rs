@@ -28,8 +28,10 @@ fn read(name: &str) -> Scenario {
     script::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What each CPU's steps came to, in the CPU's own order.
-fn outcome(log: &Log) -> Vec<Vec<(u32, u32, String)>> {
+/// What each CPU's steps came to (line, column, result), in the CPU's own order.
+type Outcome = Vec<Vec<(u32, u32, String)>>;
+
+fn outcome(log: &Log) -> Outcome {
     let mut steps = Vec::new();
     for entry in &log.entries {
         if let What::Ends(place, came_to) = &entry.what {
@@ -42,7 +44,7 @@ fn outcome(log: &Log) -> Vec<Vec<(u32, u32, String)>> {
 }
 
 /// Everything that a search meets, and how many schedules that took.
-fn outcomes(scenario: &Scenario, strategy: Strategy) -> (BTreeSet<Vec<Vec<(u32, u32, String)>>>, u64) {
+fn outcomes(scenario: &Scenario, strategy: Strategy) -> (BTreeSet<Outcome>, u64) {
     let mut runner = Runner::new(scenario);
     let mut search = Search::new(strategy, Ordered::Sequential, Bounds::default());
     let mut met = BTreeSet::new();

@@ -1,5 +1,5 @@
-//! Scenario files, and seeds of schedules under which they failed: those that were named, and those in folders
-//! that were named.
+//! Scenario files, and seeds of schedules under which they failed: those that were named, and those in
+//! folders that were named.
 
 use std::fs;
 use std::path::{Path, PathBuf};

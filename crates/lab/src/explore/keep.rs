@@ -13,7 +13,6 @@ use std::path::{Component, Path, PathBuf};
 
 use sim::explore::Seed;
 
-use super::find::Found;
 use super::hunt::Failing;
 use crate::exit::Error;
 
@@ -43,12 +42,12 @@ pub(super) fn read(path: &Path, text: &str) -> Result<(PathBuf, Seed), Error> {
     }
 }
 
-/// Keeps a finding in a folder; answers the file.
-pub(super) fn write(folder: &Path, found: &Found, failing: &Failing) -> Result<PathBuf, Error> {
+/// Keeps in a folder how a scenario fails; answers the file.
+pub(super) fn write(folder: &Path, scenario: &Path, failing: &Failing) -> Result<PathBuf, Error> {
     let fail = |error: std::io::Error| Error::of_file(folder, &error);
     fs::create_dir_all(folder).map_err(fail)?;
-    let (folder, scenario) = (folder.canonicalize().map_err(fail)?, found.path.canonicalize().map_err(fail)?);
-    let stem = found.path.file_stem().map_or("found".into(), |stem| stem.to_string_lossy().into_owned());
+    let stem = scenario.file_stem().map_or("found".into(), |stem| stem.to_string_lossy().into_owned());
+    let (folder, scenario) = (folder.canonicalize().map_err(fail)?, scenario.canonicalize().map_err(fail)?);
     let number = failing
         .seed
         .to_string()

@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
             exit::print(&line.text(width))?;
         }
         if let (Some(folder), Some(failing)) = (&args.save, &line.found.failing) {
-            let kept = keep::write(folder, found, failing)?;
+            let kept = keep::write(folder, &found.path, failing)?;
             eprintln!("kept in {}", kept.display());
         }
         lines.push(line);

@@ -24,9 +24,11 @@ pub(crate) fn real(name: &str) -> String {
     path.to_str().expect("a plain path").to_owned()
 }
 
-/// Where a test may leave a file.
+/// Where a test may leave a file: tests of one file may run in processes of their own, at once.
 pub(crate) fn own_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(std::process::id().to_string());
+    std::fs::create_dir_all(&folder).expect("a writable directory");
+    folder.join(name)
 }
 
 /// A recording in a file of its own.
