@@ -2,7 +2,7 @@
 //!
 //! Three kinds of processes. The *nursery* reads programs from standard input, starts the first process of
 //! each, and writes the answers when all of them are gone. The *processes* of a program share one table
-//! ([`shared`]) and pass the turn on through it: whoever's operation is next has it, so that a program
+//! (`shared`) and pass the turn on through it: whoever's operation is next has it, so that a program
 //! has one order, and only changes of process cost a switch.
 //!
 //! Nothing here allocates or uses the C library's state once the nursery is set up: the heap's end lies in
