@@ -1,7 +1,7 @@
 //! Traces: every event of frames and translations of a replay, in a file, and the stories they tell.
 //!
-//! [`tell()`] is one event as one line; [`decision_of`] says which rule a decision follows and what decides the
-//! same on Linux. [`TraceWriter`] and [`TraceReader`] are the file (docs/trace.md).
+//! [`tell()`] is one event as one line; [`decision_of`] says which rule a decision follows and what decides
+//! the same on Linux. [`TraceWriter`] and [`TraceReader`] are the file (docs/trace.md).
 
 mod codec;
 mod decide;
