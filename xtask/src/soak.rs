@@ -8,15 +8,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The longest soak: a week.
-const MINUTES_MAX: u64 = 7 * 24 * 60;
+/// How long a soak may be: long enough for a second of each kind of search and scenario, a week at most.
+const MINUTES: std::ops::RangeInclusive<u64> = 15..=7 * 24 * 60;
 
 /// Runs every judge, each for its share of the time.
 pub fn command(minutes: &str) -> Result<()> {
-    let minutes: u64 =
-        minutes.parse().ok().filter(|n| (1..=MINUTES_MAX).contains(n)).with_context(|| {
-            format!("--minutes {minutes}: expected a whole number from 1 to {MINUTES_MAX}")
-        })?;
+    let minutes: u64 = minutes.parse().ok().filter(|n| MINUTES.contains(n)).with_context(|| {
+        format!("--minutes {minutes}: expected a whole number from {} to {}", MINUTES.start(), MINUTES.end())
+    })?;
     let total = Duration::from_secs(minutes * 60);
     let seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     println!("soak: {minutes} minutes, seed {seed}");
@@ -76,7 +75,7 @@ impl Judges<'_> {
         let fuzzers: [(&'static str, &str, &str); 4] = [
             ("fuzz recordings", "freehold-record", "fuzz"),
             ("fuzz replays", "freehold-lab", "fuzz"),
-            ("fuzz scenarios", "freehold-lab", "scripts"),
+            ("fuzz scenarios", "freehold-lab", "explore"),
             ("random programs on several CPUs", "freehold", "concurrent"),
         ];
         let each = (time.as_secs() / fuzzers.len() as u64).max(1).to_string();
@@ -113,7 +112,7 @@ fn count(folder: &Path) -> Result<u64> {
 mod tests {
     #[test]
     fn minutes_are_a_number_within_a_week() {
-        for minutes in ["", "0", "-1", "ten", "10081", "99999999999999999999"] {
+        for minutes in ["", "0", "14", "-1", "ten", "10081", "99999999999999999999"] {
             let told = super::command(minutes).expect_err("refused").to_string();
             assert!(told.starts_with("--minutes"), "{told}");
         }
