@@ -1,59 +1,10 @@
 //! The oracle's look at a program that is over.
 
-use freehold::frame::{Id, SlabView};
-use freehold::machine::{Asid, CpuId, KernelFrame, TaskId};
-use freehold::object::File;
-use oracle::{Audit, DenseLedger, Holders, Link, Outside, Tally, Tlbs, Translation};
-use sim::SimMachine;
+use freehold::machine::{CpuId, TaskId};
+use oracle::{DenseLedger, Tally};
 
 use super::World;
-
-/// The machine's TLBs.
-struct Seen<'a>(&'a SimMachine);
-
-impl Tlbs for Seen<'_> {
-    fn loaded(&self, cpu: CpuId) -> Option<(KernelFrame, Asid)> {
-        self.0.loaded_space(cpu)
-    }
-
-    fn for_each_translation(&self, see: &mut dyn FnMut(&Translation)) {
-        self.0.for_each_translation(|entry| {
-            see(&Translation {
-                cpu: entry.cpu,
-                asid: entry.asid,
-                page: entry.pages.start,
-                frame: entry.frame,
-                perms: entry.perms,
-                dirty: entry.dirty,
-            });
-        });
-    }
-
-    fn for_each_link(&self, see: &mut dyn FnMut(&Link)) {
-        self.0.for_each_upper(|upper| {
-            see(&Link { cpu: upper.cpu, asid: upper.asid, page: upper.pages.start, table: upper.table });
-        });
-    }
-}
-
-/// Processes, and the files that are open until the end.
-struct Held<'a, 'w> {
-    world: &'a World<'w>,
-    are_open: bool,
-}
-
-impl Holders for Held<'_, '_> {
-    fn for_each_slab(&self, visit: &mut dyn FnMut(&'static str, &dyn SlabView, u64)) {
-        let linux = self.world.manager.linux();
-        for (name, slab) in linux.slab_views() {
-            visit(name, slab, linux.all_processes().count() as u64);
-        }
-    }
-
-    fn opens(&self, file: Id<File>) -> Option<u64> {
-        Some(if self.are_open { self.world.files.opens(file) } else { 0 })
-    }
-}
+use crate::watch;
 
 impl World<'_> {
     /// Checks the whole state; nothing is under way, and the files are open.
@@ -62,12 +13,10 @@ impl World<'_> {
     }
 
     fn audit_with(&self, when: &str, are_open: bool) {
-        let audit = Audit::new(self.sim, self.manager.core(), self.manager.spaces());
-        let (seen, held) = (Seen(self.sim), Held { world: self, are_open });
-        let outside = Outside { tlbs: &seen, holders: &held };
         let frames = self.manager.frames().memmap().end().0 as usize;
         let mut tallies = vec![Tally::default(); frames];
-        audit.run(&mut DenseLedger(&mut tallies), outside, &mut |violation| {
+        let opens = |file| if are_open { self.files.opens(file) } else { 0 };
+        watch::audit(&self.manager, &opens, &mut DenseLedger(&mut tallies), &mut |violation| {
             self.complain(&format!("{when}: {}: {}", violation.rule.id(), violation.text));
         });
     }
