@@ -38,6 +38,7 @@ struct Touched {
     signal: u64,
 }
 
+// SAFETY: the assembly above defines each with this signature, for the calling convention of C.
 unsafe extern "C" {
     fn freehold_touch_load(addr: u64) -> Touched;
     fn freehold_touch_store(addr: u64, value: u64) -> Touched;
