@@ -9,6 +9,7 @@ use machine::trace::{Asker, Held, Verdict};
 use machine::{Access, Asid, Counter, Cx, Entry, EntryFormat, Event, Level, Machine, VirtAddr, Vpn, level};
 use object::{Lineage, PageCtx};
 use space::{Snapshot, Space, VmaFlags};
+use table::Soft;
 
 /// How one try of a fault ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -160,8 +161,10 @@ impl<'m, M: Machine> Faults<'m, M> {
             Kind::Leaf(pfn) if wish.is_write() => self.write_protected(cx, wish, pfn),
             // The entry allows less than the VMA: a change of rights is under way.
             Kind::Leaf(_) => Ok(Outcome::Again),
-            // Nothing is swapped out or migrated yet; whatever made the entry will take it back.
-            Kind::Absent(_) => Ok(Outcome::Again),
+            Kind::Absent(_) => match Soft::of::<M>(wish.entry, Level::LEAF) {
+                Some(Soft::Migration { frame, .. }) => self.wait_moved(cx, wish, frame),
+                _ => Ok(Outcome::Again),
+            },
         }
     }
 }

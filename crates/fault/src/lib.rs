@@ -12,6 +12,7 @@ mod error;
 mod faults;
 mod file;
 mod handle;
+mod moved;
 mod populate;
 mod write_protect;
 

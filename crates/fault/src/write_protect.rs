@@ -7,7 +7,7 @@ use frame::State;
 use machine::entry::Attrs;
 use machine::trace::{Held, Verdict};
 use machine::{Counter, Cx, Entry, EntryFormat, Event, Level, Machine, Pfn, level};
-use object::exclusive::{self, Reuse};
+use object::exclusive::Reuse;
 use table::Leaf;
 
 impl<'m, M: Machine> Faults<'m, M> {
@@ -45,7 +45,10 @@ impl<'m, M: Machine> Faults<'m, M> {
         {
             let Some(mut leaf) = self.lock_unchanged(cx, wish)? else { return Ok(Outcome::Again) };
             let anonymous = descriptor.state(&leaf) == State::Anon;
-            let reuse = if anonymous { exclusive::reuse(&leaf, descriptor) } else { Reuse::Copy };
+            let reuse = match anonymous {
+                true => self.spaces().objects().reuse(&leaf, wish.page, pfn),
+                false => Reuse::Copy,
+            };
             let verdict = if anonymous { reuse.told() } else { Verdict::FilePage };
             leaf.trace(|| judged(wish, pfn, verdict, descriptor.held()));
             if reuse.is_in_place() {

@@ -215,6 +215,17 @@ pub fn try_pin<A: Memory>(memory: &A, word: &A::Word) -> bool {
     .is_ok()
 }
 
+/// Takes a pin, with its reference, only if the page is exclusive (CR3). The counterpart of [`share`], on the
+/// same word: of a pin and a share at the same time either the pin finds the bit gone, or the share the pin.
+/// So a walk without a lock needs neither a fence nor a sequence count of fork (C-6, C-7, C-8).
+pub fn pin_exclusive<A: Memory>(memory: &A, word: &A::Word) -> bool {
+    step(memory, word, |c| {
+        let refused = !c.is_exclusive() || matches!(c.refs(), 0 | REFS_MAX) || c.pins() == PINS_MAX;
+        if refused { Err(()) } else { Ok(c.0 + PIN + REF) }
+    })
+    .is_ok()
+}
+
 /// Gives a pin and its reference back.
 pub fn unpin<A: Memory>(memory: &A, word: &A::Word) -> Freed {
     // ORDERING: AcqRel, as in `put`.
@@ -227,6 +238,12 @@ pub fn unpin<A: Memory>(memory: &A, word: &A::Word) -> Freed {
 pub fn share<A: Memory>(memory: &A, word: &A::Word) -> Result<(), Pinned> {
     step(memory, word, |c| if c.is_exclusive() && c.pins() > 0 { Err(Pinned) } else { Ok(c.0 & !EXCLUSIVE) })
         .map(drop)
+}
+
+/// Clears the exclusive bit, whoever has the page pinned: for rules of copy-on-write that know no pins.
+pub fn forget_exclusive<A: Memory>(memory: &A, word: &A::Word) {
+    // ORDERING: AcqRel, as in `step`.
+    memory.fetch_and(word, !EXCLUSIVE, AcqRel);
 }
 
 /// Sets the exclusive bit.
@@ -322,7 +339,10 @@ mod tests {
         assert!(!read(&Plain, &word).is_exclusive());
         assert_eq!(pin(&Plain, &word), Ok(()));
         assert_eq!(share(&Plain, &word), Ok(()), "a shared page is shared already");
+        assert!(!pin_exclusive(&Plain, &word), "a shared page is not pinned");
         make_exclusive(&Plain, &word);
+        assert!(pin_exclusive(&Plain, &word));
+        assert_eq!(unpin(&Plain, &word), Freed::No);
         assert_eq!(read(&Plain, &word).maps(), 1);
         assert!(!freeze(&Plain, &word));
         assert_eq!(unpin(&Plain, &word), Freed::No);

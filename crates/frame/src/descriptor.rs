@@ -41,10 +41,12 @@ pub enum State {
     Zero,
     /// Present, but withdrawn from use (HR6).
     Offline,
+    /// A page that stands for several equal anonymous pages (KSM).
+    Ksm,
 }
 
 impl State {
-    const ALL: [State; 12] = [
+    const ALL: [State; 13] = [
         State::Absent,
         State::Free,
         State::PerCpu,
@@ -57,6 +59,7 @@ impl State {
         State::File,
         State::Zero,
         State::Offline,
+        State::Ksm,
     ];
 
     /// Whether somebody the allocator handed the block to has it.
@@ -66,7 +69,7 @@ impl State {
 
     /// Whether its bytes belong to user space or a file, so that the kernel does not look at them.
     pub const fn is_user(self) -> bool {
-        matches!(self, State::Fresh | State::Anon | State::File | State::Zero)
+        matches!(self, State::Fresh | State::Anon | State::File | State::Zero | State::Ksm)
     }
 }
 
@@ -95,6 +98,10 @@ impl Flags {
     pub const UNMAPPED: Flags = Flags(1 << 8);
     /// Locked in memory by a program.
     pub const MLOCKED: Flags = Flags(1 << 9);
+    /// A large folio of which some mapping is by single pages: who is exclusive is said page by page.
+    pub const BY_PAGES: Flags = Flags(1 << 10);
+    /// An anonymous page that is in the swap cache; its fourth word names the slot.
+    pub const SWAPCACHED: Flags = Flags(1 << 11);
 
     /// Both sets.
     pub const fn and(self, other: Flags) -> Flags {
@@ -411,6 +418,12 @@ impl Descriptor {
         counts::try_pin(cx, &self.counts)
     }
 
+    /// See [`counts::pin_exclusive`].
+    #[must_use]
+    pub fn pin_exclusive<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        counts::pin_exclusive(cx, &self.counts)
+    }
+
     /// See [`counts::unpin`]; most callers want [`crate::Frames::unpin`], which also frees.
     pub fn unpin<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Freed {
         counts::unpin(cx, &self.counts)
@@ -419,6 +432,11 @@ impl Descriptor {
     /// See [`counts::share`].
     pub fn share<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Result<(), Pinned> {
         counts::share(cx, &self.counts)
+    }
+
+    /// See [`counts::forget_exclusive`].
+    pub fn forget_exclusive<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        counts::forget_exclusive(cx, &self.counts);
     }
 
     /// See [`counts::make_exclusive`].

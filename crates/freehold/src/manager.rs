@@ -27,7 +27,7 @@ impl<'m, M: Machine> Manager<'m, M> {
         let boot = Boot::new(machine)?;
         let core = Core::new(&boot)?;
         let tables = Tables::new(&boot)?;
-        let objects = object::Slabs::new(&boot)?;
+        let objects = object::Slabs::new(&boot)?.with_cow(config.cow);
         let spaces = space::Slabs::new(&boot)?;
         let system = linux::Layout::new(&boot)?;
         let frames = Frames::new(machine, &boot, &config.frames)?;

@@ -13,7 +13,7 @@ use frame::counts::{AtCap, Exclusive};
 use frame::{Descriptor, Flags, Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::{Cx, Entry, EntryFormat, Event, Level, Machine, Pfn, UserFrame, Vpn, level};
-use table::{Leaf, PageTable, Payload, Reaper, Rss, TableBatch, Urgency, Verdict, Walker};
+use table::{Leaf, PageTable, Payload, Reaper, Rss, Soft, TableBatch, Urgency, Verdict, Walker};
 
 /// A page could not be mapped once more; here it is back.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 
     /// Counts one more mapping of a file's page, for a child's copy of the entry, with its reference.
-    /// (Anonymous pages: [`crate::exclusive::share_for_fork`].)
+    /// (Anonymous pages: [`Objects::share_for_fork`].)
     pub fn map_again(&self, cx: &Cx<'m, M, { level::TABLE1 }>, pfn: Pfn) -> Result<(), AtCap> {
         let page = self.descriptor(pfn);
         page.get(cx)?;
@@ -108,14 +108,19 @@ impl<'m, M: Machine> Objects<'m, M> {
         })
     }
 
-    /// How an entry with this page counts, for who installs a copy of it.
+    /// How an entry counts, for who installs a copy of it or takes it. A page on its way counts as it did.
     pub fn rss_of(
         &self,
         cx: &Cx<'m, M, { level::TABLE1 }>,
         entry: Entry,
         file: Option<PageCtx>,
     ) -> Option<Rss> {
-        counted::<M>(entry).map(|pfn| self.rss(cx, self.descriptor(pfn), file))
+        match Soft::of::<M>(entry, Level::LEAF) {
+            Some(Soft::Swap { .. }) => Some(Rss::Swap),
+            // Locked while the entry exists, so it is what it was.
+            Some(Soft::Migration { frame, .. }) => Some(self.rss(cx, self.descriptor(frame), file)),
+            None => counted::<M>(entry).map(|pfn| self.rss(cx, self.descriptor(pfn), file)),
+        }
     }
 
     /// Unmaps what [`Walker::sweep`] meets. `file` is what the swept range maps; `None` for anonymous memory.

@@ -5,20 +5,25 @@
 //!
 //! | function | event | bit |
 //! |---|---|---|
-//! | [`born`] | a fresh page gets its first mapping (CR5) | set |
-//! | [`reuse`] | write fault on a page that is not exclusive (CR11) | set, if provably alone |
-//! | [`share_for_fork`] | fork maps it a second time (CR6) | cleared, unless pinned |
-//! | [`try_share`] | reclaim, migration, merging (CR8) | cleared, unless pinned |
+//! | `born` | a fresh page gets its first mapping (CR5) | set |
+//! | [`Objects::reuse`] | write fault on a page that is not exclusive (CR11) | set, if provably alone |
+//! | [`Objects::share_for_fork`] | fork maps it a second time (CR6) | cleared, unless pinned |
+//! | [`Objects::try_share`] | swap-out, migration, merging (CR8) | cleared, unless pinned |
+//! | [`Objects::come_back`] | a page gets its mapping back (CR16 to CR18) | set, if the entry remembers it |
 //!
 //! The bit, the pins and the counts share one word, so "not pinned? then no longer exclusive" is one step: a
-//! pin taken before is seen, a pin tried after sees the bit gone.
+//! pin taken before is seen, a pin tried after sees the bit gone. What is decided with it is the rule's
+//! ([`crate::cow::Cow`]).
 
+pub use crate::cow::Reuse;
+use crate::cow::{Facts, Losing};
 use crate::model::{Lineage, Owner};
+use crate::objects::Objects;
 use crate::page::owner_number;
 use frame::counts::{Exclusive, Pinned};
 use frame::{Descriptor, Id, State};
-use machine::trace::Verdict;
-use machine::{Cx, Machine, Plant};
+use machine::{Cx, Machine, Pfn, Plant, Vpn};
+use table::Leaf;
 
 /// Where an anonymous page belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,32 +41,13 @@ impl AnonCtx {
     }
 }
 
-/// What a write fault does with a page that is mapped without write permission.
+/// Whether a page was exclusive before it was shared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use]
-pub enum Reuse {
-    /// Write it in place: it is exclusive.
+pub enum Was {
+    /// It was.
     Exclusive,
-    /// Write it in place: nobody else has it, and it is exclusive from here on.
-    Alone,
-    /// Somebody else may see it: copy it.
-    Copy,
-}
-
-impl Reuse {
-    /// Whether the page is written in place.
-    pub const fn is_in_place(self) -> bool {
-        matches!(self, Reuse::Exclusive | Reuse::Alone)
-    }
-
-    /// As events tell it.
-    pub const fn told(self) -> Verdict {
-        match self {
-            Reuse::Exclusive => Verdict::Exclusive,
-            Reuse::Alone => Verdict::Alone,
-            Reuse::Copy => Verdict::Shared,
-        }
-    }
+    /// Others may have had it before.
+    Shared,
 }
 
 /// The page stays exclusive to its one mapping (it is pinned), or cannot be counted once more: the child gets
@@ -72,7 +58,7 @@ pub struct MustCopy;
 
 /// A fresh page, which only the caller knows and whose one reference becomes its mapping's: anonymous, of
 /// that place, mapped once, exclusive (CR5). The caller holds the leaf's lock and installs the entry next.
-pub fn born<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor, at: AnonCtx) {
+pub(crate) fn born<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor, at: AnonCtx) {
     debug_assert!(page.maps(cx) == 0, "a page is born once");
     page.set_owner(cx, owner_number(at.lineage), at.index);
     page.set_state(cx, State::Anon);
@@ -80,56 +66,82 @@ pub fn born<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor, a
     debug_assert!(counted.is_ok(), "the first mapping fits");
 }
 
-/// Decides a write fault on an anonymous page (CR11). The caller holds the lock of the one leaf through which
-/// it came, and no reference of its own beyond the mapping's: so the page is its alone if there is one
-/// reference, one mapping and no pin. While the leaf is locked nobody can copy this mapping, and there is no
-/// other.
-// LINUX: mm/memory.c wp_can_reuse_anon_folio(); there is no swap cache and no batch of the LRU that could
-// hold a reference, so a single look decides.
-pub fn reuse<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor) -> Reuse {
-    let counts = page.counts(cx);
-    debug_assert!(counts.maps() > 0, "a fault comes through a mapping");
-    if counts.is_exclusive() {
-        debug_assert!(counts.maps() == 1, "an exclusive page is mapped once (CR2)");
-        return Reuse::Exclusive;
+impl<'m, M: Machine> Objects<'m, M> {
+    /// Whether the mapping of an anonymous page may write it without asking.
+    pub fn is_exclusive<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> bool {
+        self.descriptor(pfn).is_exclusive(cx)
     }
-    let alone = counts.refs() == 1 && counts.pins() == 0;
-    if counts.maps() == 1 && (alone || cx.planted(Plant::ReuseByMapcount)) {
-        page.make_exclusive(cx);
-        return Reuse::Alone;
-    }
-    Reuse::Copy
-}
 
-/// Counts a second mapping of an anonymous page, for a child (CR6), with its reference. The caller holds the
-/// locks of both leaves, and on success makes both entries read-only. On refusal nothing has changed.
-// LINUX: include/linux/rmap.h folio_try_dup_anon_rmap_pte().
-pub fn share_for_fork<'m, M: Machine, const L: u8>(
-    cx: &Cx<'m, M, L>,
-    page: &Descriptor,
-) -> Result<(), MustCopy> {
-    let was_exclusive = page.is_exclusive(cx);
-    if !cx.planted(Plant::ForkLeavesExclusive) {
-        page.share(cx).map_err(|Pinned| MustCopy)?;
+    /// Decides a write fault on an anonymous page (CR11), through the entry of `at`. The caller has no
+    /// reference of its own beyond the mapping's: so the page is its alone if the mappings here, and the swap
+    /// cache, have all the references. While the leaf is locked nobody can copy these mappings.
+    // LINUX: mm/memory.c wp_can_reuse_anon_folio(); there is no batch of the LRU that could hold a
+    // reference, so a single look decides.
+    pub fn reuse(&self, leaf: &Leaf<'_, 'm, M>, at: Vpn, pfn: Pfn) -> Reuse {
+        let page = self.descriptor(pfn);
+        let counts = page.counts(leaf);
+        debug_assert!(counts.maps() > 0, "a fault on {at:?} comes through a mapping");
+        let facts = Facts {
+            counts,
+            exclusive: counts.is_exclusive(),
+            all_mine: counts.maps() == 1,
+            cache_refs: 0,
+            swap_entries: 0,
+        };
+        let decided = match self.cow().reuse(&facts) {
+            Reuse::Copy if counts.maps() == 1 && leaf.planted(Plant::ReuseByMapcount) => Reuse::Alone,
+            decided => decided,
+        };
+        if decided == Reuse::Alone {
+            page.make_exclusive(leaf);
+        }
+        decided
     }
-    let counted = page.get(cx).is_ok();
-    if counted && page.add_map(cx, Exclusive::No).is_ok() {
-        return Ok(());
-    }
-    if counted {
-        let freed = page.put(cx);
-        debug_assert_eq!(freed, frame::Freed::No, "the parent's mapping has a reference");
-    }
-    if was_exclusive {
-        // Still the only mapping, and its leaf is still locked.
-        page.make_exclusive(cx);
-    }
-    Err(MustCopy)
-}
 
-/// Takes exclusivity away before a page is merged, swapped out or moved (CR8). The caller has cleared the
-/// entry and flushed it, and puts the old entry back if the page is pinned.
-// LINUX: include/linux/rmap.h folio_try_share_anon_rmap_pte().
-pub fn try_share<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descriptor) -> Result<(), Pinned> {
-    page.share(cx)
+    /// Counts a second mapping of an anonymous page, for a child (CR6), with its reference. The caller holds
+    /// the locks of both leaves, and on success makes both entries read-only. On refusal nothing has changed.
+    // LINUX: include/linux/rmap.h folio_try_dup_anon_rmap_pte().
+    pub fn share_for_fork<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> Result<(), MustCopy> {
+        let page = self.descriptor(pfn);
+        let was = match cx.planted(Plant::ForkLeavesExclusive) {
+            true => Was::Shared,
+            false => self.lose(cx, page, Losing::Fork).map_err(|Pinned| MustCopy)?,
+        };
+        let counted = page.get(cx).is_ok();
+        if counted && page.add_map(cx, Exclusive::No).is_ok() {
+            return Ok(());
+        }
+        if counted {
+            let freed = page.put(cx);
+            debug_assert_eq!(freed, frame::Freed::No, "the parent's mapping has a reference");
+        }
+        if was == Was::Exclusive {
+            // Still the only mapping, and its leaf is still locked.
+            page.make_exclusive(cx);
+        }
+        Err(MustCopy)
+    }
+
+    /// Takes exclusivity away before a page is merged, swapped out or moved (CR8). The caller has cleared the
+    /// entry under its leaf's lock, and puts the old entry back if the page is pinned.
+    // LINUX: include/linux/rmap.h folio_try_share_anon_rmap_pte().
+    pub fn try_share<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> Result<Was, Pinned> {
+        self.lose(cx, self.descriptor(pfn), Losing::Detach)
+    }
+
+    /// The only mapping of a page comes back, from a swap or migration entry that remembers that the page was
+    /// exclusive (CR16 to CR18), or was put back as it was. The leaf is locked.
+    pub fn come_back<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) {
+        self.descriptor(pfn).make_exclusive(cx);
+    }
+
+    fn lose<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor, losing: Losing) -> Result<Was, Pinned> {
+        let was = if page.is_exclusive(cx) { Was::Exclusive } else { Was::Shared };
+        if self.cow().pinned_stays(losing) {
+            page.share(cx)?;
+        } else {
+            page.forget_exclusive(cx);
+        }
+        Ok(was)
+    }
 }

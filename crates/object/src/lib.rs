@@ -6,7 +6,10 @@
 //!   asked of a [`PageCtx`], the file and index it is reached through (WR1).
 //! * **Attachments** ([`attach`]): who maps which part of a file. What writeback and truncation walk.
 //! * **Lineages** ([`lineage`]): families of address spaces that share anonymous pages.
-//! * **Exclusive pages** ([`exclusive`]): the only code that sets or clears the exclusive bit.
+//! * **Exclusive pages** ([`exclusive`]): the only code that sets or clears the exclusive bit; [`cow`] is the
+//!   rule it decides by.
+//! * **Detaching** ([`Objects::detach_page`]): all mappings of a page become swap or migration entries, or
+//!   the answer is that it is still mapped.
 //! * **Accounting** ([`account`]): mapping and unmapping, so that entries, map counts, references and
 //!   resident pages change together.
 //!
@@ -39,6 +42,10 @@
 
 pub mod account;
 pub mod attach;
+#[cfg(feature = "baselines")]
+pub mod baseline;
+pub mod cow;
+mod detach;
 mod dirty;
 pub mod exclusive;
 pub mod fill;
@@ -50,17 +57,20 @@ pub mod open;
 pub mod page;
 pub mod radix;
 mod reclaim;
+pub mod rules;
 mod truncate;
 mod unmap;
 pub mod writeback;
 
 pub use crate::account::{MappedFile, TooManyMaps, Unmapper};
 pub use crate::attach::Place;
+pub use crate::cow::Cow;
+pub use crate::detach::{Detached, Into};
 pub use crate::exclusive::AnonCtx;
 pub use crate::fill::{Fetched, How, PageError, WINDOW, Want};
 pub use crate::inspect::{Census, FileReport};
 pub use crate::model::{Attachment, File, FileKind, Lineage, Mappers, Mapping, Owner, SIZE_MAX, Sharing};
 pub use crate::objects::{Objects, Slabs};
 pub use crate::open::FileError;
-pub use crate::page::{CachedPage, PageCtx, owner_id, owner_number};
+pub use crate::page::{CachedPage, PageCtx, PageLock, owner_id, owner_number};
 pub use crate::radix::{Mark, Visit};

@@ -1,5 +1,6 @@
 //! All objects of a machine.
 
+use crate::cow::{Cow, Exclusive};
 use crate::model::{Attachment, BUCKETS, Bucket, File, Lineage};
 use crate::radix::Nodes;
 use frame::{Frames, Request, Slab, State};
@@ -14,6 +15,7 @@ pub struct Slabs<'m, M: Machine> {
     lineages: Slab<'m, M, Lineage>,
     registry: &'m [Bucket],
     hand: &'m Field<u64>,
+    cow: &'static dyn Cow,
 }
 
 impl<'m, M: Machine> Slabs<'m, M> {
@@ -26,7 +28,13 @@ impl<'m, M: Machine> Slabs<'m, M> {
             lineages: Slab::new(boot)?,
             registry: boot.array(BUCKETS)?,
             hand: &boot.array(1)?[0],
+            cow: &Exclusive,
         })
+    }
+
+    /// The same under another rule of copy-on-write.
+    pub fn with_cow(self, cow: &'static dyn Cow) -> Self {
+        Slabs { cow, ..self }
     }
 }
 
@@ -43,6 +51,7 @@ pub struct Objects<'m, M: Machine> {
     /// (atomic) Where reclaim goes on.
     pub(crate) hand: &'m Field<u64>,
     zero: Pfn,
+    cow: &'static dyn Cow,
 }
 
 impl<'m, M: Machine> Objects<'m, M> {
@@ -57,8 +66,8 @@ impl<'m, M: Machine> Objects<'m, M> {
             frames.allocate(cx, &Request { mobility: frame::Mobility::Unmovable, ..Request::user() })?;
         cx.machine().page_op(cx.cpu(), PageOp::Zero { to: UserFrame(zero), order: Order::ZERO });
         frames.descriptor(zero).set_state(cx, State::Zero);
-        let Slabs { files, nodes, attachments, lineages, registry, hand } = slabs;
-        Ok(Objects { frames, tables, files, nodes, attachments, lineages, registry, hand, zero })
+        let Slabs { files, nodes, attachments, lineages, registry, hand, cow } = slabs;
+        Ok(Objects { frames, tables, files, nodes, attachments, lineages, registry, hand, zero, cow })
     }
 
     /// The frames.
@@ -69,6 +78,11 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// The page tables.
     pub fn tables(&self) -> &Tables<'m, M> {
         &self.tables
+    }
+
+    /// The rule of copy-on-write.
+    pub fn cow(&self) -> &'static dyn Cow {
+        self.cow
     }
 
     /// The page of zeros that reads of untouched memory see: one reference for ever, mappings of it are not

@@ -67,7 +67,7 @@ pub fn owner_id<T>(number: u32) -> Option<Id<T>> {
 
 /// A page whose lock is held, and the context under it.
 #[must_use = "the page is unlocked at once"]
-pub(crate) struct PageLock<'a, 'm, M: Machine> {
+pub struct PageLock<'a, 'm, M: Machine> {
     cx: &'a mut Cx<'m, M, { level::PAGE }>,
     page: &'m Descriptor,
 }
@@ -215,6 +215,40 @@ impl<'m, M: Machine> Objects<'m, M> {
         // step.
         descriptor.set(cx, Flags::WAITERS);
         self.release(cx.at(), page);
+        self.wait_marked(cx, descriptor);
+    }
+
+    /// Waits for the lock of a page the caller has a reference to (Linux: `folio_lock`).
+    pub fn lock_page<'a>(&self, cx: &'a mut Cx<'m, M, { level::LAYOUT }>, pfn: Pfn) -> PageLock<'a, 'm, M> {
+        lock_page(cx, self.descriptor(pfn))
+    }
+
+    /// Takes the lock of a page the caller has a reference to, if it is free.
+    pub fn try_lock_page<'a>(
+        &self,
+        cx: &'a mut Cx<'m, M, { level::PAGE }>,
+        pfn: Pfn,
+    ) -> Option<PageLock<'a, 'm, M>> {
+        let page = self.descriptor(pfn);
+        page.try_lock(cx).then_some(PageLock { cx, page })
+    }
+
+    /// A fault met a migration entry: says, under the leaf's lock, that somebody will wait for the page's
+    /// lock. The page is locked for as long as such an entry exists. Then, without the leaf's lock,
+    /// [`Objects::wait_moved`].
+    pub fn will_wait_moved<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> &'m Descriptor {
+        let page = self.descriptor(self.frames().folio(cx, pfn).0);
+        page.set(cx, Flags::WAITERS);
+        page
+    }
+
+    /// Waits until a page that was on its way has arrived, without a reference to it (Linux:
+    /// `migration_entry_wait`; WR22).
+    pub fn wait_moved(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, page: &'m Descriptor) {
+        self.wait_marked(cx, page);
+    }
+
+    fn wait_marked(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, descriptor: &'m Descriptor) {
         let parking = cx.core().parking;
         // From here on the descriptor is only read. If its frame was freed and is somebody else's locked page
         // with waiters by now, this wakes with them: early or late, never not at all.

@@ -3,110 +3,16 @@
 mod world;
 
 use frame::{Id, Request};
-use machine::entry::{Attrs, Perms};
-use machine::{Entry, EntryFormat, FileKey, Machine, PAGE_SIZE, UserFrame, Vpn, VpnRange};
-use object::exclusive::{self, MustCopy, Reuse};
+use machine::{Entry, EntryFormat, FileKey, Machine, PAGE_SIZE, Vpn, VpnRange};
+use object::exclusive::{MustCopy, Reuse};
 use object::radix::Mark;
-use object::{
-    AnonCtx, Attachment, File, FileKind, Lineage, MappedFile, Mapping, Owner, PageCtx, Place, Sharing, Want,
-};
+use object::{AnonCtx, File, FileKind, MappedFile, Mapping, Owner, PageCtx, Place, Sharing, Want};
 use std::collections::BTreeMap;
-use table::{PageTable, Rss};
 use world::audit::{audit, audit_with};
+use world::space::{READ, Space, WRITTEN, share};
 use world::{Event, Host, LateStore, World};
 
 const KEY: FileKey = FileKey(4);
-const READ: Attrs = Attrs {
-    perms: Perms { read: true, write: false, execute: false },
-    accessed: true,
-    dirty: false,
-    special: false,
-};
-const WRITTEN: Attrs =
-    Attrs { perms: Perms { read: true, write: true, execute: false }, dirty: true, ..READ };
-
-/// One address space, as far as this floor knows it.
-struct Space {
-    table: Id<PageTable>,
-    lineage: Id<Lineage>,
-    member: Id<Attachment>,
-}
-
-impl Space {
-    fn new(world: &World<'_>) -> Space {
-        let mut cx = world.cx(0);
-        let table = world.objects.tables().create(cx.at(), world.objects.frames()).unwrap();
-        let (lineage, member) = world.objects.found_lineage(cx.at(), table).unwrap();
-        Space { table, lineage, member }
-    }
-
-    fn child(&self, world: &World<'_>) -> Space {
-        let mut cx = world.cx(0);
-        let table = world.objects.tables().create(cx.at(), world.objects.frames()).unwrap();
-        let member = world.objects.join_lineage(cx.at(), self.member, table).unwrap();
-        Space { table, lineage: self.lineage, member }
-    }
-
-    fn attach(&self, world: &World<'_>, file: Id<File>, at: u64, first: u64, pages: u64) -> Id<Attachment> {
-        self.attach_as(world, file, (at, first, pages), Sharing::Shared)
-    }
-
-    fn attach_as(
-        &self,
-        world: &World<'_>,
-        file: Id<File>,
-        (at, first, pages): (u64, u64, u64),
-        sharing: Sharing,
-    ) -> Id<Attachment> {
-        let mut cx = world.cx(0);
-        let id = world.objects.new_attachment(cx.at()).unwrap();
-        let mapping = Mapping { table: self.table, range: VpnRange::sized(Vpn(at), pages), first, sharing };
-        world.objects.attach(cx.at(), id, Owner::File(file), &mapping, Place::Any);
-        id
-    }
-
-    /// Maps a page of the file, as a fault does.
-    fn map(&self, world: &World<'_>, at: u64, ctx: PageCtx, attrs: Attrs) {
-        let (objects, mut cx) = (&world.objects, world.cx(0));
-        let page = objects.page(cx.at(), ctx, Want::Read).unwrap().unwrap().page;
-        let walker = objects.walker(self.table);
-        let mut leaf = walker.lock_leaf(cx.at(), Vpn(at)).unwrap();
-        assert!(objects.still_cached(&leaf, &page));
-        if attrs.perms.write {
-            objects.mark_dirty(&mut leaf, ctx, page.pfn());
-        }
-        objects.map_file(&mut leaf, Vpn(at), page, attrs).unwrap();
-    }
-
-    fn map_anon(&self, world: &World<'_>, at: u64) -> UserFrame {
-        let (objects, mut cx) = (&world.objects, world.cx(0));
-        let frame = objects.frames().allocate_user(cx.at(), &Request::user()).unwrap();
-        let mut leaf = objects.walker(self.table).lock_leaf(cx.at(), Vpn(at)).unwrap();
-        let ctx = AnonCtx { lineage: self.lineage, index: at };
-        objects.map_anon(&mut leaf, Vpn(at), (frame, ctx), WRITTEN);
-        frame
-    }
-
-    fn entry(&self, world: &World<'_>, at: u64) -> Entry {
-        world.objects.walker(self.table).peek(world.cx(0).at(), Vpn(at)).entry
-    }
-
-    fn attrs(&self, world: &World<'_>, at: u64) -> Attrs {
-        <Host as Machine>::Entry::attrs(self.entry(world, at))
-    }
-
-    fn unmap(&self, world: &World<'_>, range: VpnRange, file: Option<MappedFile>) {
-        let (objects, mut cx) = (&world.objects, world.cx(0));
-        let walker = objects.walker(self.table);
-        let mut batch = revoke::Batch::new(walker.table().domain(), objects.frames());
-        walker.sweep(cx.at(), range, &mut batch, &mut objects.unmapper(file));
-        objects.settle(cx.at(), &walker, &mut batch);
-    }
-
-    fn rss(&self, world: &World<'_>) -> [u64; 3] {
-        Rss::ALL.map(|kind| world.objects.tables().get(self.table).rss(kind))
-    }
-}
 
 fn open(world: &World<'_>, pages: u64) -> Id<File> {
     world.objects.open(world.cx(0).at(), KEY, FileKind::Regular, pages * PAGE_SIZE).unwrap()
@@ -289,19 +195,19 @@ fn who_may_write_in_place() {
     let page = objects.frames().descriptor(frame.0);
     assert!(page.is_exclusive(&cx) && page.refs(&cx) == 1, "born exclusive (CR5)");
     assert!(page.get(&cx).is_ok());
-    assert_eq!(exclusive::reuse(&cx, page), Reuse::Exclusive, "exclusive: references are not asked (row 7)");
+    assert_eq!(parent.reuse(&world, 1000), Reuse::Exclusive, "exclusive: references are not asked (row 7)");
     objects.frames().put(cx.at(), frame.0);
 
     assert!(page.pin(&cx).is_ok());
-    assert_eq!(exclusive::share_for_fork(&cx, page), Err(MustCopy), "pinned: the child gets a copy (row 6)");
-    assert!(exclusive::try_share(&cx, page).is_err());
+    assert_eq!(objects.share_for_fork(&cx, frame.0), Err(MustCopy), "pinned: the child gets a copy (row 6)");
+    assert!(objects.try_share(&cx, frame.0).is_err());
     assert!(page.is_exclusive(&cx) && page.maps(&cx) == 1 && page.refs(&cx) == 2);
     objects.frames().unpin(cx.at(), frame.0);
 
     share(&world, &parent, &child, 1000);
     assert!(!page.is_exclusive(&cx) && page.maps(&cx) == 2 && page.refs(&cx) == 2, "row 5");
     audit(&world);
-    assert_eq!(exclusive::reuse(&cx, page), Reuse::Copy, "row 9");
+    assert_eq!(parent.reuse(&world, 1000), Reuse::Copy, "row 9");
 
     // The child copies.
     let copy = objects.frames().allocate_user(cx.at(), &Request::user()).unwrap();
@@ -312,39 +218,18 @@ fn who_may_write_in_place() {
         let ctx = AnonCtx { lineage: child.lineage, index: 1000 };
         objects.replace_with_anon(&mut leaf, &mut batch, (Vpn(1000), None), (copy, ctx), WRITTEN);
         assert!(page.refs(&leaf) == 2 && page.maps(&leaf) == 1);
-        assert_eq!(exclusive::reuse(&leaf, page), Reuse::Copy, "not before the old translation is void");
         drop(leaf);
+        assert_eq!(parent.reuse(&world, 1000), Reuse::Copy, "not before the old translation is void");
         objects.settle(cx.at(), &walker, &mut batch);
     }
     audit(&world);
-    assert_eq!(exclusive::reuse(&cx, page), Reuse::Alone, "alone again (row 8)");
+    assert_eq!(parent.reuse(&world, 1000), Reuse::Alone, "alone again (row 8)");
     assert!(page.is_exclusive(&cx));
     for space in [&parent, &child] {
         space.unmap(&world, VpnRange::sized(Vpn(0), 1 << 35), None);
         assert_eq!(space.rss(&world), [0, 0, 0]);
     }
     audit(&world);
-}
-
-/// What fork does with one anonymous page.
-fn share(world: &World<'_>, parent: &Space, child: &Space, at: u64) {
-    let (objects, mut cx) = (&world.objects, world.cx(0));
-    let (from, to) = (objects.walker(parent.table), objects.walker(child.table));
-    let mut batch = revoke::Batch::new(from.table().domain(), objects.frames());
-    let mut pair = from.lock_pair(cx.at(), Vpn(at), (&to, Vpn(at))).unwrap().unwrap();
-    let entry = pair.from().entry(Vpn(at));
-    let machine::entry::Kind::Leaf(pfn) = <Host as Machine>::Entry::kind(entry, machine::Level::LEAF) else {
-        panic!("a page is mapped");
-    };
-    let rss = objects.rss_of(pair.cx(), entry, None);
-    assert_eq!(rss, Some(Rss::Anon));
-    exclusive::share_for_fork(pair.cx(), objects.frames().descriptor(pfn)).unwrap();
-    let read_only = |entry| <Host as Machine>::Entry::with_attrs(entry, READ, machine::Level::LEAF);
-    let (_, token) = pair.from().change(Vpn(at), read_only);
-    batch.push(pair.cx(), token);
-    pair.to().install(Vpn(at), read_only(entry), rss);
-    drop(pair);
-    objects.settle(cx.at(), &from, &mut batch);
 }
 
 #[test]

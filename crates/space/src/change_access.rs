@@ -7,7 +7,7 @@ use frame::{Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::trace::Work;
 use machine::{Entry, EntryFormat, Event, Level, Machine, Perms, Pfn, VpnRange};
-use table::{Cursor, Leaf};
+use table::{Cursor, Leaf, MigrationKind, Soft};
 
 impl<M: Machine> Layout<'_, '_, M> {
     /// Makes the entries of a part of one VMA allow what the VMA allows now: rights that went
@@ -16,7 +16,9 @@ impl<M: Machine> Layout<'_, '_, M> {
     pub(crate) fn change_access(&mut self, id: Id<Vma>, part: VpnRange) {
         let seen = self.snapshot(id);
         self.for_each_entry(part, Work::Protect, |spaces, leaf, entry| {
-            let Kind::Leaf(pfn) = M::Entry::kind(entry, Level::LEAF) else { return entry };
+            let Kind::Leaf(pfn) = M::Entry::kind(entry, Level::LEAF) else {
+                return narrow_soft::<M>(entry, seen.flags.perms());
+            };
             let attrs = M::Entry::attrs(entry);
             let mut perms = seen.flags.perms();
             perms.write &= spaces.may_write_at_once(leaf, &seen, pfn, attrs);
@@ -58,6 +60,11 @@ impl<M: Machine> Layout<'_, '_, M> {
                 if new == old {
                     continue;
                 }
+                if matches!(M::Entry::kind(old, Level::LEAF), Kind::Absent(_)) {
+                    let (_, token) = leaf.change(page, |_| new);
+                    batch.push(&mut leaf, token);
+                    continue;
+                }
                 // Hardware may set bits meanwhile: only what was decided here changes.
                 let decided = |now: Entry| keep_hardware_bits::<M>(now, old, new);
                 if widens::<M>(old, new) {
@@ -70,6 +77,19 @@ impl<M: Machine> Layout<'_, '_, M> {
         }
         spaces.settle(self, table, &mut batch);
     }
+}
+
+/// A page on its way comes back with the VMA's rights; what may be written then is decided by its fault.
+fn narrow_soft<M: Machine>(entry: Entry, perms: Perms) -> Entry {
+    let Some(Soft::Migration { frame, kind, attrs }) = Soft::of::<M>(entry, Level::LEAF) else {
+        return entry;
+    };
+    let kind = match kind {
+        MigrationKind::Writable if !perms.write => MigrationKind::ReadableExclusive,
+        kind => kind,
+    };
+    let perms = Perms { write: kind == MigrationKind::Writable, ..perms };
+    Soft::Migration { frame, kind, attrs: Attrs { perms, ..attrs } }.entry::<M>()
 }
 
 /// `new` with the accessed and dirty bits that hardware set since `old` was read.
@@ -99,6 +119,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
             return attrs.dirty && attrs.perms.write;
         }
         let descriptor = self.frames().descriptor(pfn);
-        descriptor.state(leaf) == State::Anon && descriptor.is_exclusive(leaf)
+        let objects = self.objects();
+        descriptor.state(leaf) == State::Anon && objects.cow().upgrades() && objects.is_exclusive(leaf, pfn)
     }
 }

@@ -16,8 +16,8 @@ use machine::{
     VpnRange, level,
 };
 use object::MappedFile;
-use object::exclusive::{self, AnonCtx};
-use table::{Cursor, PageTable, Pair, Rss, TableBatch};
+use object::exclusive::{AnonCtx, MustCopy};
+use table::{Cursor, PageTable, Pair, Rss, Soft, TableBatch};
 
 impl<'m, M: Machine> Spaces<'m, M> {
     /// A copy of a space, with one user. Anonymous pages are shared and write-protected in both;
@@ -170,6 +170,10 @@ impl<'m, M: Machine> Spaces<'m, M> {
         entry: Entry,
         batch: &mut TableBatch<'_, 'm, M>,
     ) -> Result<(), Error> {
+        if let Some(soft) = Soft::of::<M>(entry, Level::LEAF) {
+            self.copy_soft(pair, (page, file), soft, entry);
+            return Ok(());
+        }
         let Kind::Leaf(pfn) = M::Entry::kind(entry, Level::LEAF) else { return Ok(()) };
         let attrs = M::Entry::attrs(entry);
         let read_only = Attrs { perms: attrs.perms.read_only(), accessed: false, ..attrs };
@@ -177,8 +181,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let rss = self.objects().rss_of(pair.cx(), entry, file.map(|file| file.at(page)));
         let shared = match rss {
             None => Ok(()),
-            Some(Rss::Anon) => exclusive::share_for_fork(pair.cx(), self.frames().descriptor(pfn)),
-            Some(_) => self.objects().map_again(pair.cx(), pfn).map_err(|_| exclusive::MustCopy),
+            Some(Rss::Anon) => self.objects().share_for_fork(pair.cx(), pfn),
+            Some(_) => self.objects().map_again(pair.cx(), pfn).map_err(|_| MustCopy),
         };
         if shared.is_err() {
             return self.copy_now(pair, (page, ctx), pfn, attrs);
@@ -203,6 +207,23 @@ impl<'m, M: Machine> Spaces<'m, M> {
         }
         pair.to().install(page, copy, rss);
         Ok(())
+    }
+
+    /// An entry of software's own: parent and child have it, and neither is exclusive any more (rows 16 and
+    /// 20).
+    fn copy_soft(
+        &self,
+        pair: &mut Pair<'_, 'm, M>,
+        (page, file): (Vpn, Option<MappedFile>),
+        soft: Soft,
+        entry: Entry,
+    ) {
+        let rss = self.objects().rss_of(pair.cx(), entry, file.map(|file| file.at(page)));
+        let shared = soft.shared().entry::<M>();
+        if shared != entry {
+            pair.from().exchange_absent(page, (rss, rss), shared);
+        }
+        pair.to().install(page, shared, rss);
     }
 
     /// A page that is pinned, or cannot be counted once more, stays the parent's alone: the child

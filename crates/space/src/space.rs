@@ -228,6 +228,8 @@ pub struct Stats {
     pub file_rss: u64,
     /// Resident pages of shared memory (`RssShmem`).
     pub shmem_rss: u64,
+    /// Pages that are swapped out (Linux: `VmSwap`). Not resident.
+    pub swapped: u64,
     /// Most pages ever resident (`VmHWM`).
     pub peak_rss: u64,
     /// Page tables (`VmPTE`).

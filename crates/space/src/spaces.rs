@@ -302,7 +302,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         };
         if let Some(table) = space.table.get() {
             let table = self.tables().get(table);
-            [stats.anon_rss, stats.file_rss, stats.shmem_rss] = Rss::ALL.map(|kind| table.rss(kind));
+            [stats.anon_rss, stats.file_rss, stats.shmem_rss, stats.swapped] =
+                Rss::ALL.map(|kind| table.rss(kind));
             stats.tables = table.tables();
         }
         stats

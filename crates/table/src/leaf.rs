@@ -162,6 +162,17 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         old
     }
 
+    /// Puts another entry in the place of one that hardware could not use (software's own): nothing is to be
+    /// flushed. Accounts as said.
+    pub fn exchange_absent(&mut self, page: Vpn, (old_rss, new_rss): (Option<Rss>, Option<Rss>), new: Entry) {
+        debug_assert!(new != Entry::EMPTY, "an empty entry is made by `take`");
+        let old = self.empty(page, old_rss);
+        debug_assert!(!self.reachable(old), "what hardware may have cached is replaced and flushed");
+        self.slots.node.write(self.cx, page, new);
+        self.cx.trace(|| self.changed(page, Entry::EMPTY, new));
+        self.table().add_rss(new_rss, self.weight());
+    }
+
     /// The pages the entry of a page maps.
     pub fn pages(&self, page: Vpn) -> VpnRange {
         node::span(page, self.level())

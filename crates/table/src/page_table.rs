@@ -43,7 +43,7 @@ impl PageTable {
 
     /// Resident base pages of all kinds.
     pub fn resident(&self) -> u64 {
-        Rss::ALL.into_iter().map(|kind| self.rss(kind)).sum()
+        Rss::ALL.into_iter().filter(|&kind| kind != Rss::Swap).map(|kind| self.rss(kind)).sum()
     }
 
     /// Tables linked in the tree, the root among them.

@@ -2,7 +2,7 @@
 
 use machine::{FieldValue, KernelFrame, Level, Pfn};
 
-/// Which of a space's counts of resident pages a page belongs to (Linux's `MM_ANONPAGES` and so on).
+/// Which of a space's counts of pages a page belongs to (Linux's `MM_ANONPAGES` and so on).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Rss {
@@ -12,14 +12,16 @@ pub enum Rss {
     File,
     /// Pages of memory files.
     Shmem,
+    /// Anonymous pages that are swapped out: entries that name a slot. Not resident.
+    Swap,
 }
 
 /// How many [`Rss`] counts there are.
-pub const RSS_KINDS: usize = 3;
+pub const RSS_KINDS: usize = 4;
 
 impl Rss {
     /// All of them, in order.
-    pub const ALL: [Rss; RSS_KINDS] = [Rss::Anon, Rss::File, Rss::Shmem];
+    pub const ALL: [Rss; RSS_KINDS] = [Rss::Anon, Rss::File, Rss::Shmem, Rss::Swap];
 }
 
 /// What must be freed once a change is settled.

@@ -18,8 +18,6 @@ const EXACT: Loomed = Loomed::EXACT;
 const NO_RELEASE: Loomed = Loomed::weakened(&[Weak::new(Op::Update, AcqRel, Acquire)]);
 /// The function's step on the word does not acquire.
 const NO_ACQUIRE: Loomed = Loomed::weakened(&[Weak::new(Op::Update, AcqRel, Release)]);
-/// The function reads the word without acquiring.
-const NO_ACQUIRE_LOAD: Loomed = Loomed::weakened(&[Weak::new(Op::Load, Acquire, Relaxed)]);
 
 impl Folio {
     fn new(counts: u64) -> [Arc<Folio>; 2] {
@@ -254,16 +252,18 @@ fn twin_neither_asking_nor_setting_the_bit_acquires() {
 
 type Share = fn(&Loomed, &Word) -> Result<(), Pinned>;
 
-/// Who pins a page without a lock stores to it if it is exclusive then; fork shares it if it is not pinned.
-fn fork_meets_a_pin(unpinning: Loomed, sharing: Loomed, share: Share) {
+type Pin = fn(&Loomed, &Word) -> bool;
+
+/// Who pins a page without a lock stores to it if it was exclusive; fork, and whoever else takes exclusivity
+/// away, shares it if it is not pinned (C-6, C-7, C-8).
+fn fork_meets_a_pin((pin, unpinning): (Pin, Loomed), sharing: Loomed, share: Share) {
     let [parent, device] = Folio::mapped(1, Exclusive::Yes);
     together(
         move || {
-            assert!(counts::try_pin(&EXACT, &device.counts), "the mapping holds a reference");
-            if counts::read(&EXACT, &device.counts).is_exclusive() {
+            if pin(&EXACT, &device.counts) {
                 device.used.write();
+                assert_eq!(counts::unpin(&unpinning, &device.counts), Freed::No);
             }
-            assert_eq!(counts::unpin(&unpinning, &device.counts), Freed::No);
         },
         || {
             if share(&sharing, &parent.counts) == Ok(()) {
@@ -276,17 +276,17 @@ fn fork_meets_a_pin(unpinning: Loomed, sharing: Loomed, share: Share) {
 
 #[test]
 fn a_page_is_shared_only_while_nobody_stores_to_it_through_a_pin() {
-    explore(|| fork_meets_a_pin(EXACT, EXACT, counts::share));
+    explore(|| fork_meets_a_pin((counts::pin_exclusive, EXACT), EXACT, counts::share));
 }
 
 #[test]
 fn twin_unpinning_does_not_release() {
-    rejects(RACE, || fork_meets_a_pin(NO_RELEASE, EXACT, counts::share));
+    rejects(RACE, || fork_meets_a_pin((counts::pin_exclusive, NO_RELEASE), EXACT, counts::share));
 }
 
 #[test]
 fn twin_sharing_does_not_acquire() {
-    rejects(RACE, || fork_meets_a_pin(EXACT, NO_ACQUIRE, counts::share));
+    rejects(RACE, || fork_meets_a_pin((counts::pin_exclusive, EXACT), NO_ACQUIRE, counts::share));
 }
 
 /// No ordering: the question and the answer as two steps, a pin may come between (CR8).
@@ -299,7 +299,20 @@ fn twin_sharing_in_two_steps() {
         memory.fetch_and(word, !(1 << 63), AcqRel);
         Ok(())
     };
-    rejects(RACE, move || fork_meets_a_pin(EXACT, EXACT, share));
+    rejects(RACE, move || fork_meets_a_pin((counts::pin_exclusive, EXACT), EXACT, share));
+}
+
+/// The bit is not asked: a page that was shared just before is pinned, and the entry is still the same (C-8).
+#[test]
+fn twin_pinning_whatever_the_bit_says() {
+    rejects(RACE, || fork_meets_a_pin((counts::try_pin, EXACT), EXACT, counts::share));
+}
+
+/// The bit is asked before the pin is taken, not with it: a share may come between (C-7).
+#[test]
+fn twin_pinning_in_two_steps() {
+    let pin: Pin = |memory, word| counts::read(memory, word).is_exclusive() && counts::try_pin(memory, word);
+    rejects(RACE, move || fork_meets_a_pin((pin, EXACT), EXACT, counts::share));
 }
 
 type Make = fn(&Loomed, &Word);
@@ -312,8 +325,7 @@ fn a_pin_finds_the_bit(make: Make, making: Loomed, reading: Loomed) {
     let [owner, device] = Folio::new(1);
     together(
         move || {
-            assert!(counts::try_pin(&EXACT, &device.counts));
-            if counts::read(&reading, &device.counts).is_exclusive() {
+            if counts::pin_exclusive(&reading, &device.counts) {
                 device.used.write();
             }
         },
@@ -341,6 +353,6 @@ fn twin_setting_the_bit_does_not_release() {
 #[test]
 fn twin_reading_the_bit_does_not_acquire() {
     for make in [SET, BORN] {
-        rejects(RACE, move || a_pin_finds_the_bit(make, EXACT, NO_ACQUIRE_LOAD));
+        rejects(RACE, move || a_pin_finds_the_bit(make, EXACT, NO_ACQUIRE));
     }
 }

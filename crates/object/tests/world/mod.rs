@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "a module of several test programs")]
 
 pub mod audit;
+pub mod space;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use frame::{Config, Frames};

@@ -1,0 +1,263 @@
+//! Taking all mappings of a page away, reversibly: for swap-out, migration, and the split of a large folio.
+//!
+//! ```text
+//! page lock                     nobody else detaches, frees its swap slot, or writes it back
+//!   reverse map, shared         whoever gets a mapping by fork or mremap is met too (list order)
+//!     leaf lock, entry by entry
+//!       clear the entry         no walk without a lock finds it any more
+//!       try_share               pinned? the entry is put back as it was: the page stays mapped
+//!       install the soft entry  with what the entry said of exclusivity
+//!   flush                       no CPU stores to the page any more
+//! ```
+//!
+//! "Still mapped" is an answer, not a fault of anybody's: a pin may come at any time (C-9). Linux:
+//! `try_to_unmap`, `try_to_migrate`, `remove_migration_ptes`.
+
+use crate::exclusive::Was;
+use crate::model::{Mapping, Owner};
+use crate::objects::Objects;
+use crate::page::{PageCtx, owner_id};
+use frame::{Descriptor, Flags, State};
+use machine::entry::{Attrs, Kind};
+use machine::{Cx, EntryFormat, Level, Machine, Pfn, Vpn, VpnRange, level};
+use revoke::Batch;
+use table::{Cursor, Leaf, MigrationKind, Rss, Slot, Soft, Sole, TableBatch, Walker};
+
+/// What entries become.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Into {
+    /// Migration entries: faults wait for the page's lock.
+    Migration,
+    /// Swap entries of the slot that the page has in the swap cache.
+    Swap(Slot),
+}
+
+/// How detaching ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Detached {
+    /// No entry maps the page, and no CPU uses an old translation.
+    All,
+    /// Some entry does: the page is pinned there. What was detached before stays so; migration entries go
+    /// back with [`Objects::restore_page`].
+    StillMapped,
+}
+
+/// What became of one entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// It is another page's.
+    Other,
+    /// It is a soft entry now.
+    Done,
+    /// It stays.
+    Pinned,
+}
+
+/// The frames of a folio, and what it belongs to.
+#[derive(Clone, Copy)]
+struct Folio {
+    head: Pfn,
+    pages: u64,
+    owner: Owner,
+}
+
+impl Folio {
+    fn has(&self, pfn: Pfn) -> bool {
+        pfn >= self.head && u64::from(pfn.0 - self.head.0) < self.pages
+    }
+
+    /// Where its page is in its file, if it is a file's.
+    fn place(&self, mapping: &Mapping, at: Vpn) -> Option<PageCtx> {
+        match self.owner {
+            Owner::File(file) => Some(PageCtx { file, index: mapping.index_of(at) }),
+            Owner::Lineage(_) => None,
+        }
+    }
+}
+
+impl<'m, M: Machine> Objects<'m, M> {
+    /// Makes every entry that maps a folio a soft one. The caller has the page lock and a reference of its
+    /// own.
+    pub fn detach_page(&self, cx: &mut Cx<'m, M, { level::PAGE }>, head: Pfn, into: Into) -> Detached {
+        let page = self.descriptor(head);
+        debug_assert!(page.test(cx, Flags::LOCKED), "who detaches a page has locked it");
+        let Some(owner) = self.owner_of(cx, page) else { return Detached::All };
+        let folio = Folio { head, pages: page.order(cx).frames(), owner };
+        let index = page.index(cx);
+        let mut refused = false;
+        self.for_each_mapping(cx, owner, index..index + folio.pages, |cx, mapping, part| {
+            refused = refused || self.detach_part(cx, (mapping, part), folio, into) == Step::Pinned;
+        });
+        if refused || page.maps(cx) > 0 { Detached::StillMapped } else { Detached::All }
+    }
+
+    /// Makes every migration entry of `from` map `to`, page by page, as it was. `to` belongs where `from`
+    /// belonged; the caller has both locked, and a reference to every folio of `to`.
+    // LINUX: mm/migrate.c remove_migration_ptes().
+    pub fn restore_page(&self, cx: &mut Cx<'m, M, { level::PAGE }>, (from, pages): (Pfn, u64), to: Pfn) {
+        let target = self.descriptor(to);
+        let Some(owner) = self.owner_of(cx, target) else { return };
+        let moved = Folio { head: from, pages, owner };
+        let index = target.index(cx);
+        self.for_each_mapping(cx, owner, index..index + pages, |cx, mapping, part| {
+            let walker = self.walker(mapping.table);
+            let mut cursor = Cursor::new(part);
+            while let Some((mut leaf, part)) = cursor.next(&walker, cx) {
+                let mut next = part.start;
+                while let Some((at, _)) = leaf.next_used(next, part.end) {
+                    next = leaf.pages(at).end;
+                    self.restore_entry(&mut leaf, (at, mapping), moved, to);
+                }
+            }
+        });
+    }
+
+    /// What a user page belongs to; `None` for a page that was truncated.
+    fn owner_of<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor) -> Option<Owner> {
+        match page.state(cx) {
+            State::Anon => owner_id(page.owner(cx)).map(Owner::Lineage),
+            State::File => owner_id(page.owner(cx)).map(Owner::File),
+            _ => None,
+        }
+    }
+
+    fn detach_part(
+        &self,
+        cx: &mut Cx<'m, M, { level::RMAP }>,
+        (mapping, part): (&Mapping, VpnRange),
+        folio: Folio,
+        into: Into,
+    ) -> Step {
+        let walker = self.walker(mapping.table);
+        let mut batch = Batch::new(walker.table().domain(), self.frames());
+        // Entries that others emptied may still be in TLBs (LR10, C-12).
+        batch.answer_for(part);
+        let (mut cursor, mut worst, mut detached) = (Cursor::new(part), Step::Other, 0);
+        while worst != Step::Pinned {
+            let Some((mut leaf, part)) = cursor.next(&walker, cx) else { break };
+            let mut next = part.start;
+            while let Some((at, _)) = leaf.next_used(next, part.end) {
+                next = leaf.pages(at).end;
+                match self.detach_entry(&mut leaf, &mut batch, (at, mapping), folio, into) {
+                    Step::Other => {}
+                    Step::Done => detached += 1,
+                    Step::Pinned => worst = Step::Pinned,
+                }
+                if worst == Step::Pinned {
+                    break;
+                }
+            }
+            // Large leaves: LR8. Files: the last stores are in the page before anybody cleans it (LR11).
+            if leaf.level() > Level::LEAF || matches!(folio.owner, Owner::File(_)) {
+                batch.flush_now(&mut leaf);
+            }
+        }
+        self.finish_part(cx, &walker, &mut batch, (folio.head, detached));
+        worst
+    }
+
+    /// Flushes; then the references of the mappings that went go, too. The caller's own keeps the folio.
+    fn finish_part(
+        &self,
+        cx: &mut Cx<'m, M, { level::RMAP }>,
+        walker: &Walker<'_, 'm, M>,
+        batch: &mut TableBatch<'_, 'm, M>,
+        (head, detached): (Pfn, u64),
+    ) {
+        self.settle(cx, walker, batch);
+        for _ in 0..detached {
+            self.frames().put(cx.at(), head);
+        }
+    }
+
+    fn detach_entry(
+        &self,
+        leaf: &mut Leaf<'_, 'm, M>,
+        batch: &mut TableBatch<'_, 'm, M>,
+        (at, mapping): (Vpn, &Mapping),
+        folio: Folio,
+        into: Into,
+    ) -> Step {
+        let entry = leaf.entry(at);
+        let Kind::Leaf(pfn) = M::Entry::kind(entry, leaf.level()) else { return Step::Other };
+        if !folio.has(pfn) {
+            return Step::Other;
+        }
+        let page = self.descriptor(folio.head);
+        let place = folio.place(mapping, at);
+        let rss = self.rss_of(leaf, entry, place);
+        let (old, token) = leaf.lift(at, rss);
+        batch.push(leaf, token);
+        let was = match place {
+            None => self.try_share(leaf, pfn),
+            Some(_) => Ok(Was::Shared),
+        };
+        let Ok(was) = was else {
+            leaf.install(at, old, rss);
+            return Step::Pinned;
+        };
+        let attrs = M::Entry::attrs(old);
+        match place {
+            _ if !attrs.dirty => {}
+            Some(ctx) => self.mark_dirty(leaf, ctx, pfn),
+            None => page.set(leaf, Flags::DIRTY),
+        }
+        page.remove_map(leaf);
+        let (soft, rss) = self.soft_for(into, (pfn, rss), was, attrs);
+        leaf.install(at, soft.entry::<M>(), rss);
+        Step::Done
+    }
+
+    /// The entry that stands for a mapping, and how it counts.
+    fn soft_for(
+        &self,
+        into: Into,
+        (pfn, rss): (Pfn, Option<Rss>),
+        was: Was,
+        attrs: Attrs,
+    ) -> (Soft, Option<Rss>) {
+        let exclusive = was == Was::Exclusive && self.cow().remembers();
+        match into {
+            Into::Swap(slot) => {
+                let sole = if exclusive { Sole::Exclusive } else { Sole::Shared };
+                (Soft::Swap { slot, sole }, Some(Rss::Swap))
+            }
+            Into::Migration => {
+                let kind = match attrs.perms.write {
+                    true => MigrationKind::Writable,
+                    false if exclusive => MigrationKind::ReadableExclusive,
+                    false => MigrationKind::Readable,
+                };
+                (Soft::Migration { frame: pfn, kind, attrs }, rss)
+            }
+        }
+    }
+
+    fn restore_entry(
+        &self,
+        leaf: &mut Leaf<'_, 'm, M>,
+        (at, mapping): (Vpn, &Mapping),
+        moved: Folio,
+        to: Pfn,
+    ) {
+        let level = leaf.level();
+        let Some(Soft::Migration { frame, kind, attrs }) = Soft::of::<M>(leaf.entry(at), level) else {
+            return;
+        };
+        if !moved.has(frame) {
+            return;
+        }
+        let pfn = to.plus(u64::from(frame.0 - moved.head.0));
+        let page = self.descriptor(self.frames().folio(leaf, pfn).0);
+        let counted = page.get(leaf).is_ok() && page.add_map(leaf, frame::Exclusive::No).is_ok();
+        debug_assert!(counted, "what was mapped so often before can be mapped so often again");
+        let place = moved.place(mapping, at);
+        if place.is_none() && kind.is_exclusive() {
+            self.come_back(leaf, pfn);
+        }
+        let new = M::Entry::leaf(pfn, attrs, level);
+        let rss = self.rss_of(leaf, new, place);
+        leaf.exchange_absent(at, (rss, rss), new);
+    }
+}
