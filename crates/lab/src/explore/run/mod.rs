@@ -5,6 +5,7 @@ mod call;
 mod cost;
 mod ears;
 mod end;
+mod entry;
 mod judge;
 mod life;
 mod log;

@@ -100,6 +100,7 @@ fn in_steps(steps: &[Step], see: &mut dyn FnMut(VariableName)) {
                 in_expr(value, see);
             }
             Action::Expect(expr) => in_expr(expr, see),
+            Action::Entry(word, _) => in_some(word.page.as_ref(), see),
             Action::Repeat { counter, until, body, .. } => {
                 counter.iter().for_each(|name| see(*name));
                 in_some(until.as_ref(), see);
@@ -153,7 +154,8 @@ fn in_some(expr: Option<&Expr>, see: &mut dyn FnMut(VariableName)) {
 /// Calls `see` with every variable of an expression.
 pub(super) fn in_expr(expr: &Expr, see: &mut dyn FnMut(VariableName)) {
     match expr {
-        Expr::Value(_) => {}
+        Expr::Value(_) | Expr::Copies => {}
+        Expr::Frame(word) => in_some(word.page.as_ref(), see),
         Expr::Variable(name) => see(*name),
         Expr::Disk(word) | Expr::Initial(word) => in_some(word.page.as_deref(), see),
         Expr::Not(inner) => in_expr(inner, see),

@@ -73,6 +73,7 @@ impl World<'_> {
                 text_of(value)
             }
             Action::Expect(expr) => self.must_hold(who, at, expr),
+            Action::Entry(word, due) => self.check_entry(who, at, word, *due),
         };
         if let Some(failure) = self.violation() {
             self.fail(who.ctx, at, failure);

@@ -1,6 +1,6 @@
 //! What expressions come to.
 
-use freehold::machine::{PAGE_SIZE, VirtAddr, VpnRange};
+use freehold::machine::{Counter, PAGE_SIZE, VirtAddr, VpnRange};
 use sim::synthetic;
 
 use super::super::script::{
@@ -27,6 +27,8 @@ impl World<'_> {
                 let word = synthetic::file_word(self.files[file].key.0, page, 0, index as u64);
                 Value::Word(if inside { word } else { 0 })
             }
+            Expr::Frame(word) => Value::Word(self.frame_at(who, at, word)),
+            Expr::Copies => Value::Word(self.manager.core().total(Counter::CowCopied)),
             Expr::Not(inner) => truth(!is_true(self.eval(who, at, inner))),
             Expr::Two(operator, terms) => {
                 let (left, right) = (self.eval(who, at, &terms.0), self.eval(who, at, &terms.1));

@@ -5,7 +5,7 @@ use freehold::machine::PAGE_SIZE;
 use super::error::ScriptError;
 use super::lex::{Token, Words};
 use super::limits;
-use super::model::{Expr, FileWord, Operator, Sign, Value};
+use super::model::{Expr, FileWord, Operator, Sign, Value, WordAt};
 use super::names::Names;
 
 /// Reads expressions.
@@ -96,6 +96,14 @@ impl<'w, 't> Exprs<'w, 't> {
                 self.words.next()?;
                 self.file_word().map(Expr::Initial)
             }
+            Token::Word("frame") => {
+                self.words.next()?;
+                self.word_at().map(|at| Expr::Frame(Box::new(at)))
+            }
+            Token::Word("copies") => {
+                self.words.next()?;
+                Ok(Expr::Copies)
+            }
             Token::Word(word) => match Sign::named(word) {
                 Some(sign) => {
                     self.words.next()?;
@@ -112,6 +120,13 @@ impl<'w, 't> Exprs<'w, 't> {
         let file = self.names.file(self.words)?;
         let page = self.page()?.map(Box::new);
         Ok(FileWord { file, page, offset: self.offset()? })
+    }
+
+    /// `a`, `a[1]`, `a[1]+8`
+    pub(super) fn word_at(&mut self) -> Result<WordAt, ScriptError> {
+        let region = self.names.region(self.words)?;
+        let page = self.page()?;
+        Ok(WordAt { region, page, offset: self.offset()? })
     }
 
     /// `[1]`, if it is there.

@@ -3,6 +3,7 @@
 //! `lex` makes words of lines; `parse` reads the file, `step` and `expr` what its lines say; `names` knows
 //! what names mean. All errors name a line and a column.
 
+mod entry;
 mod error;
 mod expr;
 mod lex;
@@ -14,6 +15,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+pub use entry::{PageOf, Size, Sole, Standing};
 pub use error::ScriptError;
 pub use limits::FILE_BYTES;
 pub use model::*;

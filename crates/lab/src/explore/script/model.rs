@@ -1,5 +1,6 @@
 //! A scenario, as its file says it. Names are resolved: they are numbers here.
 
+use super::entry::Standing;
 use freehold::linux::Errno;
 use freehold::machine::{Perms, VirtAddr, Vpn};
 
@@ -136,6 +137,8 @@ pub enum Action {
     Set(VariableName, Expr),
     /// This must hold.
     Expect(Expr),
+    /// The entry of this word's page must be so.
+    Entry(WordAt, Standing),
     /// A block, several times.
     Repeat {
         /// How often at most.
@@ -383,6 +386,10 @@ pub enum Expr {
     Disk(FileWord),
     /// A word of a file as it was at the start.
     Initial(FileWord),
+    /// The number of the frame that is mapped at a word; 0 for none.
+    Frame(Box<WordAt>),
+    /// How many pages were copied on write so far.
+    Copies,
     /// Two terms.
     Two(Operator, Box<(Expr, Expr)>),
     /// The opposite.

@@ -3,6 +3,7 @@
 use freehold::linux::flags::MapFlags;
 use freehold::machine::{PAGE_SIZE, Perms};
 
+use super::entry::{PageOf, Size, Sole, Standing, rights};
 use super::error::ScriptError;
 use super::expr::Exprs;
 use super::lex::{Token, Words};
@@ -99,6 +100,7 @@ impl<'w, 't> Steps<'w, 't> {
                 Action::Set(variable, self.whole()?)
             }
             "expect" => Action::Expect(self.whole()?),
+            "entry" => self.entry()?,
             "reclaim" => {
                 let all = self.words.peek()? == Token::End;
                 let file = if all { None } else { Some(self.names.file(self.words)?) };
@@ -289,15 +291,43 @@ impl<'w, 't> Steps<'w, 't> {
 
     fn perms(&mut self) -> Result<Perms, ScriptError> {
         let word = self.words.need_word("rights: none, r, rw, rx or rwx")?;
-        let (read, write, execute) = match word {
-            "none" => (false, false, false),
-            "r" => (true, false, false),
-            "rw" => (true, true, false),
-            "rx" => (true, false, true),
-            "rwx" => (true, true, true),
-            _ => return Err(self.words.error(format!("rights are none, r, rw, rx or rwx, not `{word}`"))),
+        rights(word)
+            .ok_or_else(|| self.words.error(format!("rights are none, r, rw, rx or rwx, not `{word}`")))
+    }
+
+    /// `entry a[0] is rw exclusive`
+    fn entry(&mut self) -> Result<Action, ScriptError> {
+        let at = self.word_at()?;
+        self.words.need("is")?;
+        let mut word = self.words.need_word("what the entry is")?;
+        let plain = match word {
+            "empty" => Some(Standing::Empty),
+            "zero" => Some(Standing::Zero),
+            "swapped" => Some(Standing::Swapped(self.sole()?)),
+            "moving" => Some(Standing::Moving(self.sole()?)),
+            _ => None,
         };
-        Ok(Perms { read, write, execute })
+        if let Some(standing) = plain {
+            return Ok(Action::Entry(at, standing));
+        }
+        let size = if word == "huge" { Size::Huge } else { Size::Small };
+        if size == Size::Huge {
+            word = self.words.need_word("rights")?;
+        }
+        let Some(perms) = rights(word) else {
+            return Err(self.words.error("an entry is empty, zero, swapped, moving, or has rights"));
+        };
+        let page = self.words.need_word("exclusive, shared, file or ksm")?;
+        let page = PageOf::named(page).ok_or_else(|| {
+            self.words.error(format!("a page is exclusive, shared, file or ksm, not `{page}`"))
+        })?;
+        Ok(Action::Entry(at, Standing::Mapped { size, perms, page }))
+    }
+
+    fn sole(&mut self) -> Result<Sole, ScriptError> {
+        let word = self.words.need_word("exclusive or shared")?;
+        Sole::named(word)
+            .ok_or_else(|| self.words.error(format!("exclusive or shared is wanted, not `{word}`")))
     }
 
     /// `a`, `a[1]`, `a[1..3]`
@@ -316,12 +346,8 @@ impl<'w, 't> Steps<'w, 't> {
         Ok(Pages { region, first, end })
     }
 
-    /// `a`, `a[1]`, `a[1]+8`
     fn word_at(&mut self) -> Result<WordAt, ScriptError> {
-        let region = self.names.region(self.words)?;
-        let mut exprs = Exprs::new(self.words, self.names);
-        let page = exprs.page()?;
-        Ok(WordAt { region, page, offset: exprs.offset()? })
+        Exprs::new(self.words, self.names).word_at()
     }
 
     fn whole(&mut self) -> Result<Expr, ScriptError> {
