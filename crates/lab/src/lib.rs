@@ -4,6 +4,7 @@
 //! [`replay::replay`] is the replay of a recording in memory.
 #![forbid(unsafe_code)]
 
+pub mod cow_table;
 mod diff;
 pub mod exit;
 mod explain;
