@@ -6,7 +6,8 @@ mod demo;
 #[path = "../examples/minimal/minimal.rs"]
 mod minimal;
 
-use machine::Word;
+use machine::{Backing, Corrupt, CpuId, FileKey, Machine, Pfn, UserFrame, Word};
+use std::cmp;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -31,6 +32,25 @@ fn two_processes_live_and_die_on_it() {
     assert_eq!(of("fault_segv"), 2, "the stores after munmap, and after mprotect");
     assert_eq!(of("cow_reused"), 1, "the parent's page once the child is gone");
     assert_eq!(of("page_table_alloc"), of("page_table_free"), "no table outlives its process");
+}
+
+#[test]
+fn what_a_machine_does_not_say_of_frames_is_right_too() {
+    let arena: Vec<Word> = (0..64 * PAGE_WORDS).map(|_| Word::new(0)).collect();
+    let machine = minimal::Minimal::new(&arena).expect("room for a frame");
+    let (cpu, a, b) = (CpuId(0), UserFrame(Pfn(520)), UserFrame(Pfn(521)));
+    assert!(machine.is_zero(cpu, a));
+    assert_eq!(machine.compare_bytes(cpu, a, b), cmp::Ordering::Equal);
+    machine.write_frame(cpu, a, 4095, &[1]);
+    assert!(!machine.is_zero(cpu, a));
+    assert_eq!(machine.compare_bytes(cpu, a, b), cmp::Ordering::Greater);
+    machine.write_frame(cpu, b, 700, &[0, 2]);
+    assert_eq!(machine.compare_bytes(cpu, a, b), cmp::Ordering::Less, "the first difference decides");
+    machine.write_frame(cpu, a, 700, &[1, 1]);
+    assert_eq!(machine.compare_bytes(cpu, a, b), cmp::Ordering::Greater, "byte by byte, not by words");
+    assert_eq!(machine.compress(cpu, a, &mut [0; 4096]), None);
+    assert_eq!(machine.decompress(cpu, &[0], a), Err(Corrupt));
+    assert!(!machine.files().stable_writes(FileKey(1)));
 }
 
 #[test]

@@ -32,3 +32,15 @@ impl core::fmt::Display for IoError {
 }
 
 impl core::error::Error for IoError {}
+
+/// Compressed bytes are not what was stored (see [`crate::Machine::decompress`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Corrupt;
+
+impl core::fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("compressed bytes are damaged")
+    }
+}
+
+impl core::error::Error for Corrupt {}

@@ -47,7 +47,7 @@ pub use crate::core::Core;
 pub use crate::counters::Counter;
 pub use crate::cx::Cx;
 pub use crate::entry::{Access, Entry, EntryFormat, Level, Perms};
-pub use crate::errors::{IoError, Shortage};
+pub use crate::errors::{Corrupt, IoError, Shortage};
 pub use crate::ids::{Asid, CpuId, FileKey, KernelFrame, NodeId, TaskId, UserFrame};
 pub use crate::mask::CpuSet;
 pub use crate::plant::{Plant, UnknownPlant};

@@ -2,10 +2,14 @@
 
 use crate::word::failure_order;
 use crate::{
-    Asid, CpuId, CpuSet, EntryFormat, Event, FileKey, Frames, IoError, KernelFrame, NodeId, Order, Pfn,
-    Plant, TaskId, UserFrame, VpnRange, Word,
+    Asid, Corrupt, CpuId, CpuSet, EntryFormat, Event, FileKey, Frames, IoError, KernelFrame, NodeId, Order,
+    PAGE_SIZE, Pfn, Plant, TaskId, UserFrame, VpnRange, Word,
 };
+use core::cmp;
 use core::sync::atomic::{self, Ordering};
+
+/// How many bytes of a frame the default methods look at in one go.
+const LOOK: usize = 256;
 
 /// A range of physical memory present at boot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +71,12 @@ pub trait Backing {
     fn read(&self, cpu: CpuId, file: FileKey, page: u64, into: UserFrame) -> Result<(), IoError>;
     /// Stores `from` as page `page` of the file.
     fn write(&self, cpu: CpuId, file: FileKey, page: u64, from: UserFrame) -> Result<(), IoError>;
+    /// Whether the bytes of a frame must not change while they are written to this file, because its device
+    /// checksums, encrypts or mirrors them (Linux's `SWP_STABLE_WRITES`, `AS_STABLE_WRITES`).
+    fn stable_writes(&self, file: FileKey) -> bool {
+        let _ = file;
+        false
+    }
 }
 
 /// What Freehold needs of a machine. Implemented by the simulator, by this process, by bare metal, and by the
@@ -130,6 +140,40 @@ pub trait Machine: Sized {
     fn same_bytes(&self, cpu: CpuId, a: UserFrame, b: UserFrame) -> bool;
     /// A hash of a frame's bytes: equal bytes, equal hash.
     fn hash_bytes(&self, cpu: CpuId, frame: UserFrame) -> u64;
+    /// Orders two frames by their bytes, the first that differ decide (C's `memcmp`).
+    fn compare_bytes(&self, cpu: CpuId, a: UserFrame, b: UserFrame) -> cmp::Ordering {
+        let (mut left, mut right) = ([0; LOOK], [0; LOOK]);
+        for offset in (0..PAGE_SIZE).step_by(LOOK) {
+            self.read_frame(cpu, a, offset, &mut left);
+            self.read_frame(cpu, b, offset, &mut right);
+            let order = left.cmp(&right);
+            if order.is_ne() {
+                return order;
+            }
+        }
+        cmp::Ordering::Equal
+    }
+    /// Whether a frame holds zero bytes only.
+    fn is_zero(&self, cpu: CpuId, frame: UserFrame) -> bool {
+        let mut bytes = [0; LOOK];
+        (0..PAGE_SIZE).step_by(LOOK).all(|offset| {
+            self.read_frame(cpu, frame, offset, &mut bytes);
+            bytes == [0; LOOK]
+        })
+    }
+    /// Stores the bytes of a frame in fewer, and answers how many; `None` if they do not fit or the machine
+    /// compresses nothing. What is in `into` beyond the answer is unspecified.
+    fn compress(&self, cpu: CpuId, from: UserFrame, into: &mut [u8]) -> Option<usize> {
+        let _ = (cpu, from, into);
+        None
+    }
+    /// Fills a frame with what [`Machine::compress`] made `from` of. Damaged bytes are safe: they are
+    /// refused, and the frame is as it was, or they give other bytes; whoever has to tell the latter keeps
+    /// [`Machine::hash_bytes`].
+    fn decompress(&self, cpu: CpuId, from: &[u8], to: UserFrame) -> Result<(), Corrupt> {
+        let _ = (cpu, from, to);
+        Err(Corrupt)
+    }
 
     // ---- shared words ----
 
