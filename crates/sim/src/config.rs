@@ -1,5 +1,6 @@
 //! What machine to build, and why it may be refused.
 
+use crate::explore::CHANNELS_MAX;
 use crate::profile::{Profile, ProfileError};
 use crate::violation::Violation;
 use machine::mask::CPUS_MAX;
@@ -58,6 +59,9 @@ pub struct SimConfig {
     pub run_ns_max: u64,
     /// Stack of a task; committed as it is touched.
     pub stack_bytes: usize,
+    /// How many channels devices have for their transfers ([`crate::TaskCtx::dma_load`]), 0 to 8. In explored
+    /// runs each is an agent: transfers of one channel are made in order, those of several in any order.
+    pub dma_channels: u32,
 }
 
 impl Default for SimConfig {
@@ -77,6 +81,7 @@ impl Default for SimConfig {
             slice_ns: 1_000_000,
             run_ns_max: u64::MAX,
             stack_bytes: 256 << 10,
+            dma_channels: 1,
         }
     }
 }
@@ -171,6 +176,9 @@ impl SimConfig {
         }
         if matches!(self.tlb, TlbSize::Entries(n) if n == 0 || n > 1 << 20) {
             return fail("tlb: from 1 to 1048576 entries");
+        }
+        if self.dma_channels > CHANNELS_MAX {
+            return fail("dma_channels: from 0 to 8");
         }
         if self.profile.costs.cpus_per_socket == 0 {
             return fail("profile: cpus_per_socket is zero");

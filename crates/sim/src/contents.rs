@@ -2,6 +2,7 @@
 
 use crate::synthetic;
 use machine::PAGE_SIZE;
+use std::cmp::Ordering;
 
 /// Words of a frame.
 pub(crate) const WORDS: usize = (PAGE_SIZE / 8) as usize;
@@ -71,6 +72,25 @@ impl Content {
     pub(crate) fn from_words(word: impl FnMut(usize) -> u64) -> Content {
         let mut word = word;
         Content { base: Base::Zero, words: Words::Full(Box::new(std::array::from_fn(&mut word))) }
+    }
+
+    /// A page of these bytes, kept as sparsely as they allow.
+    pub(crate) fn from_bytes(bytes: &[u8; PAGE_SIZE as usize]) -> Content {
+        let word = |i: usize| u64::from_le_bytes(std::array::from_fn(|b| bytes[i * 8 + b]));
+        let set = (0..WORDS).filter(|&i| word(i) != 0);
+        if set.clone().count() > FEW {
+            return Content::from_words(word);
+        }
+        let mut content = Content::of(Base::Zero);
+        set.for_each(|i| content.set_word(i, word(i)));
+        content
+    }
+
+    /// All bytes.
+    pub(crate) fn bytes(&self) -> [u8; PAGE_SIZE as usize] {
+        let mut bytes = [0; PAGE_SIZE as usize];
+        self.read(0, &mut bytes);
+        bytes
     }
 
     /// How many words lie over the base.
@@ -165,13 +185,27 @@ impl Content {
         }
     }
 
-    /// Whether two frames hold the same bytes.
-    pub(crate) fn same(&self, other: &Content) -> bool {
+    /// Orders two frames by their bytes; answers too how many of them it takes to tell.
+    pub(crate) fn compare(&self, other: &Content) -> (Ordering, usize) {
         let simple = |c: &Content| matches!(c.words, Words::None);
         if simple(self) && simple(other) && self.base == other.base {
-            return true;
+            return (Ordering::Equal, WORDS * 8);
         }
-        (0..WORDS).all(|i| self.word(i).0 == other.word(i).0)
+        // Bytes at lower addresses decide, and a word's first byte is its least significant one.
+        let order = |i: usize| self.word(i).0.swap_bytes().cmp(&other.word(i).0.swap_bytes());
+        let first = (0..WORDS).map(|i| (order(i), (i + 1) * 8)).find(|(order, _)| order.is_ne());
+        first.unwrap_or((Ordering::Equal, WORDS * 8))
+    }
+
+    /// Whether all bytes are zero; answers too how many of them it takes to tell.
+    pub(crate) fn zero(&self) -> (bool, usize) {
+        if self.base == Base::Zero && matches!(self.words, Words::None) {
+            return (true, WORDS * 8);
+        }
+        match (0..WORDS).find(|&i| self.word(i).0 != 0) {
+            Some(word) => (false, (word + 1) * 8),
+            None => (true, WORDS * 8),
+        }
     }
 
     /// A hash of the bytes, whatever the representation.
@@ -186,11 +220,14 @@ impl Content {
     }
 }
 
-/// One frame: its bytes, and how often they were discarded.
+/// One frame: its bytes, and what was done with them.
 #[derive(Clone, Default)]
 pub(crate) struct Frame {
     pub(crate) content: Content,
+    /// How often they were discarded.
     pub(crate) generation: u32,
+    /// How many devices write them to a file and need them to stay as they are.
+    pub(crate) held: u32,
 }
 
 /// All user frames of a machine; only those ever touched take host memory.

@@ -147,6 +147,8 @@ pub(crate) enum TaskState {
     Parked,
     /// In [`crate::TaskCtx::wait`].
     Waiting,
+    /// In [`crate::TaskCtx::dma_wait`].
+    Transferring,
     /// Until a moment: in a CPU's queue, to be ready then.
     Sleeping,
 }

@@ -1,7 +1,7 @@
 //! The scheduler of explored runs: at every point where CPUs can meet, the plan says who goes on.
 
 use crate::cpu::Activity;
-use crate::explore::{Agent, Agents, CPUS_EXPLORED, Driver, Plan, Run, Thing, Touch};
+use crate::explore::{Agent, Agents, CPUS_EXPLORED, Driver, Plan, Run, Shape, Thing, Touch};
 use crate::fiber;
 use crate::{SimError, SimMachine};
 use machine::{CpuId, Pfn, Word};
@@ -17,7 +17,8 @@ impl SimMachine {
         if cpus > CPUS_EXPLORED {
             return Err(SimError::Config(format!("schedules of {cpus} CPUs: at most 8 can be explored")));
         }
-        *self.driver.borrow_mut() = Some(Driver::new(plan, cpus));
+        let shape = Shape { cpus, channels: self.device.channels };
+        *self.driver.borrow_mut() = Some(Driver::new(plan, shape));
         Ok(())
     }
 
@@ -51,6 +52,7 @@ impl SimMachine {
                 agents.add(Agent::Buffer(number));
             }
         }
+        self.device.for_each_busy(|channel| agents.add(Agent::Channel(channel)));
         agents
     }
 
@@ -71,6 +73,7 @@ impl SimMachine {
                 Some(Agent::Cpu(cpu)) if cpu == self.current.get() => return,
                 Some(Agent::Interrupt(cpu)) => self.take_interrupt_of(cpu),
                 Some(Agent::Buffer(cpu)) => self.drain_one(cpu),
+                Some(Agent::Channel(channel)) => self.make_oldest(channel),
                 other => {
                     self.chosen.set(other);
                     return fiber::leave();
@@ -93,11 +96,12 @@ impl SimMachine {
     pub(crate) fn run_explored(&self) -> Result<(), SimError> {
         self.stale_rounds.set(0);
         self.limit.set(0);
-        while (self.live_tasks.get() != 0 || self.is_storing()) && self.stopped.borrow().is_none() {
+        while self.has_work() && self.stopped.borrow().is_none() {
             match self.chosen.take().or_else(|| self.decide()) {
                 Some(Agent::Cpu(cpu)) => self.go_on(cpu),
                 Some(Agent::Interrupt(cpu)) => self.take_interrupt_of(cpu),
                 Some(Agent::Buffer(cpu)) => self.drain_one(cpu),
+                Some(Agent::Channel(channel)) => self.make_oldest(channel),
                 None if self.try_spinners_again() => {}
                 None => return Err(SimError::Deadlock { at_ns: 0, waits: self.wait_for_graph() }),
             }
@@ -106,6 +110,11 @@ impl SimMachine {
             Some(error) => Err(error),
             None => Ok(()),
         }
+    }
+
+    /// Whether a task is left, a store that has not reached memory, or a transfer.
+    fn has_work(&self) -> bool {
+        self.live_tasks.get() != 0 || self.is_storing() || self.device.is_busy()
     }
 
     /// Whether a store has not reached memory yet.

@@ -31,11 +31,18 @@ pub enum Direction {
     Write,
 }
 
+/// A file, one of its pages or all, and what fails there.
+type Failing = (u64, Option<u64>, Direction);
+/// How often it fails still; `None`: until it is healed.
+type Lasts = Option<u32>;
+
 /// The files. A file nobody declared is endless and synthetic.
 #[derive(Default)]
 pub struct SimFiles {
     files: RefCell<BTreeMap<u64, Stored>>,
-    errors: RefCell<BTreeSet<(u64, Option<u64>, Direction)>>,
+    errors: RefCell<BTreeMap<Failing, Lasts>>,
+    /// Files whose device needs stable bytes.
+    stable: RefCell<BTreeSet<u64>>,
 }
 
 impl SimFiles {
@@ -84,12 +91,31 @@ impl SimFiles {
         stored.pages.clear();
     }
 
-    /// Makes reads or writes of a page (`None`: of every page) of a file fail.
+    /// Makes reads or writes of a page (`None`: of every page) of a file fail until [`SimFiles::heal`].
     pub fn fail(&self, file: FileKey, page: Option<u64>, direction: Direction) {
-        self.errors.borrow_mut().insert((file.0, page, direction));
+        self.errors.borrow_mut().insert((file.0, page, direction), None);
     }
 
-    /// Undoes [`SimFiles::fail`].
+    /// Makes the next `times` of them fail, and those after succeed.
+    pub fn fail_times(&self, file: FileKey, page: Option<u64>, direction: Direction, times: u32) {
+        let mut errors = self.errors.borrow_mut();
+        match times {
+            0 => errors.remove(&(file.0, page, direction)),
+            _ => errors.insert((file.0, page, direction), Some(times)),
+        };
+    }
+
+    /// The file's device needs the bytes of a frame to stay as they are while it writes them (see
+    /// [`machine::Backing::stable_writes`]): a change meanwhile is reported as [`crate::Rule::TornWrite`].
+    pub fn require_stable_writes(&self, file: FileKey) {
+        self.stable.borrow_mut().insert(file.0);
+    }
+
+    pub(crate) fn is_stable(&self, file: FileKey) -> bool {
+        self.stable.borrow().contains(&file.0)
+    }
+
+    /// Undoes [`SimFiles::fail`] and [`SimFiles::fail_times`].
     pub fn heal(&self, file: FileKey, page: Option<u64>, direction: Direction) {
         self.errors.borrow_mut().remove(&(file.0, page, direction));
     }
@@ -105,9 +131,18 @@ impl SimFiles {
     }
 
     fn check(&self, file: u64, page: u64, direction: Direction) -> Result<(), IoError> {
-        let errors = self.errors.borrow();
-        let fails = |page| errors.contains(&(file, page, direction));
-        if !errors.is_empty() && (fails(None) || fails(Some(page))) { Err(IoError) } else { Ok(()) }
+        let mut errors = self.errors.borrow_mut();
+        for page in [Some(page), None] {
+            let key = (file, page, direction);
+            match errors.get_mut(&key) {
+                None => continue,
+                Some(None) => {}
+                Some(Some(1)) => drop(errors.remove(&key)),
+                Some(Some(times)) => *times -= 1,
+            }
+            return Err(IoError);
+        }
+        Ok(())
     }
 
     /// The bytes of a page.

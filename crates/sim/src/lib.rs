@@ -4,6 +4,7 @@
 //!   ([`Scope`]).
 //! * User mode: [`TaskCtx::load`] and [`TaskCtx::store`] go through the CPU's TLB and the page tables, and
 //!   fault into a [`Kernel`].
+//! * A device: [`TaskCtx::dma_load`] and [`TaskCtx::dma_store`] let it access frames later, beside the CPUs.
 //! * Time: every event costs what the [`Profile`] says, booked by [`Cause`].
 //! * [`explore`]: every interleaving of a small run, instead of the one that follows the clocks.
 //! * [`shadow::Shadow`]: the dumb model of processes and bytes that every load is compared with.
@@ -31,9 +32,12 @@
 
 #![deny(unsafe_code)]
 
+mod backing;
 mod config;
 mod contents;
 mod cpu;
+mod device;
+mod dma;
 pub mod explore;
 mod explored;
 #[allow(unsafe_code)]
@@ -43,6 +47,7 @@ mod lines;
 mod machine_impl;
 #[allow(unsafe_code)]
 mod memory;
+mod pages;
 mod profile;
 mod report;
 mod sched;
@@ -60,6 +65,7 @@ mod watch;
 
 pub use crate::config::{Checks, SimConfig, SimError, TlbSize};
 pub use crate::contents::Base;
+pub use crate::device::{Moved, Toward, Transfer};
 pub use crate::files::{Direction, SimFiles};
 pub use crate::profile::{Constant, Costs, Profile, ProfileError};
 pub use crate::report::{CAUSES, CAUSES_LEN, Cause, Events, RunReport};

@@ -2,15 +2,16 @@
 
 use crate::SimMachine;
 use crate::config::Checks;
-use crate::contents::{Base, Content};
+use crate::contents::Content;
 use crate::cpu::{Cpu, Interrupt, TaskState};
 use crate::explore::{Thing, Touch};
 use crate::report::{Cause, Counts};
 use crate::violation::Rule;
 use machine::{
-    Asid, Backing, CpuId, CpuSet, Event, FileKey, FlushScope, HUGE_ORDER, IoError, KernelFrame, Machine,
-    MemoryRange, NodeId, Order, PAGE_SIZE, PageOp, Pfn, Plant, TaskId, UserFrame, Word, x86_64::X86_64,
+    Asid, Corrupt, CpuId, CpuSet, Event, FlushScope, KernelFrame, Machine, MemoryRange, NodeId, PAGE_SIZE,
+    PageOp, Plant, TaskId, UserFrame, Word, x86_64::X86_64,
 };
+use std::cmp;
 use std::sync::atomic::Ordering::{self, Relaxed};
 
 /// Distance of a node to itself, and to another socket's, as firmware tells them.
@@ -80,34 +81,37 @@ impl Machine for SimMachine {
     fn read_frame(&self, cpu: CpuId, frame: UserFrame, offset: u64, into: &mut [u8]) {
         self.touch_frame(cpu, frame.0);
         self.charge_bytes(into.len());
-        let known = self.contents.borrow().get(frame.0.0).map(|f| f.content.read(offset as usize, into));
-        match known {
-            Some(true) => {}
-            Some(false) => self.poison_read("the kernel read", frame.0),
-            None => {
-                Content::default().read(offset as usize, into);
-                self.poison_read("the kernel read", frame.0);
-            }
-        }
+        self.read_bytes("the kernel", frame.0, offset, into);
     }
     fn write_frame(&self, cpu: CpuId, frame: UserFrame, offset: u64, bytes: &[u8]) {
         self.touch_frame(cpu, frame.0);
         self.charge_bytes(bytes.len());
-        match self.contents.borrow_mut().get_mut(frame.0.0) {
-            Some(state) => state.content.write(offset as usize, bytes),
-            None => self.wild("a write", frame.0),
-        }
+        self.change_frame("the kernel", frame.0, |content| content.write(offset as usize, bytes));
     }
     fn same_bytes(&self, cpu: CpuId, a: UserFrame, b: UserFrame) -> bool {
-        self.touch_frame(cpu, a.0);
-        self.touch_frame(cpu, b.0);
-        self.charge_bytes(2 * PAGE_SIZE as usize);
-        self.with_content(a.0, |a| self.with_content(b.0, |b| a.same(b)))
+        self.compare_frames(cpu, a.0, b.0).is_eq()
     }
     fn hash_bytes(&self, cpu: CpuId, frame: UserFrame) -> u64 {
         self.touch_frame(cpu, frame.0);
-        self.charge_bytes(PAGE_SIZE as usize);
+        self.charge_looked(self.costs.hash_hot, PAGE_SIZE as usize);
         self.with_content(frame.0, Content::hash)
+    }
+    fn compare_bytes(&self, cpu: CpuId, a: UserFrame, b: UserFrame) -> cmp::Ordering {
+        self.compare_frames(cpu, a.0, b.0)
+    }
+    fn is_zero(&self, cpu: CpuId, frame: UserFrame) -> bool {
+        self.touch_frame(cpu, frame.0);
+        let (zero, looked) = self.with_content(frame.0, Content::zero);
+        self.charge_looked(self.costs.scan_hot, looked);
+        zero
+    }
+    fn compress(&self, cpu: CpuId, from: UserFrame, into: &mut [u8]) -> Option<usize> {
+        self.touch_frame(cpu, from.0);
+        self.compress_frame(from.0, into)
+    }
+    fn decompress(&self, cpu: CpuId, from: &[u8], to: UserFrame) -> Result<(), Corrupt> {
+        self.touch_frame(cpu, to.0);
+        self.decompress_frame(from, to.0)
     }
 
     // One host thread runs all CPUs, one step at a time: plain loads and stores are atomic here, and in the
@@ -311,90 +315,6 @@ impl SimMachine {
         self.make_ready(task, self.now.get() + latency, TaskState::Runnable);
     }
 
-    // ---- frames ----
-
-    fn zero_frames(&self, first: Pfn, order: Order) {
-        let frames = order.frames();
-        self.charge_pages(Cause::Zero, order, (self.costs.zero_hot, self.costs.zero_huge));
-        Counts::add(&self.counts.frames_zeroed, frames);
-        for frame in 0..frames {
-            self.set_content(first.plus(frame), Content::of(Base::Zero));
-        }
-    }
-
-    fn copy_frames(&self, to: Pfn, from: Pfn, order: Order) {
-        let frames = order.frames();
-        self.charge_pages(Cause::Copy, order, (self.costs.copy_hot, self.costs.copy_huge));
-        Counts::add(&self.counts.frames_copied, frames);
-        for frame in 0..frames {
-            let content = self.with_content(from.plus(frame), Clone::clone);
-            self.set_content(to.plus(frame), content);
-        }
-    }
-
-    fn discard_frames(&self, first: Pfn, order: Order) {
-        Counts::add(&self.counts.frames_discarded, order.frames());
-        let mut contents = self.contents.borrow_mut();
-        for frame in 0..order.frames() {
-            if let Some(state) = contents.get_mut(first.plus(frame).0) {
-                state.content = Content::default();
-                state.generation += 1;
-            }
-        }
-    }
-
-    fn touch_frames(&self, cpu: CpuId, first: Pfn, order: Order) {
-        if self.exploring.get() {
-            (0..order.frames()).for_each(|frame| self.touch_frame(cpu, first.plus(frame)));
-        }
-    }
-
-    fn charge_pages(&self, cause: Cause, order: Order, (base, huge): (u64, u64)) {
-        let cost = match order.0.checked_sub(HUGE_ORDER.0) {
-            Some(more) => huge << more,
-            None => base << order.0,
-        };
-        self.tick(cause, cost);
-    }
-
-    fn charge_bytes(&self, bytes: usize) {
-        self.tick(Cause::Copy, (self.costs.copy_hot * bytes as u64).div_ceil(PAGE_SIZE));
-    }
-
-    pub(crate) fn set_content(&self, frame: Pfn, content: Content) {
-        match self.contents.borrow_mut().get_mut(frame.0) {
-            Some(state) => state.content = content,
-            None => self.wild("a write of a whole page", frame),
-        }
-    }
-
-    /// Looks at a frame's bytes, all of which somebody should have given a value.
-    fn with_content<R>(&self, frame: Pfn, look: impl FnOnce(&Content) -> R) -> R {
-        let contents = self.contents.borrow();
-        match contents.get(frame.0) {
-            Some(state) => {
-                if state.content.is_poison() {
-                    self.poison_read("the kernel read all of", frame);
-                }
-                look(&state.content)
-            }
-            None => {
-                self.poison_read("the kernel read all of", frame);
-                look(&Content::default())
-            }
-        }
-    }
-
-    fn poison_read(&self, who: &str, frame: Pfn) {
-        if self.checks != Checks::Off {
-            self.violate(Rule::PoisonRead, format!("{who} {frame:?}, which holds bytes nobody gave a value"));
-        }
-    }
-
-    fn wild(&self, what: &str, frame: Pfn) {
-        self.violate(Rule::WildEntry, format!("{what} to {frame:?}, which does not exist"));
-    }
-
     // ---- flushes ----
 
     /// Drops translations of one CPU; answers what that costs.
@@ -486,40 +406,6 @@ impl SimMachine {
         if let Some(entry) = kept {
             let text = format!("{asid:?} loaded with {:?} still on {:?}", entry.pages(), entry.frame);
             self.violate(Rule::KeptStale, text);
-        }
-    }
-}
-
-impl Backing for SimMachine {
-    fn read(&self, cpu: CpuId, file: FileKey, page: u64, into: UserFrame) -> Result<(), IoError> {
-        self.point(cpu);
-        Counts::add(&self.counts.file_reads, 1);
-        self.touch(Thing::file(file.0), Touch::Read);
-        let content = self.files.read_page(file, page);
-        self.transfer(Cause::FileRead, self.costs.file_read, "reads a file");
-        self.touch_frame(CpuId(self.current.get()), into.0);
-        self.set_content(into.0, content?);
-        Ok(())
-    }
-
-    fn write(&self, cpu: CpuId, file: FileKey, page: u64, from: UserFrame) -> Result<(), IoError> {
-        self.point(cpu);
-        Counts::add(&self.counts.file_writes, 1);
-        self.touch(Thing::file(file.0), Touch::Write);
-        self.touch_frame(cpu, from.0);
-        let result = self.with_content(from.0, |content| self.files.write_page(file, page, content));
-        self.transfer(Cause::FileWrite, self.costs.file_write, "writes a file");
-        result
-    }
-}
-
-impl SimMachine {
-    /// The task sleeps as long as the device needs.
-    fn transfer(&self, cause: Cause, latency: u64, what: &'static str) {
-        let started = self.now.get();
-        match self.here().task.get() {
-            Some(task) if !self.cannot_block() => self.sleep(task, started + latency, what),
-            _ => self.tick(cause, latency),
         }
     }
 }

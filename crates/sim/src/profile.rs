@@ -99,8 +99,18 @@ constants! {
     spin_turn,
     /// Zeroing a base page.
     zero_hot,
-    /// Copying, comparing or hashing a base page.
+    /// Copying a base page.
     copy_hot,
+    /// Comparing two base pages that are equal.
+    compare_hot,
+    /// Looking whether a base page is zero, if it is.
+    scan_hot,
+    /// Hashing a base page.
+    hash_hot,
+    /// Compressing a base page.
+    compress,
+    /// Decompressing one.
+    decompress,
     /// Zeroing 2 MiB.
     zero_huge,
     /// Copying 2 MiB.

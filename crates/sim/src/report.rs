@@ -51,6 +51,8 @@ causes! {
     Zero = "zero",
     /// Copying, comparing, hashing and moving bytes of user frames.
     Copy = "copy",
+    /// Compressing and decompressing user frames.
+    Compress = "compress",
     /// Zeroing kernel frames: page tables, slabs.
     TableAlloc = "table_alloc",
     /// Starting reads of files (their latency is idle time or other tasks' time).
@@ -137,6 +139,12 @@ events! {
     frames_zeroed,
     /// User frames copied.
     frames_copied,
+    /// User frames compared with others, looked through for zero bytes, or hashed.
+    frames_compared,
+    /// User frames compressed.
+    frames_compressed,
+    /// User frames filled from compressed bytes.
+    frames_decompressed,
     /// Frames discarded.
     frames_discarded,
     /// Kernel frames zeroed.
@@ -145,6 +153,10 @@ events! {
     file_reads,
     /// Pages written to files.
     file_writes,
+    /// Transfers in which a device loaded bytes of frames.
+    dma_loads,
+    /// Transfers in which a device stored bytes to frames.
+    dma_stores,
     /// Switches of a CPU between tasks.
     context_switches,
     /// Times a task went to sleep.

@@ -58,7 +58,7 @@ impl SimMachine {
         }
     }
 
-    /// The earliest moment at which another CPU has something to do.
+    /// The earliest moment at which another CPU, or the device, has something to do.
     fn soonest_other(&self) -> u64 {
         let current = self.current.get() as usize;
         let (before, after) = (&self.next[..current], &self.next[current + 1..]);
@@ -238,7 +238,8 @@ impl SimMachine {
             self.next[cpu].set(self.cpus[cpu].next());
         }
         self.stale_rounds.set(0);
-        while self.live_tasks.get() != 0 {
+        self.refresh_device();
+        while self.live_tasks.get() != 0 || self.device.is_busy() {
             if self.stopped.borrow().is_some() {
                 break;
             }
@@ -247,6 +248,7 @@ impl SimMachine {
                     let at_ns = self.next[cpu as usize].get();
                     return Err(SimError::TooLong { at_ns, waits: self.waits() });
                 }
+                Some((cpu, _)) if cpu as usize == self.cpus.len() => self.make_due(),
                 Some((cpu, other)) => self.step(cpu, other),
                 None if self.try_spinners_again() => {}
                 None => return Err(self.deadlock()),
@@ -258,7 +260,8 @@ impl SimMachine {
         }
     }
 
-    /// The CPU with the lowest clock (the lowest number among equals), and the next lowest clock.
+    /// The CPU with the lowest clock (the lowest number among equals; the device is after the last), and the
+    /// next lowest clock.
     fn choose(&self) -> Option<(u32, u64)> {
         let (mut chosen, mut least, mut other) = (None, u64::MAX, u64::MAX);
         for (cpu, next) in self.next.iter().enumerate() {

@@ -3,6 +3,7 @@
 use crate::config::{Checks, SimConfig, SimError};
 use crate::contents::Contents;
 use crate::cpu::{Cpu, Task};
+use crate::device::Device;
 use crate::explore::{Agent, Driver, Locks};
 use crate::files::SimFiles;
 use crate::lines::{self, Line};
@@ -41,6 +42,7 @@ pub struct SimMachine {
     memory: KernelMemory,
     pub(crate) contents: RefCell<Contents>,
     pub(crate) files: SimFiles,
+    pub(crate) device: Device,
 
     /// The running CPU's clock, and the moment at which the scheduler wants to be asked again.
     pub(crate) now: Cell<u64>,
@@ -48,7 +50,7 @@ pub struct SimMachine {
     /// The CPU that is being simulated.
     pub(crate) current: Cell<u32>,
     pub(crate) cpus: Vec<Cpu>,
-    /// When each CPU has something to do next.
+    /// When each CPU has something to do next, and after them the device.
     pub(crate) next: Vec<Cell<u64>>,
     /// How many CPUs wait in a spin loop.
     pub(crate) spinners: Cell<u32>,
@@ -124,11 +126,12 @@ impl SimMachine {
             memory: KernelMemory::new(frames)?,
             contents: RefCell::new(Contents::new(frames)),
             files: SimFiles::default(),
+            device: Device::new(config.dma_channels),
             now: Cell::new(0),
             limit: Cell::new(u64::MAX),
             current: Cell::new(0),
             cpus: (0..config.cpus).map(|cpu| Cpu::new(cpu, config.tlb)).collect(),
-            next: vec![Cell::new(u64::MAX); config.cpus as usize],
+            next: vec![Cell::new(u64::MAX); config.cpus as usize + 1],
             spinners: Cell::new(0),
             tasks: RefCell::default(),
             free_tasks: RefCell::default(),

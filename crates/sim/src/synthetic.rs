@@ -15,8 +15,10 @@ pub const fn file_word(file: u64, page: u64, version: u32, index: u64) -> u64 {
     mix(mix(mix(file ^ (version as u64) << 40) ^ page) ^ index)
 }
 
-/// A word of a page of a content class. Class 0 is the page of zero bytes.
+/// A word of a page of a content class. Class 0 is the page of zero bytes; of each eight words of the others
+/// the last four are the first four again, so that such pages become about half when they are compressed, as
+/// pages of programs do (lz4 on text: 55 of 100).
 #[inline]
 pub const fn class_word(class: u64, index: u64) -> u64 {
-    if class == 0 { 0 } else { mix(mix(class ^ 0x5851_f42d_4c95_7f2d) ^ index) }
+    if class == 0 { 0 } else { mix(mix(class ^ 0x5851_f42d_4c95_7f2d) ^ index & !4) }
 }

@@ -52,8 +52,8 @@ pub trait Kernel {
 /// A task, from its own inside. Copies of it name the same task.
 #[derive(Clone, Copy)]
 pub struct TaskCtx<'s> {
-    sim: &'s SimMachine,
-    task: TaskId,
+    pub(crate) sim: &'s SimMachine,
+    pub(crate) task: TaskId,
 }
 
 /// Where tasks that borrow may be started: all of them are over when it ends.
@@ -97,6 +97,7 @@ impl SimMachine {
             cpu.reset_tasks();
             next.set(u64::MAX);
         }
+        self.forget_transfers();
         self.spinners.set(0);
         *self.stopped.borrow_mut() = None;
     }

@@ -234,6 +234,9 @@ impl SimMachine {
         let mut contents = self.contents.borrow_mut();
         let Some(frame) = contents.get_mut(at.frame.0) else { return };
         frame.content.set_word((addr.offset() / 8) as usize, value);
+        if frame.held != 0 {
+            self.torn("a store", at.frame);
+        }
         if self.checks != Checks::Off && frame.generation != at.generation && at.cached {
             self.stale_use("a store", at, addr);
         }

@@ -21,6 +21,10 @@ pub enum Rule {
     InterruptsOff,
     /// A task was parked, or is to run, under another task's name.
     WrongTask,
+    /// The bytes of a frame changed while a device was writing them to a file and needed them to stay.
+    TornWrite,
+    /// A device accessed a frame that was discarded since the device was given it.
+    DmaToFreed,
     /// An access faulted again and again although each fault was said to be resolved.
     FaultLoop,
 }

@@ -5,8 +5,13 @@ use std::fmt;
 /// The most CPUs a machine may have whose schedules are explored.
 pub const CPUS_EXPLORED: u32 = 8;
 
-/// Kinds of agents; an agent's index is three times its CPU plus its kind.
+/// The most channels a machine's devices may have.
+pub(crate) const CHANNELS_MAX: u32 = 8;
+
+/// Kinds of agents of a CPU; their index is three times the CPU plus the kind. Channels come after them.
 const KINDS: u32 = 3;
+/// Index of the first channel in a set of agents.
+const CHANNELS: u32 = CPUS_EXPLORED * KINDS;
 
 /// Something whose steps the schedule orders.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -17,36 +22,52 @@ pub enum Agent {
     Interrupt(u32),
     /// The oldest store in a CPU's store buffer reaches memory.
     Buffer(u32),
+    /// A device makes the oldest transfer of a channel.
+    Channel(u32),
 }
 
 impl Agent {
-    /// The CPU it belongs to.
-    pub fn cpu(self) -> u32 {
-        match self {
-            Agent::Cpu(cpu) | Agent::Interrupt(cpu) | Agent::Buffer(cpu) => cpu,
-        }
-    }
-
-    /// How many agents so many CPUs have.
-    pub(crate) const fn count(cpus: u32) -> usize {
-        (cpus * KINDS) as usize
-    }
-
     pub(crate) fn index(self) -> usize {
-        let kind = match self {
-            Agent::Cpu(_) => 0,
-            Agent::Interrupt(_) => 1,
-            Agent::Buffer(_) => 2,
+        let index = match self {
+            Agent::Cpu(cpu) => cpu * KINDS,
+            Agent::Interrupt(cpu) => cpu * KINDS + 1,
+            Agent::Buffer(cpu) => cpu * KINDS + 2,
+            Agent::Channel(channel) => CHANNELS + channel,
         };
-        (self.cpu() * KINDS + kind) as usize
+        index as usize
     }
 
     pub(crate) fn from_index(index: usize) -> Agent {
-        let cpu = index as u32 / KINDS;
-        match index as u32 % KINDS {
-            0 => Agent::Cpu(cpu),
-            1 => Agent::Interrupt(cpu),
-            _ => Agent::Buffer(cpu),
+        let index = index as u32;
+        if index >= CHANNELS {
+            return Agent::Channel(index - CHANNELS);
+        }
+        match index % KINDS {
+            0 => Agent::Cpu(index / KINDS),
+            1 => Agent::Interrupt(index / KINDS),
+            _ => Agent::Buffer(index / KINDS),
+        }
+    }
+}
+
+/// How many of which agents a machine has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Shape {
+    pub(crate) cpus: u32,
+    pub(crate) channels: u32,
+}
+
+impl Shape {
+    /// How many agents it has.
+    pub(crate) fn agents(self) -> usize {
+        (self.cpus * KINDS + self.channels) as usize
+    }
+
+    /// An agent's place among them: without a gap.
+    pub(crate) fn place(self, agent: Agent) -> usize {
+        match agent {
+            Agent::Channel(channel) => (self.cpus * KINDS + channel) as usize,
+            _ => agent.index(),
         }
     }
 }
@@ -57,6 +78,7 @@ impl fmt::Display for Agent {
             Agent::Cpu(cpu) => write!(f, "c{cpu}"),
             Agent::Interrupt(cpu) => write!(f, "i{cpu}"),
             Agent::Buffer(cpu) => write!(f, "b{cpu}"),
+            Agent::Channel(channel) => write!(f, "d{channel}"),
         }
     }
 }

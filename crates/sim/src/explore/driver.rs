@@ -1,6 +1,6 @@
 //! Makes a run's decisions as they come up, and notes them.
 
-use super::agent::{Agent, Agents, CPUS_EXPLORED};
+use super::agent::{Agent, Agents, CPUS_EXPLORED, Shape};
 use super::happens::{Happens, Thing, Touch};
 use super::plan::{Decision, Plan, Races, Run, Then};
 use super::seed::Ordered;
@@ -21,8 +21,8 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(plan: Plan, cpus: u32) -> Driver {
-        let happens = (plan.races == Races::Sought).then(|| Happens::new(cpus));
+    pub(crate) fn new(plan: Plan, shape: Shape) -> Driver {
+        let happens = (plan.races == Races::Sought).then(|| Happens::new(shape));
         Driver {
             plan,
             made: Vec::new(),
@@ -82,7 +82,8 @@ impl Driver {
     }
 
     /// Interrupts are taken at once, a CPU goes on as long as it can, CPUs follow each other in a circle (or
-    /// two that spin could wake each other for ever), and stores stay in their buffers.
+    /// two that spin could wake each other for ever), stores stay in their buffers, and devices take their
+    /// time.
     fn default(&self, enabled: Agents) -> Agent {
         let interrupt = enabled.iter().find(|agent| matches!(agent, Agent::Interrupt(_)));
         let last = self.last.0;

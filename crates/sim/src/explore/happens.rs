@@ -5,7 +5,7 @@
 //! orders) give the search a reason to try another order (Flanagan and Godefroid, "Dynamic partial-order
 //! reduction", POPL 2005). Vector clocks say what orders what.
 
-use super::Agent;
+use super::agent::{Agent, Shape};
 use machine::FileKey;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -70,6 +70,14 @@ impl Thing {
             Outside::Own(number) => Thing(8 << Self::KIND_SHIFT | number & ((1 << Self::KIND_SHIFT) - 1)),
         }
     }
+    /// The order of transfers.
+    pub(crate) fn transfers() -> Thing {
+        Thing(10 << Self::KIND_SHIFT)
+    }
+    /// Whether a device has made a transfer.
+    pub(crate) fn transfer(number: u64) -> Thing {
+        Thing(9 << Self::KIND_SHIFT | number & ((1 << Self::KIND_SHIFT) - 1))
+    }
     /// A kernel frame as a whole.
     pub(crate) fn kernel_frame(pfn: u32) -> Thing {
         Thing(7 << Self::KIND_SHIFT | u64::from(pfn))
@@ -108,6 +116,7 @@ impl Hasher for Mixer {
 
 /// The steps of a run so far.
 pub(crate) struct Happens {
+    shape: Shape,
     agents: usize,
     /// For each event: its agent, its number among its agent's, the decision that led to it.
     events: Vec<(u8, u32, u32)>,
@@ -126,9 +135,10 @@ pub(crate) struct Happens {
 }
 
 impl Happens {
-    pub(crate) fn new(cpus: u32) -> Happens {
-        let agents = Agent::count(cpus);
+    pub(crate) fn new(shape: Shape) -> Happens {
+        let agents = shape.agents();
         Happens {
+            shape,
             agents,
             events: vec![(0, 0, u32::MAX)],
             clocks: vec![0; agents],
@@ -155,7 +165,7 @@ impl Happens {
             return event;
         }
         self.end_step();
-        let (own, event) = (agent.index(), self.events.len() as Event);
+        let (own, event) = (self.shape.place(agent), self.events.len() as Event);
         let row = own * self.agents..(own + 1) * self.agents;
         self.before.copy_from_slice(&self.now[row.clone()]);
         self.now[row.start + own] += 1;
@@ -168,14 +178,14 @@ impl Happens {
     /// The next touch belongs to another step.
     pub(crate) fn end_step(&mut self) {
         let Some((agent, event)) = self.step.take() else { return };
-        let (row, from) = (agent.index() * self.agents, event as usize * self.agents);
+        let (row, from) = (self.shape.place(agent) * self.agents, event as usize * self.agents);
         self.now[row..row + self.agents].copy_from_slice(&self.clocks[from..from + self.agents]);
     }
 
     /// `cause` comes before whatever the agent does from now on, and could not have come later.
     pub(crate) fn order(&mut self, cause: Event, agent: Agent) {
         self.end_step();
-        let (row, from) = (agent.index() * self.agents, cause as usize * self.agents);
+        let (row, from) = (self.shape.place(agent) * self.agents, cause as usize * self.agents);
         for other in 0..self.agents {
             self.now[row + other] = self.now[row + other].max(self.clocks[from + other]);
         }
@@ -183,7 +193,7 @@ impl Happens {
 
     /// The running step touches something.
     pub(crate) fn touch(&mut self, (agent, event): (Agent, Event), thing: Thing, touch: Touch) {
-        let own = agent.index();
+        let own = self.shape.place(agent);
         let fresh = self.touches.len() / self.agents;
         let place = *self.places.entry(thing).or_insert(fresh as u32) as usize;
         if place == fresh {

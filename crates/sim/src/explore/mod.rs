@@ -1,9 +1,9 @@
 //! Every interleaving of a small run: who goes on is decided at each point where CPUs can meet.
 //!
-//! What is decided about are [`Agent`]s: CPUs, the interrupts that reached them, and, with
-//! [`Ordered::Buffered`], the stores in their buffers. A [`Search`] gives out one [`Plan`] after another; a
-//! run follows it ([`crate::SimMachine::explore`]) and answers with what was decided ([`Run`]). A [`Seed`] is
-//! a run in one line; [`minimise`] makes it short.
+//! What is decided about are [`Agent`]s: CPUs, the interrupts that reached them, devices with transfers to
+//! make, and, with [`Ordered::Buffered`], the stores in the CPUs' buffers. A [`Search`] gives out one
+//! [`Plan`] after another; a run follows it ([`crate::SimMachine::explore`]) and answers with what was
+//! decided ([`Run`]). A [`Seed`] is a run in one line; [`minimise`] makes it short.
 //!
 //! ```
 //! use machine::{CpuId, KernelFrame, Machine, Pfn};
@@ -54,7 +54,7 @@ pub use self::plan::{Plan, Run};
 pub use self::search::{Bounds, NotRepeatable, Search, Strategy, Summary};
 pub use self::seed::{Ordered, Seed, SeedError};
 
-pub(crate) use self::agent::Agents;
+pub(crate) use self::agent::{Agents, CHANNELS_MAX, Shape};
 pub(crate) use self::driver::Driver;
 pub(crate) use self::happens::Thing;
 pub(crate) use self::locks::Locks;

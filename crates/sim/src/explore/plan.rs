@@ -82,7 +82,7 @@ impl Decision {
     pub(crate) fn is_preemption(&self, choice: Agent) -> bool {
         match choice {
             Agent::Cpu(cpu) => cpu != self.last && self.enabled.has(Agent::Cpu(self.last)),
-            Agent::Interrupt(_) | Agent::Buffer(_) => false,
+            Agent::Interrupt(_) | Agent::Buffer(_) | Agent::Channel(_) => false,
         }
     }
 }

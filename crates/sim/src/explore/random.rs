@@ -1,6 +1,6 @@
 //! Schedules drawn at random.
 
-use super::agent::{Agent, Agents};
+use super::agent::{Agent, Agents, CHANNELS_MAX, CPUS_EXPLORED, Shape};
 use crate::synthetic::mix;
 
 /// Numbers that one seed determines.
@@ -50,10 +50,13 @@ impl Priorities {
     /// `depth` is the number of orderings that a bug needs; `length` how many decisions a run makes.
     pub(crate) fn new(seed: u64, run: u64, depth: u32, length: u64) -> Priorities {
         let mut dice = Dice::new(seed, run);
-        let agents = Agent::count(super::agent::CPUS_EXPLORED);
-        let of = (0..agents).map(|_| dice.below(1 << 32) + u64::from(depth)).collect();
+        let priority = |dice: &mut Dice| dice.below(1 << 32) + u64::from(depth);
+        let cpus = Shape { cpus: CPUS_EXPLORED, channels: 0 }.agents();
+        let mut of: Vec<u64> = (0..cpus).map(|_| priority(&mut dice)).collect();
         let mut changes: Vec<u64> = (1..depth).map(|_| dice.below(length)).collect();
         changes.sort_unstable();
+        // Drawn last, so that a seed means the same whether there are devices or not.
+        of.extend((0..CHANNELS_MAX).map(|_| priority(&mut dice)));
         Priorities { of, changes, made: 0 }
     }
 

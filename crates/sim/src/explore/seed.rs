@@ -1,7 +1,7 @@
 //! A schedule in one line.
 
 use super::Agent;
-use super::agent::CPUS_EXPLORED;
+use super::agent::{CHANNELS_MAX, CPUS_EXPLORED};
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,7 +22,8 @@ pub enum Ordered {
 /// interrupts at once. A decision is a moment at which more than one agent could go on; they are counted
 /// from 0.
 ///
-/// As text: `sc:` (or `tso:`), then the decisions with the agent chosen, as in `sc:41c1,57i0`.
+/// As text: `sc:` (or `tso:`), then the decisions with the agent chosen, as in `sc:41c1,57i0`: `c` a CPU, `i`
+/// its interrupt, `b` its store buffer, `d` a device's channel.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Seed {
     /// How stores are ordered.
@@ -85,16 +86,15 @@ fn choice(part: &str) -> Result<(u32, Agent), SeedError> {
     let letter = part.find(|c: char| !c.is_ascii_digit()).ok_or_else(fail)?;
     let decision = part[..letter].parse().map_err(|_| fail())?;
     let kind = part[letter..].chars().next().ok_or_else(fail)?;
-    let cpu = part[letter + kind.len_utf8()..].parse().map_err(|_| fail())?;
-    if cpu >= CPUS_EXPLORED {
-        return Err(SeedError::new(part, "a CPU below 8"));
-    }
-    match kind {
-        'c' => Ok((decision, Agent::Cpu(cpu))),
-        'i' => Ok((decision, Agent::Interrupt(cpu))),
-        'b' => Ok((decision, Agent::Buffer(cpu))),
-        _ => Err(fail()),
-    }
+    let number = part[letter + kind.len_utf8()..].parse().map_err(|_| fail())?;
+    let (agent, end, expected) = match kind {
+        'c' => (Agent::Cpu(number), CPUS_EXPLORED, "a CPU below 8"),
+        'i' => (Agent::Interrupt(number), CPUS_EXPLORED, "a CPU below 8"),
+        'b' => (Agent::Buffer(number), CPUS_EXPLORED, "a CPU below 8"),
+        'd' => (Agent::Channel(number), CHANNELS_MAX, "a channel below 8"),
+        _ => return Err(fail()),
+    };
+    if number < end { Ok((decision, agent)) } else { Err(SeedError::new(part, expected)) }
 }
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_seed_is_what_its_text_says() {
-        for text in ["sc:", "tso:", "sc:0c1", "tso:3b0,41c1,57i0"] {
+        for text in ["sc:", "tso:", "sc:0c1", "tso:3b0,41c1,57i0", "sc:2d0,7d7"] {
             assert_eq!(text.parse::<Seed>().expect("a seed").to_string(), text);
         }
     }
@@ -118,6 +118,7 @@ mod tests {
             "sc:1",
             "sc:1x0",
             "sc:1c9",
+            "sc:1d8",
             "sc:5c0,4c0",
             "sc:1é0",
             "sc:99999999999c0",

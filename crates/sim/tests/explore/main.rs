@@ -1,5 +1,6 @@
 //! The search through schedules: what it finds, and that pruning loses nothing.
 
+mod devices;
 mod known;
 mod pruning;
 mod small;
