@@ -1,6 +1,6 @@
 //! What callers choose, and what they can be told.
 
-use fault::FaultError;
+use fault::{FaultError, HoldError};
 use machine::Shortage;
 use space::Error;
 
@@ -53,5 +53,17 @@ impl Shortfall for FaultError {
     }
     fn killed(_: Shortage) -> Self {
         FaultError::Killed
+    }
+}
+
+impl Shortfall for HoldError {
+    fn shortage(&self) -> Option<Shortage> {
+        match self {
+            HoldError::Fault(error) => error.shortage(),
+            _ => None,
+        }
+    }
+    fn killed(_: Shortage) -> Self {
+        HoldError::Fault(FaultError::Killed)
     }
 }

@@ -17,7 +17,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         if !wish.is_write() {
             return self.map_zero_page(cx, wish);
         }
-        let fresh = self.zeroed_frame(cx)?;
+        let fresh = self.zeroed_frame(cx, wish)?;
         let outcome = self.install_private(cx, wish, fresh)?;
         if outcome == Outcome::Done {
             cx.count(Counter::FaultAnon);

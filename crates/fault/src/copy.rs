@@ -3,7 +3,6 @@
 use crate::error::FaultError;
 use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
-use frame::Request;
 use machine::trace::Mapped;
 use machine::{Asid, Cx, Event, Level, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level};
 use object::CachedPage;
@@ -35,8 +34,12 @@ impl<'m, M: Machine> Faults<'m, M> {
     }
 
     /// A frame of zeros, referenced once and known to nobody.
-    pub(crate) fn zeroed_frame(&self, cx: &mut Cx<'m, M, { level::PROCESS }>) -> Result<UserFrame, Shortage> {
-        let fresh = self.spaces().frames().allocate_user(cx.at(), &Request::user())?;
+    pub(crate) fn zeroed_frame(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+    ) -> Result<UserFrame, Shortage> {
+        let fresh = self.spaces().frames().allocate_user(cx.at(), &wish.request())?;
         cx.machine().page_op(cx.cpu(), PageOp::Zero { to: fresh, order: Order::ZERO });
         Ok(fresh)
     }
@@ -45,9 +48,10 @@ impl<'m, M: Machine> Faults<'m, M> {
     pub(crate) fn copied_frame(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
         from: Pfn,
     ) -> Result<UserFrame, Shortage> {
-        let fresh = self.spaces().frames().allocate_user(cx.at(), &Request::user())?;
+        let fresh = self.spaces().frames().allocate_user(cx.at(), &wish.request())?;
         let from = UserFrame(from);
         cx.machine().page_op(cx.cpu(), PageOp::Copy { to: fresh, from, order: Order::ZERO });
         Ok(fresh)

@@ -73,7 +73,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         wish: &Wish,
         page: CachedPage,
     ) -> Result<Outcome, FaultError> {
-        let outcome = match self.copied_frame(cx, page.pfn()) {
+        let outcome = match self.copied_frame(cx, wish, page.pfn()) {
             Ok(fresh) => {
                 let outcome = self.install_copy(cx, wish, &page, fresh);
                 if outcome == Ok(Outcome::Done) {

@@ -3,7 +3,7 @@
 
 use crate::error::{FaultError, SegvKind};
 use crate::faults::Faults;
-use frame::Id;
+use frame::{Id, Request};
 use machine::entry::{Attrs, Kind};
 use machine::trace::{Asker, Held, Verdict};
 use machine::{Access, Asid, Counter, Cx, Entry, EntryFormat, Event, Level, Machine, VirtAddr, Vpn, level};
@@ -20,6 +20,25 @@ pub(crate) enum Outcome {
     Again,
 }
 
+/// What a fault is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// The access of [`Wish::access`].
+    Access,
+    /// A page of the program's own behind an entry that stays as it is: what a store would get, but not writable
+    /// (CR12; Linux: `FAULT_FLAG_UNSHARE`). The access is a store.
+    Own,
+}
+
+/// How long the page will stay where it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stay {
+    /// It can be moved soon.
+    Short,
+    /// It will be pinned for long: it is not to come from a Movable zone.
+    Long,
+}
+
 /// One fault: what is wanted where, and what was seen there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
@@ -31,6 +50,10 @@ pub(crate) struct Wish {
     pub(crate) page: Vpn,
     /// What the access wants.
     pub(crate) access: Access,
+    /// What it is for.
+    pub(crate) purpose: Purpose,
+    /// How long a new page will stay.
+    pub(crate) stay: Stay,
     /// The VMA as it was seen.
     pub(crate) vma: Snapshot,
     /// The entry as it was seen.
@@ -50,7 +73,19 @@ impl Wish {
 
     /// Attributes of an entry that was just used for this access.
     pub(crate) fn attrs(&self) -> Attrs {
-        Attrs { perms: self.vma.flags.perms(), accessed: true, dirty: self.is_write(), special: false }
+        let perms = self.vma.flags.perms();
+        match self.purpose {
+            Purpose::Access => Attrs { perms, accessed: true, dirty: self.is_write(), special: false },
+            Purpose::Own => Attrs { perms: perms.read_only(), accessed: true, dirty: false, special: false },
+        }
+    }
+
+    /// What a new page of the program's own is asked of the allocator with.
+    pub(crate) fn request(&self) -> Request {
+        match self.stay {
+            Stay::Short => Request::user(),
+            Stay::Long => Request::user().lasting(),
+        }
     }
 }
 
@@ -89,7 +124,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         result
     }
 
-    fn asid_of(&self, space: Id<Space>) -> Asid {
+    pub(crate) fn asid_of(&self, space: Id<Space>) -> Asid {
         let table = self.spaces().space(space).table();
         table.map_or(Asid::default(), |table| self.spaces().tables().get(table).domain().asid())
     }
@@ -138,20 +173,38 @@ impl<'m, M: Machine> Faults<'m, M> {
         if !vma.flags.perms().allow(access) {
             return Err(FaultError::Segv(SegvKind::AccErr));
         }
+        self.wish(cx, space, (page, vma), access).map(Some)
+    }
+
+    /// The entry, beside the VMA.
+    pub(crate) fn wish(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        (page, vma): (Vpn, Snapshot),
+        access: Access,
+    ) -> Result<Wish, FaultError> {
+        let spaces = self.spaces();
         let table = spaces.space(space).table().ok_or(FaultError::Killed)?;
         let lineage = spaces.lineage_of(space).ok_or(FaultError::Killed)?;
         let seen = spaces.walker(table).peek(cx.at(), page);
         let entry = if seen.level == Level::LEAF { seen.entry } else { Entry::EMPTY };
-        Ok(Some(Wish { table, lineage, page, access, vma, entry }))
+        let (purpose, stay) = (Purpose::Access, Stay::Short);
+        Ok(Wish { table, lineage, page, access, purpose, stay, vma, entry })
     }
 
     /// One try (Linux: `handle_pte_fault`).
-    fn try_once(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, wish: &Wish) -> Result<Outcome, FaultError> {
+    pub(crate) fn try_once(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+    ) -> Result<Outcome, FaultError> {
         match M::Entry::kind(wish.entry, Level::LEAF) {
             Kind::Empty | Kind::Table(_) => match wish.page_ctx() {
                 None => self.first_touch(cx, wish),
                 Some(ctx) => self.file_fault(cx, wish, ctx),
             },
+            Kind::Leaf(pfn) if wish.purpose == Purpose::Own => self.write_protected(cx, wish, pfn),
             Kind::Leaf(frame) if M::Entry::permits(wish.entry, Level::LEAF, wish.access) => {
                 let (page, held) = (wish.page, Held::default());
                 cx.trace(|| Event::StoreJudged { page, frame, verdict: Verdict::Spurious, held });

@@ -13,9 +13,11 @@ mod faults;
 mod file;
 mod handle;
 mod moved;
+pub mod pin;
 mod populate;
 mod write_protect;
 
 pub use crate::error::{FaultError, SegvKind};
 pub use crate::faults::Faults;
+pub use crate::pin::{HoldError, How, Rights, Term};
 pub use crate::populate::Populate;

@@ -2,7 +2,7 @@
 
 use crate::error::FaultError;
 use crate::faults::Faults;
-use crate::handle::{Outcome, Wish};
+use crate::handle::{Outcome, Purpose, Wish};
 use frame::State;
 use machine::entry::Attrs;
 use machine::trace::{Held, Verdict};
@@ -20,7 +20,7 @@ impl<'m, M: Machine> Faults<'m, M> {
     ) -> Result<Outcome, FaultError> {
         let outcome = if M::Entry::attrs(wish.entry).special {
             cx.trace(|| judged(wish, pfn, Verdict::ZeroPage, Held::default()));
-            let fresh = self.zeroed_frame(cx)?;
+            let fresh = self.zeroed_frame(cx, wish)?;
             self.replace_with(cx, wish, fresh)?
         } else if wish.vma.flags.is_private() {
             self.unshare(cx, wish, pfn)?
@@ -28,12 +28,15 @@ impl<'m, M: Machine> Faults<'m, M> {
             self.write_shared(cx, wish, pfn)?
         };
         if outcome == Outcome::Done {
-            cx.count(Counter::FaultWriteProtect);
+            cx.count(match wish.purpose {
+                Purpose::Access => Counter::FaultWriteProtect,
+                Purpose::Own => Counter::CowUnshared,
+            });
         }
         Ok(outcome)
     }
 
-    /// Private memory: reuse or copy (rows 7 to 9 of the COW table; CR11).
+    /// Private memory: reuse or copy (rows 7 to 10 of the COW table; CR11, CR12).
     fn unshare(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
@@ -60,7 +63,7 @@ impl<'m, M: Machine> Faults<'m, M> {
             // Eight million references: refused rather than miscounted.
             frames.get(&leaf, pfn).map_err(|_| FaultError::Bus)?;
         }
-        let copied = self.copied_frame(cx, pfn);
+        let copied = self.copied_frame(cx, wish, pfn);
         let outcome = match copied {
             Ok(fresh) => {
                 let outcome = self.replace_with(cx, wish, fresh);
@@ -102,8 +105,11 @@ fn judged(wish: &Wish, frame: Pfn, verdict: Verdict, held: Held) -> Event {
     Event::StoreJudged { page: wish.page, frame, verdict, held }
 }
 
-/// Lets stores pass. Nothing has to be flushed: a CPU that remembers the old entry faults and finds this one.
+/// Lets stores pass, if that is what the fault is for. Nothing has to be flushed: a CPU that remembers the old entry faults and finds this one.
 fn make_writable<M: Machine>(leaf: &mut Leaf<'_, '_, M>, wish: &Wish) -> Entry {
+    if wish.purpose == Purpose::Own {
+        return wish.entry;
+    }
     leaf.relax(wish.page, |entry| {
         let attrs = M::Entry::attrs(entry);
         let attrs = Attrs { perms: wish.vma.flags.perms(), accessed: true, dirty: true, ..attrs };

@@ -123,6 +123,12 @@ impl Request {
         Request { node: Some(node), ..self }
     }
 
+    /// The same request, for a page that will be pinned for long: what cannot be moved is kept out of the
+    /// Movable zone. Linux: `FOLL_LONGTERM`, `PF_MEMALLOC_PIN`.
+    pub const fn lasting(self) -> Request {
+        Request { zone: ZoneKind::Normal, ..self }
+    }
+
     /// The same request, of other urgency.
     pub const fn reserve(self, reserve: Reserve) -> Request {
         Request { reserve, ..self }

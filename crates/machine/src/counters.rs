@@ -61,6 +61,16 @@ counters! {
     CowCopied = "cow_copied",
     /// Pages found exclusive, or made so, and written in place.
     CowReused = "cow_reused",
+    /// Pages made exclusive for a read-only pin, by reuse or by copying.
+    CowUnshared = "cow_unshared",
+    /// Pages pinned.
+    PinAcquired = "nr_foll_pin_acquired",
+    /// Pages unpinned.
+    PinReleased = "nr_foll_pin_released",
+    /// Pages held, by pins and by references, without a lock.
+    HeldFast = "gup_fast",
+    /// Pages held under the lock of their leaf.
+    HeldSlow = "gup_slow",
     /// Entries shared by fork.
     ForkShared = "fork_shared",
     /// Pages read from files.

@@ -84,6 +84,22 @@ plants! {
     CopyBeforeFlush = "copy-before-flush",
     /// A split forgets that the VMA had private pages: fork leaves those of the upper part out.
     SplitForgetsPrivate = "split-forgets-private",
+    // ---- pins ----
+    /// A pin taken without a lock is kept though the entry has changed meanwhile (CR9 B4, C-5): the frame is
+    /// another page's by then, and a device stores there. Linux looks at the entry again in `gup_fast_pte_range`.
+    PinWithoutRecheck = "pin-without-recheck",
+    /// A pin is taken whatever the exclusive bit says (CR3, CR9 B5, C-8): the program's next store goes to a copy,
+    /// and the device goes on with the old page. Linux: `gup_must_unshare`.
+    PinWhateverTheBit = "pin-whatever-the-bit",
+    /// Exclusivity is taken away in two steps, first a look at the pins and then the bit (CR8, C-7): a pin comes
+    /// between.
+    ShareInTwoSteps = "share-in-two-steps",
+    /// A debugger's store to a read-only private page does not ask whether the page is exclusive (C-20): it reaches
+    /// everybody who has the page (CVE-2016-5195, Dirty COW, was of this class).
+    ForceWithoutExclusive = "force-without-exclusive",
+    /// A read-only pin does not make the page exclusive first (CR12, C-22): it keeps the zero page, or a page that
+    /// others share, and never sees what the program stores later.
+    UnshareForgotten = "unshare-forgotten",
     // ---- files ----
     /// Writeback takes the dirty mark away after it write-protected the page, not before: a store in between
     /// is never written (L-19). Linux: the order of `folio_clear_dirty_for_io`.

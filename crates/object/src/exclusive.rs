@@ -137,10 +137,15 @@ impl<'m, M: Machine> Objects<'m, M> {
 
     fn lose<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor, losing: Losing) -> Result<Was, Pinned> {
         let was = if page.is_exclusive(cx) { Was::Exclusive } else { Was::Shared };
-        if self.cow().pinned_stays(losing) {
-            page.share(cx)?;
-        } else {
+        if !self.cow().pinned_stays(losing) {
             page.forget_exclusive(cx);
+        } else if cx.planted(Plant::ShareInTwoSteps) {
+            if page.pins(cx) > 0 {
+                return Err(Pinned);
+            }
+            page.forget_exclusive(cx);
+        } else {
+            page.share(cx)?;
         }
         Ok(was)
     }

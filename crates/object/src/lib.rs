@@ -10,6 +10,7 @@
 //!   rule it decides by.
 //! * **Detaching** ([`Objects::detach_page`]): all mappings of a page become swap or migration entries, or
 //!   the answer is that it is still mapped.
+//! * **Pins** ([`pin`]): references and pins taken through an entry, and given back.
 //! * **Accounting** ([`account`]): mapping and unmapping, so that entries, map counts, references and
 //!   resident pages change together.
 //!
@@ -55,6 +56,7 @@ pub mod model;
 pub mod objects;
 pub mod open;
 pub mod page;
+pub mod pin;
 pub mod radix;
 mod reclaim;
 pub mod rules;
@@ -73,4 +75,5 @@ pub use crate::model::{Attachment, File, FileKind, Lineage, Mappers, Mapping, Ow
 pub use crate::objects::{Objects, Slabs};
 pub use crate::open::FileError;
 pub use crate::page::{CachedPage, PageCtx, PageLock, owner_id, owner_number};
+pub use crate::pin::{Held, Hold, NotHeld};
 pub use crate::radix::{Mark, Visit};

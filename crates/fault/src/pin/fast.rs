@@ -1,0 +1,44 @@
+//! Holding without a lock (Linux: `gup_fast`; CR9).
+
+use crate::faults::Faults;
+use crate::pin::How;
+use crate::pin::judge::{Judged, Mapping, is_plain, judge, must_move};
+use frame::Id;
+use machine::{Cx, Machine, Plant, Vpn, level};
+use object::Held;
+use space::Space;
+
+impl<'m, M: Machine> Faults<'m, M> {
+    /// Holds the page if it is mapped, and may be held as it is. `None`: the slow way finds out.
+    ///
+    /// The epoch keeps the tables on the way from being freed (LR1, LR2). What else may happen between the two
+    /// looks, and why the second one finds it, is told in [`object::pin`].
+    pub(super) fn hold_fast(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        page: Vpn,
+        how: How,
+    ) -> Option<Held> {
+        let (spaces, objects) = (self.spaces(), self.spaces().objects());
+        let walker = spaces.walker(spaces.space(space).table()?);
+        let mut inside = cx.enter_epoch();
+        let seen = walker.peek(inside.at(), page);
+        let pfn = match judge::<M>((page, seen.entry, seen.level), how, Mapping::Unknown) {
+            Judged::Zero(pfn) if !how.is_long_pin() => return Some(Held::Zero(pfn)),
+            Judged::Count(pfn) => pfn,
+            _ => return None,
+        };
+        let meta = spaces.frames().descriptor(pfn).meta(&inside);
+        if must_move(how, meta.zone()) || !is_plain(how, meta.state()) {
+            return None;
+        }
+        let held = objects.hold_mapped(inside.at(), (pfn, seen.level), how.hold).ok()?;
+        // From the root again: the table may have gone, too (CR9 B4, C-25).
+        if walker.peek(inside.at(), page) == seen || inside.planted(Plant::PinWithoutRecheck) {
+            return Some(held);
+        }
+        objects.let_go(inside.at(), held);
+        None
+    }
+}
