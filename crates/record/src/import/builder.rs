@@ -195,7 +195,8 @@ impl Builder {
 
 fn describe(path: &str, extent: u64, sizes: Sizes) -> FileInfo {
     let plain = path.trim_end_matches(" (deleted)");
-    let kind = if plain.starts_with("/dev/shm/") || plain.starts_with("/memfd:") {
+    let shared = ["/dev/shm/", "/memfd:", "/SYSV"];
+    let kind = if shared.iter().any(|prefix| plain.starts_with(prefix)) {
         FileKind::SharedMemory
     } else if plain.starts_with("/dev/") {
         FileKind::Device

@@ -17,7 +17,7 @@ pub mod strace;
 
 pub(crate) use builder::{Builder, FileKey};
 pub use error::ImportError;
-pub(crate) use lackey::{Follower, Logs};
+pub(crate) use lackey::{Follower, More, Page, Source};
 pub(crate) use numbers::decode_call;
 
 /// How a foreign record is read.

@@ -11,9 +11,11 @@ pub mod helper;
 mod host;
 mod order;
 mod perf;
+mod pipes;
 mod scratch;
 mod strace;
 mod valgrind;
+mod watch;
 
 pub use counts::Outcome;
 pub use error::RecordError;

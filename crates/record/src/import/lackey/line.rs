@@ -92,7 +92,7 @@ impl Args {
         let mut rest = text;
         for value in &mut args.values {
             rest = rest.trim_start_matches([' ', ',']);
-            let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(rest.len());
             let Some(number) = parse_number(&rest[..end]) else { break };
             *value = number;
             rest = &rest[end..];
@@ -107,9 +107,10 @@ impl Args {
 }
 
 fn parse_number(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16).ok(),
-        None => text.parse().ok(),
+    match (text.strip_prefix("0x"), text.strip_prefix('-')) {
+        (Some(hex), _) => u64::from_str_radix(hex, 16).ok(),
+        (None, Some(negative)) => negative.parse::<u64>().ok().map(u64::wrapping_neg),
+        (None, None) => text.parse().ok(),
     }
 }
 
@@ -141,6 +142,13 @@ mod tests {
         let args = Args { values: [0, 8192, 3, 34, 0xffff_ffff, 0], text: None };
         let result = Some(Ok(0x483_5000));
         assert_eq!(Line::parse(line), Line::Call { thread: 2, number: 9, args, result });
+    }
+
+    #[test]
+    fn negative_arguments() {
+        let line = b"SYSCALL[7,1](29) sys_shmget ( -2, 56, 896 ) --> [pre-success] Success(0x1) ";
+        let Line::Call { args, .. } = Line::parse(line) else { panic!("no call") };
+        assert_eq!(args.values[..3], [u64::MAX - 1, 56, 896]);
     }
 
     #[test]
