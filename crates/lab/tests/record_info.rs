@@ -128,3 +128,57 @@ fn touches_are_recorded_with_valgrind() {
     let recording = record::Recording::read(Path::new(to)).expect("it was just written");
     assert!(recording.summary().pages_written > 10);
 }
+
+/// Two processes fill seven pages with the same bytes and clear one, tell it with a call, and stay a while.
+const SAME: &str = r#"
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void fill(char *from, int pages, char with) {
+    for (int i = 0; i < pages; i++) memset(from + i * 4096, with, 4096);
+    mprotect(from, 4096, PROT_READ);
+    usleep(300000);
+}
+
+int main(void) {
+    char *area = mmap(0, 16 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (fork() == 0) {
+        area[15 * 4096] = 0;
+        fill(area + 8 * 4096, 4, 'f');
+        return 0;
+    }
+    fill(area, 3, 'f');
+    wait(0);
+    return 0;
+}
+"#;
+
+#[test]
+fn pages_of_two_processes_have_the_classes_of_their_contents() {
+    if !works("valgrind") || !works("cc") {
+        return;
+    }
+    let (source, program, to) = (file("same.c", SAME.as_bytes()), file("same", b""), file("same.fhr", b""));
+    let built = Command::new("cc").arg("-O1").arg(&source).arg("-o").arg(&program).status();
+    assert!(built.expect("cc was there before").success());
+    let (program, to) = (program.to_str().expect("plain"), to.to_str().expect("plain"));
+    let output = freehold(&["record", "--touches", "-o", to, "--", program]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let recording = record::Recording::read(Path::new(to)).expect("it was just written");
+    assert!(!recording.provenance.lacks.contains(&record::Lack::Contents));
+
+    let mut pages = std::collections::BTreeMap::<u64, Vec<u32>>::new();
+    let mut zero_in_child = 0;
+    for event in &recording.events {
+        match event.kind {
+            record::EventKind::Content { class: 0, .. } => zero_in_child += event.task.0,
+            record::EventKind::Content { class, .. } => pages.entry(class).or_default().push(event.task.0),
+            _ => {}
+        }
+    }
+    assert!(zero_in_child > 0, "the child cleared a page");
+    let same = pages.values().find(|tasks| tasks.len() == 7).expect("seven pages of one class");
+    assert_eq!(same.iter().filter(|&&task| task == 1).count(), 4);
+}
