@@ -3,7 +3,7 @@
 use crate::descriptor::{State, ZoneKind};
 use crate::frames::Frames;
 use crate::memmap::SUBSECTION_ORDER;
-use crate::request::{Owner, Request};
+use crate::request::{Owner, Request, Reserve};
 use crate::zone::{Mark, Zone};
 use crate::{counts, descriptor::Meta};
 use machine::trace::Source;
@@ -58,7 +58,7 @@ impl<'m, M: Machine> Frames<'m, M> {
         }
         for mark in [Mark::Low, Mark::Min] {
             let found = self.find_above(cx, local, request, mark);
-            if found.is_some() {
+            if found.is_some() || request.reserve == Reserve::Optional {
                 return found;
             }
         }

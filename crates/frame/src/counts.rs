@@ -78,6 +78,16 @@ impl Counts {
     /// A new folio: one reference, nothing else.
     pub const ONE: Counts = Counts(REF);
 
+    /// References, and how many of them are mappings; not pinned.
+    pub const fn new(refs: u64, maps: u64, exclusive: Exclusive) -> Counts {
+        debug_assert!(refs <= REFS_MAX && maps <= MAPS_MAX, "counts fit");
+        let bit = match exclusive {
+            Exclusive::Yes => EXCLUSIVE,
+            Exclusive::No => 0,
+        };
+        Counts(refs | maps << MAPS_SHIFT | bit)
+    }
+
     /// References.
     pub const fn refs(self) -> u64 {
         self.0 & REFS_MAX
@@ -175,6 +185,27 @@ pub fn freeze<A: Memory>(memory: &A, word: &A::Word) -> bool {
     step(memory, word, |c| if c.refs() == 1 { Ok(c.0 - REF) } else { Err(()) }).is_ok()
 }
 
+/// Takes away all references if there are exactly so many, so that nobody can get one any more. Linux:
+/// `folio_ref_freeze`.
+pub fn freeze_at<A: Memory>(memory: &A, word: &A::Word, refs: u64) -> bool {
+    debug_assert!(refs > 0, "a folio without references is frozen already");
+    step(memory, word, |c| if c.refs() == refs { Ok(c.0 - refs * REF) } else { Err(()) }).is_ok()
+}
+
+/// Undoes [`freeze_at`]: so many references again. The mappings, pins and exclusive bit are as they were.
+pub fn unfreeze_to<A: Memory>(memory: &A, word: &A::Word, refs: u64) {
+    // ORDERING: Release pairs with the Acquire in `try_get`.
+    let before = Counts(memory.fetch_add(word, refs * REF, Release));
+    debug_assert!(before.refs() == 0, "a folio that was not frozen");
+}
+
+/// Makes one of the parts of a folio that was taken apart ready: from here on it can be got.
+pub fn publish<A: Memory>(memory: &A, word: &A::Word, counts: Counts) {
+    debug_assert!(counts.refs() > 0, "who takes a folio apart has a reference to each part");
+    // ORDERING: Release pairs with the Acquire in `try_get`: who gets a reference sees the new descriptor.
+    memory.store(word, counts.0, Release);
+}
+
 /// Undoes [`freeze`]: one reference again. The mappings, pins and exclusive bit are as they were.
 pub fn unfreeze<A: Memory>(memory: &A, word: &A::Word) {
     // ORDERING: Release pairs with the Acquire in `try_get`.
@@ -186,6 +217,17 @@ pub fn unfreeze<A: Memory>(memory: &A, word: &A::Word) {
 pub fn add_map<A: Memory>(memory: &A, word: &A::Word, exclusive: Exclusive) -> Result<(), AtCap> {
     let bit = if exclusive == Exclusive::Yes { EXCLUSIVE } else { 0 };
     step(memory, word, |c| if c.maps() == MAPS_MAX { Err(AtCap) } else { Ok((c.0 + MAP) | bit) }).map(drop)
+}
+
+/// Counts `entries` more mappings, each with a reference, in one step: where one entry becomes many. Refuses
+/// if the folio has more than `most` mappings then.
+pub fn add_entries<A: Memory>(memory: &A, word: &A::Word, entries: u64, most: u64) -> Result<(), AtCap> {
+    debug_assert!(most <= MAPS_MAX, "a limit below the cap");
+    step(memory, word, |c| {
+        let refused = c.maps() + entries > most || c.refs() + entries > REFS_MAX;
+        if refused { Err(AtCap) } else { Ok(c.0 + entries * (MAP + REF)) }
+    })
+    .map(drop)
 }
 
 /// Counts one mapping less; answers the counts after it.
@@ -240,7 +282,8 @@ pub fn share<A: Memory>(memory: &A, word: &A::Word) -> Result<(), Pinned> {
         .map(drop)
 }
 
-/// Clears the exclusive bit, whoever has the page pinned: for rules of copy-on-write that know no pins.
+/// Clears the exclusive bit, whoever has the page pinned: for rules of copy-on-write that know no pins, and
+/// where what it said was written elsewhere ([`crate::subpages`]).
 pub fn forget_exclusive<A: Memory>(memory: &A, word: &A::Word) {
     // ORDERING: AcqRel, as in `step`.
     memory.fetch_and(word, !EXCLUSIVE, AcqRel);

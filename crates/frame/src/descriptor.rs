@@ -103,6 +103,14 @@ impl Flags {
     /// An anonymous page that is in the swap cache; its fourth word names the slot.
     pub const SWAPCACHED: Flags = Flags(1 << 11);
 
+    /// What the parts of a folio have from the whole.
+    pub(crate) const OF_PARTS: Flags = Flags::UPTODATE
+        .and(Flags::DIRTY)
+        .and(Flags::REFERENCED)
+        .and(Flags::ACTIVE)
+        .and(Flags::UNMAPPED)
+        .and(Flags::MLOCKED);
+
     /// Both sets.
     pub const fn and(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
@@ -393,6 +401,27 @@ impl Descriptor {
         counts::unfreeze(cx, &self.counts);
     }
 
+    /// See [`counts::freeze_at`].
+    #[must_use]
+    pub fn freeze_at<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, refs: u64) -> bool {
+        counts::freeze_at(cx, &self.counts, refs)
+    }
+
+    /// See [`counts::unfreeze_to`].
+    pub fn unfreeze_to<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, refs: u64) {
+        counts::unfreeze_to(cx, &self.counts, refs);
+    }
+
+    /// See [`counts::add_entries`].
+    pub fn add_entries<M: Machine, const L: u8>(
+        &self,
+        cx: &Cx<'_, M, L>,
+        entries: u64,
+        most: u64,
+    ) -> Result<(), AtCap> {
+        counts::add_entries(cx, &self.counts, entries, most)
+    }
+
     /// See [`counts::add_map`].
     pub fn add_map<M: Machine, const L: u8>(
         &self,
@@ -622,6 +651,29 @@ impl Descriptor {
     #[inline]
     pub(crate) fn links_field(&self) -> &Field<Links> {
         &cast_words::<Field<Links>>(core::slice::from_ref(&self.links))[0]
+    }
+
+    /// Makes a tail of a folio that is taken apart a folio of its own, without references: what it holds and
+    /// whose it is are said by the whole, its zone and node it knows. Nobody looks at it yet.
+    pub(crate) fn become_part(&self, whole: Meta, (owner, index): (u32, u64)) {
+        let tail = self.meta_field().get();
+        let tail = Meta(tail.0 & !FLAGS | u64::from(whole.flags().0 & Flags::OF_PARTS.0));
+        self.meta_field().set(tail.as_head(Order::ZERO).with_state(whole.state()));
+        cast_words::<Field<u64>>(core::slice::from_ref(&self.owner))[0]
+            .set(u64::from(owner) << INDEX_BITS | index);
+        self.links_field().set(Links::from_bits(0));
+    }
+
+    /// Makes the head of a folio that is taken apart a folio of one frame. Its flags may change meanwhile.
+    pub(crate) fn become_small<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        self.clear(cx, Flags::BY_PAGES);
+        // RELAXED: the compare-exchange decides.
+        let mut seen = cx.load(&self.meta, Relaxed);
+        // ORDERING: AcqRel: who sees the new order sees the tails as they are now.
+        while let Err(now) = cx.compare_exchange(&self.meta, seen, Meta(seen).as_head(Order::ZERO).0, AcqRel)
+        {
+            seen = now;
+        }
     }
 
     /// Wipes what an owner wrote into the third and fourth word: for a block the allocator has, in no list.

@@ -43,6 +43,8 @@ pub mod request;
 mod room;
 pub mod slab;
 mod slab_view;
+mod split;
+pub mod subpages;
 pub mod zone;
 
 pub use crate::counts::{AtCap, Counts, Exclusive, Freed, Pinned};
@@ -54,4 +56,5 @@ pub use crate::report::{Block, ZoneReport};
 pub use crate::request::{Config, Mobility, Owner, Request, Reserve};
 pub use crate::slab::Slab;
 pub use crate::slab_view::SlabView;
+pub use crate::subpages::Subpages;
 pub use crate::zone::ORDERS;

@@ -57,6 +57,9 @@ impl Owner {
 /// How far below the low watermark the request may go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reserve {
+    /// Not below the low watermark, and not from what other CPUs keep: the caller does well without. Linux:
+    /// `GFP_TRANSHUGE_LIGHT`.
+    Optional,
     /// Not below the min watermark.
     None,
     /// Down to half of it. Linux: `__GFP_HIGH`.

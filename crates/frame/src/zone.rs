@@ -96,7 +96,7 @@ impl Zone {
     #[inline]
     pub(crate) fn allows(&self, request: &Request, mark: Mark) -> bool {
         let mark = match (mark, request.reserve) {
-            (Mark::Low, _) => self.low.get(),
+            (Mark::Low, _) | (_, Reserve::Optional) => self.low.get(),
             (Mark::Min, Reserve::None) => self.min.get(),
             (Mark::Min, Reserve::High) => self.min.get() / 2,
             (Mark::Min, Reserve::Oom) => self.min.get() / 4,

@@ -4,3 +4,5 @@
 mod counts;
 mod lists;
 mod page_lock;
+mod split;
+mod subpages;
