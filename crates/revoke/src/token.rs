@@ -43,6 +43,11 @@ impl<P> Revoked<P> {
         Revoked { payload: Some(payload), pages, what: What::Table, asid: domain.asid() }
     }
 
+    /// A table that spans `pages` was unlinked and goes on being used by the caller.
+    pub fn unlinked(domain: &Domain, pages: VpnRange) -> Self {
+        Revoked { payload: None, pages, what: What::Table, asid: domain.asid() }
+    }
+
     /// An entry that hardware could not use was cleared or changed; `payload` is what it held, if that must
     /// be freed.
     pub fn unseen(domain: &Domain, pages: VpnRange, payload: Option<P>) -> Self {

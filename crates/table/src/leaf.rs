@@ -1,7 +1,7 @@
 //! A locked table whose entries map pages: the only way to change entries.
 
 use crate::node::{self, Node, note_empty, note_used};
-use crate::{PageTable, Payload, Rss};
+use crate::{PageTable, Payload, Rss, Spare};
 use core::ops::{Deref, DerefMut};
 use frame::Descriptor;
 use machine::entry::Kind;
@@ -58,6 +58,10 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.slots.node.level
     }
 
+    pub(crate) fn node(&self) -> Node<'m> {
+        self.slots.node
+    }
+
     /// How many entries of the locked table are not empty.
     pub fn used(&self) -> u64 {
         u64::from(node::header(self.slots.descriptor).get().used)
@@ -82,6 +86,21 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
             page = pages.end;
         }
         None
+    }
+
+    /// [`Leaf::install`] for an entry of 2 MiB, with the table it may become one day.
+    pub fn install_huge(&mut self, page: Vpn, entry: Entry, rss: Option<Rss>, spare: Spare) {
+        debug_assert!(self.level() == Level::HUGE, "a spare is for an entry of 2 MiB");
+        let table = self.table();
+        table.deposit(self, spare);
+        self.install(page, entry, rss);
+    }
+
+    /// Takes the spare of an entry of 2 MiB that was taken: it is freed once the change is settled.
+    pub fn take_spare(&mut self) -> Option<Revoked<Payload>> {
+        let (table, pages) = (self.table(), self.slots.span);
+        let spare = table.withdraw(self)?;
+        Some(Revoked::unseen(table.domain(), pages, Some(Payload::Table(spare.0))))
     }
 
     /// Fills an empty entry. `rss` says how the page counts; `None` for frames that are not counted and for

@@ -4,6 +4,8 @@
 //! * **Entries that map pages** are changed under the lock of their leaf only: [`Walker::lock_leaf`] and
 //!   its kin give a [`Leaf`], and every change of an entry that hardware may have cached gives a token for
 //!   the [`revoke::Batch`].
+//! * **Entries of 2 MiB** become tables ([`Leaf::split`]) and tables such entries ([`Walker::unlink_leaf`])
+//!   so that a walk never finds nothing where something is.
 //! * **Links to tables** are made and emptied under the lock of the table they are in; a table is unlinked
 //!   under its parent's lock and its own, once it has no entries.
 //! * **Hardware** sets accessed and dirty bits at any time, by atomic operations on the same words: nothing
@@ -19,6 +21,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod collapse;
 pub mod cursor;
 mod grow;
 pub mod leaf;
@@ -29,11 +32,14 @@ pub mod pair;
 pub mod payload;
 pub mod prune;
 pub mod soft;
+pub mod spare;
+mod split;
 pub mod survey;
 pub mod sweep;
 pub mod tables;
 pub mod walker;
 
+pub use crate::collapse::Unlinked;
 pub use crate::cursor::Cursor;
 pub use crate::leaf::Leaf;
 pub use crate::node::{Header, Life};
@@ -42,6 +48,7 @@ pub use crate::pair::Pair;
 pub use crate::payload::{Payload, Rss};
 pub use crate::prune::TableBatch;
 pub use crate::soft::{MigrationKind, Slot, Soft, Sole};
+pub use crate::spare::Spare;
 pub use crate::survey::Sight;
 pub use crate::sweep::{Reaper, Urgency, Verdict};
 pub use crate::tables::Tables;

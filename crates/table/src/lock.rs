@@ -93,6 +93,31 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         }
     }
 
+    /// The entries at the page that can take what is in entries of this level, not locked. Inside an epoch.
+    pub(crate) fn place_for(
+        &self,
+        cx: &Cx<'m, M, { level::EPOCH }>,
+        page: Vpn,
+        level: Level,
+    ) -> Option<Slots<'m>> {
+        match self.descend(cx, page, level) {
+            Place::Reached(node) if level > Level::LEAF && !Self::is_table(cx, &node, page) => {
+                Some(self.slots(node, page))
+            }
+            _ => self.place(cx, page),
+        }
+    }
+
+    /// Whether locked entries are still those that can take something.
+    pub(crate) fn is_target(&self, cx: &Cx<'m, M, { level::EPOCH }>, slots: &Slots<'m>) -> bool {
+        let is_entry = || !Self::is_table(cx, &slots.node, slots.span.start);
+        Self::is_linked(slots.descriptor) && (slots.node.level == Level::LEAF || is_entry())
+    }
+
+    fn is_table(cx: &Cx<'m, M, { level::EPOCH }>, node: &Node<'m>, page: Vpn) -> bool {
+        matches!(M::Entry::kind(node.read(cx, page), node.level), Kind::Table(_))
+    }
+
     /// Whether locked entries are still those that map their pages.
     pub(crate) fn is_valid(&self, cx: &Cx<'m, M, { level::EPOCH }>, slots: &Slots<'m>) -> bool {
         let replaced = || {

@@ -20,8 +20,8 @@ pub const ENTRIES: u64 = 512;
 /// What the third word of a table's descriptor says.
 ///
 /// ```text
-///  63..36  20    19..16  15..0
-///  owner   dead  level   used
+///  63..36  21     20    19..16  15..0
+///  owner   spare  dead  level   used
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header {
@@ -42,22 +42,33 @@ pub enum Life {
     Linked,
     /// It was unlinked, and will be freed. Whoever locked it looks for its successor from the root.
     Dead,
+    /// It never was: it is kept in reserve ([`crate::spare`]).
+    Spare,
 }
 
 const LEVEL: u32 = 16;
 const DEAD: u64 = 1 << 20;
+const SPARE: u64 = 1 << 21;
 
 impl FieldValue for Header {
     fn to_bits(self) -> u64 {
-        let dead = if self.life == Life::Dead { DEAD } else { 0 };
-        u64::from(self.owner) << INDEX_BITS | dead | u64::from(self.level.0) << LEVEL | u64::from(self.used)
+        let life = match self.life {
+            Life::Linked => 0,
+            Life::Dead => DEAD,
+            Life::Spare => SPARE,
+        };
+        u64::from(self.owner) << INDEX_BITS | life | u64::from(self.level.0) << LEVEL | u64::from(self.used)
     }
     fn from_bits(bits: u64) -> Self {
         Header {
             owner: (bits >> INDEX_BITS) as u32,
             level: Level((bits >> LEVEL & 0xf) as u8),
             used: bits as u16,
-            life: if bits & DEAD != 0 { Life::Dead } else { Life::Linked },
+            life: match bits & (DEAD | SPARE) {
+                0 => Life::Linked,
+                SPARE => Life::Spare,
+                _ => Life::Dead,
+            },
         }
     }
 }
@@ -98,6 +109,12 @@ impl<'m> Node<'m> {
         // ORDERING: AcqRel: hardware's bits up to here are in the answer; the flush that follows begins
         // with a fence.
         Entry(cx.swap(self.word(page), Entry::EMPTY.0, AcqRel))
+    }
+
+    /// Puts another entry in the place of one that leads to or closes off other tables. The lock is held.
+    pub(crate) fn exchange<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, page: Vpn, entry: Entry) {
+        // ORDERING: AcqRel: pairs with the Acquire in `read`, as in `write`.
+        cx.swap(self.word(page), entry.0, AcqRel);
     }
 
     /// Changes an entry by `f`, again for as long as hardware sets bits in between. The lock is held.

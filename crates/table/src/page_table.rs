@@ -1,6 +1,7 @@
 //! One address space's tree of tables.
 
 use crate::payload::{RSS_KINDS, Rss};
+use crate::spare::Spares;
 use machine::{Field, KernelFrame, Pfn};
 use revoke::Domain;
 
@@ -15,8 +16,10 @@ machine::cells! {
         pub(crate) domain: Domain,
         /// (atomic) Resident pages, by [`Rss`].
         rss: [Field<u64>; RSS_KINDS],
-        /// (atomic) Tables linked in the tree, the root among them.
+        /// (atomic) Tables linked in the tree, the root among them, and spares.
         tables: Field<u64>,
+        /// Tables in reserve.
+        spares: Spares,
     }
 }
 
@@ -46,9 +49,14 @@ impl PageTable {
         Rss::ALL.into_iter().filter(|&kind| kind != Rss::Swap).map(|kind| self.rss(kind)).sum()
     }
 
-    /// Tables linked in the tree, the root among them.
+    /// Tables linked in the tree, the root among them, and those kept in reserve for entries of 2 MiB (Linux:
+    /// `mm_pgtables_bytes` counts both).
     pub fn tables(&self) -> u64 {
         self.tables.get()
+    }
+
+    pub(crate) fn spares(&self) -> &Spares {
+        &self.spares
     }
 
     pub(crate) fn add_rss(&self, kind: Option<Rss>, pages: u64) {

@@ -43,6 +43,9 @@ impl<M: Machine> Drop for Pair<'_, '_, M> {
 impl<'m, M: Machine> Walker<'_, 'm, M> {
     /// Locks the leaf of `page` here, and that of `other_page` there, whose missing tables are made first.
     /// `None` if there is no leaf here.
+    ///
+    /// For an entry of 2 MiB here that is the entry there, empty or not; if a table of small pages stands
+    /// there, that table's entries: then what is here must be split first.
     pub fn lock_pair<'c>(
         &self,
         cx: &'c mut Cx<'m, M, { level::SLEEP_MAX }>,
@@ -50,11 +53,9 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         (other, other_page): (&Walker<'_, 'm, M>, Vpn),
     ) -> Result<Option<Pair<'c, 'm, M>>, Shortage> {
         loop {
-            if self.find(cx.at(), page).is_none() {
-                return Ok(None);
-            }
-            other.grow(cx, other_page, Level::LEAF)?;
-            if let Some((from, to)) = self.lock_both(cx.at(), page, (other, other_page)) {
+            let Some(Slots { node, .. }) = self.find(cx.at(), page) else { return Ok(None) };
+            other.grow(cx, other_page, node.level)?;
+            if let Some((from, to)) = self.lock_both(cx.at(), (page, node.level), (other, other_page)) {
                 return Ok(Some(Pair { cx: cx.at(), from, to }));
             }
         }
@@ -69,18 +70,18 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
     fn lock_both(
         &self,
         cx: &mut Cx<'m, M, { level::EPOCH }>,
-        page: Vpn,
+        (page, level): (Vpn, Level),
         (other, other_page): (&Walker<'_, 'm, M>, Vpn),
     ) -> Option<(Slots<'m>, Slots<'m>)> {
         let cx = cx.enter_epoch();
-        let from = self.place(&cx, page)?;
-        let to = other.place(&cx, other_page)?;
+        let from = self.place(&cx, page).filter(|from| from.node.level == level)?;
+        let to = other.place_for(&cx, other_page, level)?;
         let (first, second) = in_order(&from, &to);
         node::lock(&*cx, first.descriptor);
         if let Some(second) = second {
             node::lock(&*cx, second.descriptor);
         }
-        if self.is_valid(&cx, &from) && other.is_valid(&cx, &to) {
+        if self.is_valid(&cx, &from) && other.is_target(&cx, &to) {
             return Some((from, to));
         }
         if let Some(second) = second {

@@ -28,6 +28,9 @@ pub trait Reaper<'m, M: Machine> {
     fn verdict(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, page: Vpn, entry: Entry) -> Verdict;
     /// An entry was taken; `old` has all that hardware noted. The leaf is still locked.
     fn taken(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, page: Vpn, old: Entry) -> Urgency;
+    /// An entry of 2 MiB is about to become 512 of 4 KiB, because only a part of it lies in the range. The
+    /// leaf is locked.
+    fn splits(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, entry: Entry);
     /// Nobody can reach what an entry held any more.
     fn finish(&mut self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, payload: Payload);
 }
@@ -84,11 +87,19 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
                 cursor.resume_at(first);
                 break;
             }
-            debug_assert!(part.covers(&leaf.pages(first)), "a large leaf is split before a part is swept");
+            if !part.covers(&leaf.pages(first)) {
+                cursor.resume_at(part.start);
+                reaper.splits(&mut leaf, entry);
+                leaf.split(self, batch);
+                return true;
+            }
             if let Verdict::Take(rss) = reaper.verdict(&mut leaf, first, entry) {
                 let (old, token) = leaf.take(first, rss);
                 batch.push(&mut leaf, token);
                 let large = leaf.level() > Level::LEAF;
+                if let Some(spare) = large.then(|| leaf.take_spare()).flatten() {
+                    batch.push(&mut leaf, spare);
+                }
                 if reaper.taken(&mut leaf, first, old) == Urgency::Unlock || large {
                     // A large leaf also: once unlocked, small pages may take its place (LR8, L-8).
                     urgency = Urgency::Unlock;

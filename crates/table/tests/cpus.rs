@@ -64,6 +64,9 @@ impl Reaper<'static, Fake> for Killer<'_> {
     fn taken(&mut self, _: &mut Cx<'static, Fake, { level::TABLE1 }>, _: Vpn, _: Entry) -> Urgency {
         Urgency::Settle
     }
+    fn splits(&mut self, _: &mut Cx<'static, Fake, { level::TABLE1 }>, _: Entry) {
+        panic!("no large page was installed");
+    }
     fn finish(&mut self, cx: &mut Cx<'static, Fake, { level::SLEEP_MAX }>, payload: Payload) {
         self.kill(cx, payload);
     }

@@ -6,7 +6,7 @@ pub(crate) mod fake;
 
 use fake::Fake;
 use frame::{Config, Frames, Id, Request};
-use machine::entry::Attrs;
+use machine::entry::{Attrs, Kind};
 use machine::x86_64::X86_64;
 use machine::{Core, Counter, Cx, Entry, EntryFormat, Level, Perms, Pfn, Vpn, VpnRange, level};
 use table::{PageTable, Payload, Reaper, Rss, TableBatch, Tables, Urgency, Verdict, Walker};
@@ -75,17 +75,21 @@ impl World {
 #[derive(Default)]
 pub(crate) struct Everything {
     pub(crate) taken: Vec<(Vpn, Entry)>,
+    pub(crate) splits: u32,
     pub(crate) finished: Vec<Payload>,
 }
 
 impl Reaper<'static, Fake> for Everything {
     fn verdict(&mut self, _: &mut Cx<'static, Fake, { level::TABLE1 }>, _: Vpn, entry: Entry) -> Verdict {
-        let is_page = X86_64::permits(entry, Level::LEAF, machine::Access::Read);
+        let is_page = matches!(X86_64::kind(entry, Level::LEAF), Kind::Leaf(_));
         Verdict::Take((is_page && !X86_64::attrs(entry).special).then_some(Rss::Anon))
     }
     fn taken(&mut self, _: &mut Cx<'static, Fake, { level::TABLE1 }>, page: Vpn, old: Entry) -> Urgency {
         self.taken.push((page, old));
         Urgency::Settle
+    }
+    fn splits(&mut self, _: &mut Cx<'static, Fake, { level::TABLE1 }>, _: Entry) {
+        self.splits += 1;
     }
     fn finish(&mut self, _: &mut Cx<'static, Fake, { level::SLEEP_MAX }>, payload: Payload) {
         self.finished.push(payload);

@@ -1,0 +1,85 @@
+//! Tables kept in reserve: one for each entry of 2 MiB.
+//!
+//! An entry of 2 MiB can always become 512 of 4 KiB, because the table for them was there before it
+//! (Linux: `pgtable_trans_huge_deposit`). The spares of an address space are a chain: the first word of each
+//! names the next. They count as its tables.
+
+use crate::node::{Header, Life, header};
+use crate::{PageTable, Walker, grow};
+use machine::cells::cast_words;
+use machine::lock::Spin;
+use machine::{Cx, Field, KernelFrame, Level, Machine, Pfn, Shortage, level};
+
+/// A leaf table without entries that is in no tree.
+#[must_use = "a spare table is deposited or freed"]
+#[derive(Debug)]
+pub struct Spare(pub(crate) KernelFrame);
+
+machine::cells! {
+    /// The spares of one address space.
+    pub(crate) struct Spares {
+        lock: Spin<{ level::REGISTRY }>,
+        /// (lock; read without it by reports) The first; its first word names the next.
+        first: Field<Option<Pfn>>,
+        /// (lock; read without it by reports) How many.
+        count: Field<u64>,
+    }
+}
+
+fn next<M: Machine>(machine: &M, table: KernelFrame) -> &Field<Option<Pfn>> {
+    &cast_words::<Field<Option<Pfn>>>(machine.kernel_area(table, 1))[0]
+}
+
+impl PageTable {
+    /// Keeps a table for an entry of 2 MiB that is about to be installed. (lock of the entry's table)
+    pub(crate) fn deposit<M: Machine>(&self, cx: &mut Cx<'_, M, { level::TABLE1 }>, spare: Spare) {
+        let spares = self.spares();
+        let held = spares.lock.lock(cx);
+        next(held.machine(), spare.0).set(spares.first.replace(Some(spare.0.0)));
+        spares.count.add(1);
+        self.add_table();
+    }
+
+    /// Takes the table of an entry of 2 MiB that goes away or becomes many. (lock of the entry's table)
+    pub(crate) fn withdraw<M: Machine>(&self, cx: &mut Cx<'_, M, { level::TABLE1 }>) -> Option<Spare> {
+        let spares = self.spares();
+        let held = spares.lock.lock(cx);
+        let table = KernelFrame(spares.first.get()?);
+        let link = next(held.machine(), table);
+        spares.first.set(link.replace(None));
+        spares.count.sub(1);
+        self.remove_table();
+        Some(Spare(table))
+    }
+
+    /// How many tables are kept in reserve: one for each entry of 2 MiB.
+    pub fn spare_tables(&self) -> u64 {
+        self.spares().count.get()
+    }
+}
+
+impl<'m, M: Machine> Walker<'_, 'm, M> {
+    /// A table to deposit, had before any lock is taken.
+    pub fn new_spare(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>) -> Result<Spare, Shortage> {
+        let table = grow::make(cx, self.frames, self.table.number(), Level::LEAF)?;
+        let header = header(self.descriptor(table));
+        header.set(Header { life: Life::Spare, ..header.get() });
+        Ok(Spare(table))
+    }
+
+    /// Gives back a table that was not deposited.
+    pub fn free_spare(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, spare: Spare) {
+        grow::free(cx, self.frames, spare.0);
+    }
+
+    /// The spares: for checkers of a quiet machine.
+    pub fn quiet_spares(&self, machine: &'m M) -> impl Iterator<Item = KernelFrame> + use<'m, M> {
+        let first = self.table.spares().first.get().map(KernelFrame);
+        core::iter::successors(first, move |&table| next(machine, table).get().map(KernelFrame))
+    }
+
+    /// What a spare's descriptor says: for checkers of a quiet machine.
+    pub fn quiet_header(&self, table: KernelFrame) -> Header {
+        header(self.descriptor(table)).get()
+    }
+}
