@@ -4,12 +4,14 @@
 //! [`replay::replay`] is the replay of a recording in memory.
 #![forbid(unsafe_code)]
 
+mod compare;
 pub mod cow_table;
 mod diff;
 pub mod exit;
 mod explain;
 pub mod explore;
 mod info;
+pub mod policy;
 mod record;
 pub mod replay;
 pub mod trace;
@@ -33,6 +35,8 @@ enum Verb {
     Record(record::Args),
     /// Replay a recording on the simulated machine, audited, and report
     Replay(replay::Args),
+    /// Replay a recording once for each policy, and show the figures side by side
+    Compare(compare::Args),
     /// Tell from a trace why a page was copied, who owned a frame, what happened to a page
     Explain(explain::Args),
     /// Search the interleavings of scenarios for one that breaks a rule
@@ -59,6 +63,7 @@ pub fn main() -> ExitCode {
     exit::finish(match cli.verb {
         Verb::Record(args) => record::run(&args),
         Verb::Replay(args) => replay::run(&args),
+        Verb::Compare(args) => compare::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Explore(args) => explore::run(&args),
         Verb::Info(args) => info::run(&args),

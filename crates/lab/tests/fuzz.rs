@@ -59,6 +59,7 @@ fn options(random: &mut Random) -> Options {
         memory,
         audit: audit.parse().expect("a word for audits"),
         seed: random.below(3),
+        ..Options::default()
     }
 }
 

@@ -26,7 +26,8 @@ use sim::SimMachine;
 use watched::{NoGaps, watch};
 
 fn options(cpus: u32, memory: u64) -> Options {
-    Options { cpus, nodes: 1, memory, audit: When::Off, cold: cpus == 3, seed: cpus.into() }
+    let cold = cpus == 3;
+    Options { cpus, memory, audit: When::Off, cold, seed: cpus.into(), ..Options::default() }
 }
 
 /// The start of a real recording: at its end processes live, and pages are mapped.

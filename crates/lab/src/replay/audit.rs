@@ -15,8 +15,11 @@ impl Engine<'_> {
             let tally = &mut *self.tally.borrow_mut();
             let (texts, count) = (&mut tally.violations, &mut tally.violation_count);
             let ledger = &mut *self.ledger.borrow_mut();
+            let unclaimed = &self.judges.unclaimed;
             let report = watch::audit(self.manager, &opens, ledger, &mut |violation| {
-                note(texts, count, || format!("{}: {}", violation.rule.id(), violation.text));
+                if !unclaimed.contains(&violation.rule) {
+                    note(texts, count, || format!("{}: {}", violation.rule.id(), violation.text));
+                }
             });
             tally.audits += 1;
             tally.checked.add(&report);
@@ -37,7 +40,7 @@ impl Engine<'_> {
 
     /// The same for one process's memory. Nothing is under way in it.
     pub(crate) fn sweep(&self, live: Live) {
-        if self.when == When::Off {
+        if self.judges.when == When::Off {
             return;
         }
         let tally = &mut *self.tally.borrow_mut();

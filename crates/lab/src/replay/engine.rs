@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use freehold::Manager;
 use freehold::frame::Id;
 use freehold::linux::Process;
-use freehold::machine::{CpuId, Cx, FileKey};
+use freehold::machine::{Counter, CpuId, Cx, FileKey};
 use record::{EventKind, ProcessId, Recording, TaskId};
 use sim::shadow::Shadow;
 use sim::{RunReport, Scope, SimError, SimMachine, TaskCtx};
@@ -31,6 +31,15 @@ pub(crate) struct Live {
     pub(crate) shadow: u32,
     /// Whether it was killed: its events are skipped.
     pub(crate) killed: bool,
+}
+
+/// What is held against a replay.
+#[derive(Debug)]
+pub(crate) struct Judges {
+    /// When the whole state is audited.
+    pub(crate) when: When,
+    /// Rules that the manager does not claim to keep under its policy.
+    pub(crate) unclaimed: Vec<oracle::Rule>,
 }
 
 /// What a replay came to.
@@ -71,7 +80,7 @@ pub(crate) struct Engine<'e> {
     events_of: Vec<Vec<u32>>,
     order: RefCell<Order>,
     waiting: RefCell<Vec<(freehold::machine::TaskId, usize)>>,
-    pub(crate) when: When,
+    pub(crate) judges: Judges,
     progress: &'e dyn Fn(usize),
     ears: Option<&'e Ears>,
     failed: RefCell<Option<Error>>,
@@ -83,7 +92,7 @@ impl<'e> Engine<'e> {
         recording: &'e Recording,
         manager: &'e Manager<'e, SimMachine>,
         (files, shadow): (&'e Files, Shadow),
-        when: When,
+        judges: Judges,
         (progress, ears): (&'e dyn Fn(usize), Option<&'e Ears>),
     ) -> Self {
         let sim = manager.machine();
@@ -111,7 +120,7 @@ impl<'e> Engine<'e> {
             events_of,
             order: RefCell::new(Order::new(recording)),
             waiting: RefCell::default(),
-            when,
+            judges,
             progress,
             ears,
             failed: RefCell::default(),
@@ -252,7 +261,7 @@ impl<'e> Engine<'e> {
     fn end_turn(&self, ctx: TaskCtx<'_>, event: usize) {
         let done = self.order.borrow_mut().finish(event);
         (self.progress)(done);
-        if self.step() || (done == self.recording.events.len() && self.when != When::Off) {
+        if self.step() || (done == self.recording.events.len() && self.judges.when != When::Off) {
             self.order.borrow_mut().pause();
         }
         self.audit_if_quiet();
@@ -282,7 +291,7 @@ impl<'e> Engine<'e> {
     /// Counts a step; whether an audit is due.
     fn step(&self) -> bool {
         self.steps.set(self.steps.get() + 1);
-        self.when.is_due(self.steps.get())
+        self.judges.when.is_due(self.steps.get())
     }
 
     fn audit_if_quiet(&self) -> bool {
@@ -349,6 +358,9 @@ impl<'e> Engine<'e> {
         }
         tally.peak_rss_pages = tally.peak_rss_pages.max(all);
         tally.peak_tables = tally.peak_tables.max(tables);
+        let core = self.manager.core();
+        let frames = core.total(Counter::PgAlloc).wrapping_sub(core.total(Counter::PgFree));
+        tally.peak_frames = tally.peak_frames.max(frames);
     }
 }
 

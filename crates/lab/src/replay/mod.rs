@@ -9,6 +9,7 @@ mod ledger;
 mod life;
 mod limits;
 mod memories;
+mod needless;
 mod order;
 mod report;
 mod tally;
@@ -16,7 +17,7 @@ mod when;
 mod words;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use freehold::Manager;
@@ -26,10 +27,16 @@ use sim::shadow::Shadow;
 use sim::{SimConfig, SimError, SimMachine};
 
 use crate::exit::{Error, Verdict};
+use crate::policy::Policy;
 use crate::trace::perfetto::Timeline;
 use crate::trace::{Ears, Header, Listener, Program, Record, TraceWriter, What};
-use engine::Engine;
+use engine::{Engine, Judges};
 use files::Files;
+use needless::Needless;
+
+use report::Seen;
+
+pub(crate) use report::grouped;
 
 pub use report::Report;
 pub use when::When;
@@ -41,6 +48,10 @@ pub(crate) struct Args {
     recording: PathBuf,
     #[command(flatten)]
     options: Options,
+    /// Do something in another way, as cow=refcount; may be given several times, and
+    /// docs/compare.md lists what there is
+    #[arg(long, value_name = "AXIS=VALUE")]
+    policy: Vec<Policy>,
     /// Print one JSON object instead of the report (docs/counters.md lists its keys)
     #[arg(long)]
     json: bool,
@@ -56,7 +67,7 @@ pub(crate) struct Args {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// CPUs of the simulated machine (1 to 512)
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=512))]
+    #[arg(long, default_value_t = CPUS, value_parser = clap::value_parser!(u32).range(1..=512))]
     pub cpus: u32,
     /// NUMA nodes (1 to 64, at most one a CPU)
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -74,22 +85,49 @@ pub struct Options {
     /// Varies the schedule; the same number gives the same result to the bit
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// What is done in another way than Freehold's own
+    #[arg(skip)]
+    pub policy: Policy,
+}
+
+/// CPUs of the machine if nothing is said.
+const CPUS: u32 = 4;
+
+/// As on a command line without options, but audited at the end only.
+impl Default for Options {
+    fn default() -> Self {
+        let (memory, policy) = (8 << 30, Policy::default());
+        Options { cpus: CPUS, nodes: 1, memory, audit: When::End, cold: false, seed: 0, policy }
+    }
 }
 
 /// Replays a recording and reports.
 pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
     let path = &args.recording;
-    let recording = Recording::read(path).map_err(|error| Error::of_file(path, &error))?;
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
+    let (name, recording) = read(path)?;
     let ears = listeners(&name, &recording, args)?;
     let watch = ears.as_ref().map(|ears| Watch { ears, at_end: &|_| {} });
-    let report = replay_watched(&name, &recording, &args.options, watch);
+    let options = Options { policy: chosen(&args.policy)?, ..args.options.clone() };
+    let report = replay_watched(&name, &recording, &options, watch);
     let report = report.map_err(|error| error.about_file(path))?;
     if let Some(ears) = ears {
         ears.finish().map_err(|error| Error::new(&format!("the trace cannot be written: {error}")))?;
     }
     report.print(args.json)?;
     Ok(if report.is_good() { Verdict::Good } else { Verdict::Broken })
+}
+
+/// A recording and its name, without its directory.
+pub(crate) fn read(path: &Path) -> Result<(String, Recording), Error> {
+    let recording = Recording::read(path).map_err(|error| Error::of_file(path, &error))?;
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
+    Ok((name, recording))
+}
+
+/// All choices together.
+fn chosen(policies: &[Policy]) -> Result<Policy, Error> {
+    let together = policies.iter().try_fold(Policy::default(), |all, more| all.and(more));
+    together.map_err(|why| Error::new(&format!("--policy: {why}")))
 }
 
 /// Who is to be told what happens, as the command line says.
@@ -140,11 +178,10 @@ pub fn replay_watched(
     let steps = limits::check(recording)?;
     let sim =
         SimMachine::new(&config(options, recording, steps)).map_err(|error| refused(options, &error))?;
-    if let Some(watch) = watch {
-        sim.watch(watch.ears.sink());
-    }
+    let needless = Needless::default();
+    sim.watch(needless.sink(watch.map(|watch| watch.ears.sink())));
     let started = Instant::now();
-    let manager = Manager::new(&sim, &freehold::Config::default())
+    let manager = Manager::new(&sim, &options.policy.config())
         .map_err(|shortage| Error::new(&format!("--memory {} is too little: {shortage}", options.memory)))?;
     let mut shadow = Shadow::new();
     let files = Files::open(recording, &manager, &mut shadow)?;
@@ -158,7 +195,8 @@ pub fn replay_watched(
     let bar = progress(recording.events.len());
     let show = |done: usize| bar.set_position(done as u64);
     let ears = watch.map(|watch| watch.ears);
-    let engine = Engine::new(recording, &manager, (&files, shadow), options.audit, (&show, ears));
+    let judges = Judges { when: options.audit, unclaimed: options.policy.unclaimed() };
+    let engine = Engine::new(recording, &manager, (&files, shadow), judges, (&show, ears));
     let run = engine.run()?;
     sim.unwatch();
     if let Some(watch) = watch {
@@ -167,7 +205,8 @@ pub fn replay_watched(
     let outcome = engine.into_outcome();
     files.close(&manager)?;
     bar.finish_and_clear();
-    Ok(Report::new(name, recording, &manager, (run, outcome), started.elapsed()))
+    let seen = Seen { run, outcome, needless: needless.count(), wall: started.elapsed() };
+    Ok(Report::new((name, recording), &manager, &options.policy, seen))
 }
 
 /// Why there is no such machine, in terms of the options.

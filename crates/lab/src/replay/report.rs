@@ -11,6 +11,7 @@ use sim::{CAUSES, RunReport, SimMachine};
 
 use super::engine::Outcome;
 use crate::exit::{self, Error};
+use crate::policy::Policy;
 
 /// Faults by kind: the key, what it is called, its counter.
 const FAULTS: [(&str, &str, Counter); 10] = [
@@ -35,6 +36,7 @@ pub struct Report {
     tasks: usize,
     calls: usize,
     linux: LinuxCounts,
+    policy: Policy,
     counters: Vec<(&'static str, u64)>,
     faults: [u64; FAULTS.len()],
     faults_total: u64,
@@ -43,19 +45,28 @@ pub struct Report {
     rounds: u64,
     ipis: u64,
     memmap_bytes: u64,
-    run: RunReport,
-    outcome: Outcome,
-    wall: Duration,
+    seen: Seen,
+}
+
+/// What was seen of a run by others than its manager.
+pub(crate) struct Seen {
+    /// By the machine.
+    pub(crate) run: RunReport,
+    /// By the replay and its judges.
+    pub(crate) outcome: Outcome,
+    /// Needless copies.
+    pub(crate) needless: u64,
+    /// How long it took here.
+    pub(crate) wall: Duration,
 }
 
 impl Report {
     /// Reads everything off a run that is over.
     pub(crate) fn new(
-        name: &str,
-        recording: &Recording,
+        (name, recording): (&str, &Recording),
         manager: &Manager<'_, SimMachine>,
-        (run, outcome): (RunReport, Outcome),
-        wall: Duration,
+        policy: &Policy,
+        seen: Seen,
     ) -> Report {
         let core = manager.core();
         let is_call = |event: &&record::Event| matches!(event.kind, record::EventKind::Call { .. });
@@ -67,6 +78,7 @@ impl Report {
             tasks: recording.tasks.len(),
             calls: recording.events.iter().filter(is_call).count(),
             linux: recording.linux,
+            policy: policy.clone(),
             counters: core.totals().collect(),
             faults: FAULTS.map(|(_, _, counter)| core.total(counter)),
             faults_total: core.total(Counter::PgFault),
@@ -75,20 +87,29 @@ impl Report {
             rounds: core.total(Counter::TlbFlushRounds),
             ipis: core.total(Counter::TlbIpis),
             memmap_bytes: size_of::<freehold::frame::Descriptor>() as u64,
-            run,
-            outcome,
-            wall,
+            seen,
         }
     }
 
     /// Whether no rule was broken and every load read what was stored.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.violations() == 0 && self.outcome.tally.mismatch_count == 0
+        self.violations() == 0 && self.seen.outcome.tally.mismatch_count == 0
+    }
+
+    /// What was found wrong first: rules broken, then loads that did not read what was stored.
+    pub(crate) fn findings(&self) -> impl Iterator<Item = &str> {
+        let tally = &self.seen.outcome.tally;
+        tally.violations.iter().chain(&tally.mismatches).map(String::as_str)
+    }
+
+    /// Rules that it was not held to.
+    fn unclaimed(&self) -> Vec<&'static str> {
+        self.policy.unclaimed().iter().map(|rule| rule.id()).collect()
     }
 
     fn violations(&self) -> u64 {
-        self.outcome.tally.violation_count + self.run.violations
+        self.seen.outcome.tally.violation_count + self.seen.run.violations
     }
 
     /// Prints it.
@@ -100,16 +121,20 @@ impl Report {
     /// The object that `--json` prints.
     #[must_use]
     pub fn json(&self) -> Value {
-        let tally = &self.outcome.tally;
+        let tally = &self.seen.outcome.tally;
         let mut faults: Map<String, Value> =
             FAULTS.iter().zip(self.faults).map(|((key, _, _), n)| ((*key).into(), n.into())).collect();
         faults.insert("total".into(), self.faults_total.into());
         let times: Map<String, Value> =
-            CAUSES.iter().map(|&cause| (cause.name().into(), self.run.time(cause).into())).collect();
+            CAUSES.iter().map(|&cause| (cause.name().into(), self.seen.run.time(cause).into())).collect();
         let vmstat: Map<String, Value> = self.counters.iter().map(|&(k, n)| (k.into(), n.into())).collect();
-        let machine: Map<String, Value> = self.run.events.iter().map(|(k, n)| (k.into(), n.into())).collect();
+        let machine: Map<String, Value> =
+            self.seen.run.events.iter().map(|(k, n)| (k.into(), n.into())).collect();
+        let policy: Map<String, Value> =
+            self.policy.values().map(|(axis, value)| (axis.into(), value.into())).collect();
         json!({
             "recording": self.name,
+            "policy": policy,
             "cpus": self.cpus,
             "events": self.events,
             "processes": self.processes,
@@ -122,30 +147,32 @@ impl Report {
                 "wall_ns": self.linux.wall_ns,
             },
             "faults": faults,
-            "cow": { "copied": self.copied, "reused": self.reused },
+            "cow": { "copied": self.copied, "needless": self.seen.needless, "reused": self.reused },
             "tlb": { "flush_rounds": self.rounds, "ipis": self.ipis },
             "rss": { "peak_kib": tally.peak_rss_pages * 4, "peak_one_kib": tally.peak_rss_one_pages * 4 },
+            "memory": { "peak_kib": tally.peak_frames * 4 },
             "page_tables": { "peak_kib": tally.peak_tables * 4 },
             "memmap": { "bytes_per_frame": self.memmap_bytes },
             "audit": {
                 "audits": tally.audits,
                 "checks": tally.checked.checks(),
                 "rules": tally.checked.rules(),
+                "unclaimed": self.unclaimed(),
                 "violations": self.violations(),
             },
             "shadow": {
-                "loads": self.outcome.loads,
-                "stores": self.outcome.stores,
+                "loads": self.seen.outcome.loads,
+                "stores": self.seen.outcome.stores,
                 "swept": tally.swept,
                 "mismatches": tally.mismatch_count,
             },
             "signals": tally.signals,
             "killed": tally.killed,
-            "sim_ns": self.run.sim_ns,
+            "sim_ns": self.seen.run.sim_ns,
             "sim_ns_by_cause": times,
             "machine": machine,
             "vmstat": vmstat,
-            "wall_ms": self.wall.as_secs_f64() * 1000.0,
+            "wall_ms": self.seen.wall.as_secs_f64() * 1000.0,
         })
     }
 
@@ -162,7 +189,7 @@ impl Report {
     }
 
     fn write_summary(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "{}, replayed on {} simulated CPUs", self.name, self.cpus)?;
+        writeln!(out, "{}, replayed on {} simulated CPUs{}", self.name, self.cpus, self.with_policy())?;
         writeln!(
             out,
             "  {} events: {} processes, {} tasks, {} memory calls",
@@ -171,21 +198,26 @@ impl Report {
             self.tasks,
             grouped(self.calls as u64)
         )?;
-        if self.outcome.tally.difference_count > 0 {
-            let n = self.outcome.tally.difference_count;
+        if self.seen.outcome.tally.difference_count > 0 {
+            let n = self.seen.outcome.tally.difference_count;
             writeln!(out, "  {n} calls answered something else than on Linux:")?;
-            for difference in &self.outcome.tally.differences {
+            for difference in &self.seen.outcome.tally.differences {
                 writeln!(out, "    {difference}")?;
             }
         }
-        if self.outcome.tally.killed > 0 {
+        if self.seen.outcome.tally.killed > 0 {
             writeln!(
                 out,
                 "  {} processes were killed: the machine ran out of memory",
-                self.outcome.tally.killed
+                self.seen.outcome.tally.killed
             )?;
         }
         Ok(())
+    }
+
+    /// Freehold's own ways need no words.
+    fn with_policy(&self) -> String {
+        if self.policy == Policy::default() { String::new() } else { format!(" with {}", self.policy) }
     }
 
     fn write_faults(&self, out: &mut String) -> std::fmt::Result {
@@ -199,12 +231,15 @@ impl Report {
             "copied {:>21}  private pages, because somebody else could see them",
             grouped(self.copied)
         )?;
+        if self.seen.needless > 0 {
+            writeln!(out, "  {:>26}  of them that nobody else could see", grouped(self.seen.needless))?;
+        }
         writeln!(
             out,
             "reused {:>21}  pages written in place, because nobody else could",
             grouped(self.reused)
         )?;
-        let tally = &self.outcome.tally;
+        let tally = &self.seen.outcome.tally;
         let one = tally.peak_rss_one_pages * 4;
         writeln!(
             out,
@@ -213,6 +248,7 @@ impl Report {
             beside(self.linux.peak_rss_kib)
         )?;
         writeln!(out, "         {:>15} KiB  of all together", grouped(tally.peak_rss_pages * 4))?;
+        writeln!(out, "memory {:>17} KiB  in use at its peak", grouped(tally.peak_frames * 4))?;
         writeln!(out, "page tables {:>12} KiB  at their peak", grouped(tally.peak_tables * 4))
     }
 
@@ -221,18 +257,19 @@ impl Report {
         writeln!(
             out,
             "simulated time {:>13} us  of the slowest CPU; over all CPUs by cause:",
-            grouped(self.run.sim_ns / 1000)
+            grouped(self.seen.run.sim_ns / 1000)
         )?;
-        let mut causes: Vec<_> = CAUSES.iter().map(|&cause| (self.run.time(cause), cause.name())).collect();
+        let mut causes: Vec<_> =
+            CAUSES.iter().map(|&cause| (self.seen.run.time(cause), cause.name())).collect();
         causes.sort_by(|a, b| b.cmp(a));
         let busy: u64 = causes.iter().filter(|(_, name)| *name != "idle").map(|(ns, _)| ns).sum();
         for (ns, name) in causes.into_iter().filter(|&(ns, name)| ns * 200 > busy && name != "idle") {
             let share = ns as f64 * 100.0 / busy.max(1) as f64;
             writeln!(out, "  {:>26} us  {name} ({share:.0} %)", grouped(ns / 1000))?;
         }
-        let idle = self.run.time(sim::Cause::Idle);
+        let idle = self.seen.run.time(sim::Cause::Idle);
         writeln!(out, "  {:>26} us  idle: waiting for files and for each other", grouped(idle / 1000))?;
-        writeln!(out, "wall time {:>18} ms{}", grouped(self.wall.as_millis() as u64), self.beside_wall())
+        writeln!(out, "wall time {:>18} ms{}", grouped(self.seen.wall.as_millis() as u64), self.beside_wall())
     }
 
     fn beside_wall(&self) -> String {
@@ -242,7 +279,7 @@ impl Report {
     }
 
     fn write_checks(&self, out: &mut String) -> std::fmt::Result {
-        let tally = &self.outcome.tally;
+        let tally = &self.seen.outcome.tally;
         writeln!(
             out,
             "\n{} rules checked in {} audits, {} checks: {} violations",
@@ -251,13 +288,22 @@ impl Report {
             grouped(tally.checked.checks()),
             self.violations()
         )?;
+        let unclaimed = self.unclaimed();
+        if !unclaimed.is_empty() {
+            writeln!(
+                out,
+                "  not held to {}, which {} does not claim to keep",
+                unclaimed.join(", "),
+                self.policy
+            )?;
+        }
         for violation in &tally.violations {
             writeln!(out, "  {violation}")?;
         }
         writeln!(
             out,
             "{} loads and {} swept words compared with what was stored: {} mismatches",
-            grouped(self.outcome.loads),
+            grouped(self.seen.outcome.loads),
             grouped(tally.swept),
             tally.mismatch_count
         )?;
@@ -273,7 +319,7 @@ fn beside(linux: Option<u64>) -> String {
 }
 
 /// A number with its thousands apart.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {

@@ -27,6 +27,8 @@ pub(crate) struct Tally {
     pub(crate) peak_rss_pages: u64,
     /// The same for the largest process: what `ru_maxrss` tells.
     pub(crate) peak_rss_one_pages: u64,
+    /// Most frames handed out at any event: to programs, files, tables and the manager itself.
+    pub(crate) peak_frames: u64,
     /// Most page tables of all processes together.
     pub(crate) peak_tables: u64,
     /// Processes killed for want of memory.
