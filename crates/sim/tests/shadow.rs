@@ -166,6 +166,23 @@ fn a_class_fills_a_page() {
     shadow.load(1, at(10, 1), 5).unwrap();
 }
 
+#[test]
+fn a_page_has_a_class_until_somebody_stores() {
+    let mut shadow = anonymous();
+    assert!(shadow.has_class(1, at(10, 0), 0), "never stored to: zeros");
+    assert!(!shadow.has_class(1, at(10, 0), 42));
+    assert!(!shadow.has_class(1, at(9, 0), 0), "not mapped");
+    shadow.store_class(1, at(10, 7), 42).unwrap();
+    assert!(shadow.has_class(1, at(10, 3), 42));
+    let mut swept = Vec::new();
+    shadow.for_each_stored(1, &mut |addr, value| swept.push((addr, value)));
+    assert_eq!(swept, [(at(10, 0), class_word(42, 0)), (at(10, 511), class_word(42, 511))]);
+    shadow.store(1, at(10, 1), 5).unwrap();
+    assert!(!shadow.has_class(1, at(10, 0), 42));
+    shadow.store_class(1, at(10, 7), 0).unwrap();
+    assert!(shadow.has_class(1, at(10, 0), 0));
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     Map(u64, u64, bool),

@@ -40,11 +40,15 @@ impl Engine<'_> {
         }
     }
 
-    /// A page was seen to hold bytes of a class: if the program may store there, they are stored.
+    /// A page was seen to hold bytes of a class: if it holds others and the program may store there, they
+    /// are stored. A page that holds them already is left alone: a store would be one that the program did
+    /// not make, and might copy what it shares.
     pub(crate) fn content(&self, ctx: TaskCtx<'_>, process: ProcessId, page: u64, class: u64) {
         let Some(live) = self.live_process(process) else { return };
         let addr = VirtAddr(page * PAGE_SIZE);
-        if !self.is_writable(ctx, live.id, addr) {
+        if self.shadow.borrow_mut().has_class(live.shadow, addr, class)
+            || !self.is_writable(ctx, live.id, addr)
+        {
             return;
         }
         match ctx.store_class(self, addr, class) {

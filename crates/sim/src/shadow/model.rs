@@ -214,8 +214,14 @@ impl Shadow {
         Ok(())
     }
 
+    /// Whether a page has exactly the bytes of a content class: then nobody has to store them.
+    pub fn has_class(&mut self, pid: u32, addr: VirtAddr, class: u64) -> bool {
+        self.processes.get_mut(&pid).is_some_and(|process| process.has_class(addr, class))
+    }
+
     /// Calls `see` with every word that the process stored to its private pages and the value it must have
-    /// now. (Values that a race leaves open are left out.)
+    /// now; of a page that was filled with a class the first and the last. (Values that a race leaves open
+    /// are left out.)
     pub fn for_each_stored(&self, pid: u32, see: &mut dyn FnMut(VirtAddr, u64)) {
         if let Some(process) = self.processes.get(&pid) {
             process.for_each_stored(see);

@@ -4,7 +4,7 @@ use crate::shadow::files::{Extent, Files, unwritten};
 use crate::shadow::source::{Keep, Source};
 use crate::shadow::words::Words;
 use crate::synthetic;
-use machine::{FileKey, VirtAddr, Vpn, VpnRange};
+use machine::{FileKey, PAGE_SIZE, VirtAddr, Vpn, VpnRange};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -39,6 +39,23 @@ impl Page {
             Under::File { file, page, synthetic_end } => unwritten(file, page, synthetic_end, word),
             Under::Class(class) => synthetic::class_word(class, word as u64),
         })
+    }
+
+    /// The class whose bytes it has, if it has no others.
+    fn class(&self) -> Option<u64> {
+        match self.under {
+            Under::Class(class) if self.words.iter().next().is_none() => Some(class),
+            _ => None,
+        }
+    }
+
+    /// Words that must be there, with their values.
+    fn stored(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
+        let ends = match self.under {
+            Under::Class(_) => &[0, Words::COUNT as u16 - 1][..],
+            _ => &[],
+        };
+        self.words.iter().chain(ends.iter().map(|&word| (word, self.word(word.into()))))
     }
 }
 
@@ -177,12 +194,22 @@ impl Process {
         }
     }
 
-    /// Every word stored to a private page, with the value it must have; words that are
-    /// not settled are left out.
+    /// Whether a private page has the bytes of a class, all of them.
+    pub(super) fn has_class(&mut self, addr: VirtAddr, class: u64) -> bool {
+        let page = addr.page();
+        let settled = || self.unsettled.range(page.addr().0..page.addr().0 + PAGE_SIZE).next().is_none();
+        match self.page(page.0) {
+            Some(own) => own.class() == Some(class) && settled(),
+            None => class == 0 && self.source(page.0) == Some(Source::Anonymous),
+        }
+    }
+
+    /// Every word stored to a private page, with the value it must have; of a page of a class the first and
+    /// the last. Words that are not settled are left out.
     pub(super) fn for_each_stored(&self, see: &mut dyn FnMut(VirtAddr, u64)) {
         for (&chunk, pages) in &self.chunks {
             for (page, own) in (chunk * CHUNK..).zip(&pages.0) {
-                for (word, value) in own.iter().flat_map(|page| page.words.iter()) {
+                for (word, value) in own.iter().flat_map(Page::stored) {
                     let addr = VirtAddr(Vpn(page).addr().0 + u64::from(word) * 8);
                     if !self.is_unsettled(addr) {
                         see(addr, value);
