@@ -105,6 +105,7 @@ impl Flags {
 
     /// What the parts of a folio have from the whole.
     pub(crate) const OF_PARTS: Flags = Flags::UPTODATE
+        .and(Flags::LOCKED)
         .and(Flags::DIRTY)
         .and(Flags::REFERENCED)
         .and(Flags::ACTIVE)
@@ -654,14 +655,23 @@ impl Descriptor {
     }
 
     /// Makes a tail of a folio that is taken apart a folio of its own, without references: what it holds and
-    /// whose it is are said by the whole, its zone and node it knows. Nobody looks at it yet.
-    pub(crate) fn become_part(&self, whole: Meta, (owner, index): (u32, u64)) {
+    /// whose it is are said by the whole, its zone and node it knows. It is as locked as the whole. Nobody
+    /// looks at it yet.
+    pub(crate) fn become_part<M: Machine, const L: u8>(
+        &self,
+        cx: &Cx<'_, M, L>,
+        whole: Meta,
+        (owner, index): (u32, u64),
+    ) {
         let tail = self.meta_field().get();
         let tail = Meta(tail.0 & !FLAGS | u64::from(whole.flags().0 & Flags::OF_PARTS.0));
         self.meta_field().set(tail.as_head(Order::ZERO).with_state(whole.state()));
         cast_words::<Field<u64>>(core::slice::from_ref(&self.owner))[0]
             .set(u64::from(owner) << INDEX_BITS | index);
         self.links_field().set(Links::from_bits(0));
+        if whole.flags().has(Flags::LOCKED) {
+            cx.trace(|| Event::Locked(LockId::new(level::PAGE, &self.meta)));
+        }
     }
 
     /// Makes the head of a folio that is taken apart a folio of one frame. Its flags may change meanwhile.

@@ -10,8 +10,8 @@ impl<'m, M: Machine> Frames<'m, M> {
     /// at the index that follows. `counts` says what each starts with, at least a reference of the caller's.
     /// Needs no memory. Linux: `__split_huge_page`.
     ///
-    /// The folio has no references, mappings or pins; the caller holds its page lock, which stays with the
-    /// first frame, as does whoever waits for it. A lockless reader finds the head of the whole or of a part,
+    /// The folio has no references, mappings or pins; the caller holds its page lock, and afterwards that of
+    /// every part. Who waits for it waits for the first. A lockless reader finds the head of the whole or of a part,
     /// and at either no reference to take until all is done; who got one looks for the head again
     /// ([`Frames::try_get_folio`]).
     pub fn split_folio(
@@ -28,7 +28,7 @@ impl<'m, M: Machine> Frames<'m, M> {
         // A frame whose subsection is covered by one folio is looked at through that folio alone. (A walk
         // over the zone's blocks meets a pageblock without a free block, which it leaves as it is.)
         for i in 1..HUGE_ORDER.frames() {
-            self.descriptor(head.plus(i)).become_part(meta, (owner, index + i));
+            self.descriptor(head.plus(i)).become_part(cx, meta, (owner, index + i));
         }
         first.become_small(cx);
         self.mark_whole(cx, head, SUBSECTION_ORDER, None);

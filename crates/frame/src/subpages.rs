@@ -134,6 +134,24 @@ impl<'m> Subpages<'m> {
         set(cx, self.bit(page));
     }
 
+    /// The same for many pages: the bits to set, word by word.
+    pub fn make_exclusive_all<M: Machine, const L: u8>(
+        &self,
+        cx: &Cx<'m, M, L>,
+        pages: &[u64; WORDS as usize],
+    ) {
+        for (tail, &mask) in self.tails.iter().zip(pages).filter(|&(_, &mask)| mask != 0) {
+            set(cx, (tail.owner_word(), mask));
+        }
+    }
+
+    /// Clears a page's bit, whoever has the folio pinned: for rules of copy-on-write that know no pins.
+    pub fn forget_exclusive<M: Machine, const L: u8>(&self, cx: &Cx<'m, M, L>, page: u64) {
+        let (bits, mask) = self.bit(page);
+        // ORDERING: AcqRel, as in `try_share`.
+        cx.fetch_and(bits, !mask, AcqRel);
+    }
+
     /// The bits of pages `word * 64` and on, on a quiet machine.
     pub fn quiet_bits(&self, word: usize) -> u64 {
         let (owner, index) = self.tails[word].quiet_owner();

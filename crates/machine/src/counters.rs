@@ -73,6 +73,20 @@ counters! {
     HeldSlow = "gup_slow",
     /// Entries shared by fork.
     ForkShared = "fork_shared",
+    /// First faults that got 2 MiB at once.
+    ThpFaultAlloc = "thp_fault_alloc",
+    /// First faults that wanted 2 MiB and got a small page.
+    ThpFaultFallback = "thp_fault_fallback",
+    /// Tables that became one entry of 2 MiB.
+    ThpCollapseAlloc = "thp_collapse_alloc",
+    /// Collapses for which no 2 MiB could be had.
+    ThpCollapseAllocFailed = "thp_collapse_alloc_failed",
+    /// Folios of 2 MiB that became small ones.
+    ThpSplitPage = "thp_split_page",
+    /// Folios of 2 MiB that could not become small ones: somebody has a pin or a reference.
+    ThpSplitPageFailed = "thp_split_page_failed",
+    /// Entries of 2 MiB that became 512 of 4 KiB.
+    ThpSplitPmd = "thp_split_pmd",
     /// Pages read from files.
     PgPgIn = "pgpgin",
     /// Pages written to files.

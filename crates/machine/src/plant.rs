@@ -100,6 +100,13 @@ plants! {
     /// A read-only pin does not make the page exclusive first (CR12, C-22): it keeps the zero page, or a page that
     /// others share, and never sees what the program stores later.
     UnshareForgotten = "unshare-forgotten",
+    // ---- large pages ----
+    /// An entry of 2 MiB becomes 512 whose pages are exclusive to nobody: a pinned one is copied under its
+    /// pin (row 23). Linux: `__split_huge_pmd_locked`.
+    SplitDropsExclusive = "split-drops-exclusive",
+    /// Pages are copied into a large one though somebody else has references: what a device stores to the
+    /// old ones is lost (C-25). Linux: the counts that `__collapse_huge_page_isolate` compares.
+    CollapseUnchecked = "collapse-unchecked",
     // ---- files ----
     /// Writeback takes the dirty mark away after it write-protected the page, not before: a store in between
     /// is never written (L-19). Linux: the order of `folio_clear_dirty_for_io`.

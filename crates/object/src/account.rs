@@ -10,7 +10,7 @@ use crate::model::{File, FileKind};
 use crate::objects::Objects;
 use crate::page::{CachedPage, PageCtx};
 use frame::counts::{AtCap, Exclusive};
-use frame::{Descriptor, Flags, Id, State};
+use frame::{Flags, Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::{Cx, Entry, EntryFormat, Event, Level, Machine, Pfn, UserFrame, Vpn, level};
 use table::{Leaf, PageTable, Payload, Reaper, Rss, Soft, TableBatch, Urgency, Verdict, Walker};
@@ -27,8 +27,8 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 
     /// How a mapping of a frame counts. `file` is what is mapped there; `None` for anonymous memory.
-    fn rss(&self, cx: &Cx<'m, M, { level::TABLE1 }>, page: &Descriptor, file: Option<PageCtx>) -> Rss {
-        match (page.state(cx), file) {
+    fn rss(&self, state: State, file: Option<PageCtx>) -> Rss {
+        match (state, file) {
             (State::File, Some(ctx)) if self.file(ctx.file).kind() == FileKind::Memory => Rss::Shmem,
             (State::File, _) => Rss::File,
             _ => Rss::Anon,
@@ -47,7 +47,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         if descriptor.add_map(leaf, Exclusive::No).is_err() {
             return Err(TooManyMaps(page));
         }
-        let rss = self.rss(leaf, descriptor, Some(page.ctx()));
+        let rss = self.rss(descriptor.state(leaf), Some(page.ctx()));
         let entry = M::Entry::leaf(page.pfn(), attrs, leaf.level());
         leaf.install(at, entry, Some(rss));
         let _ = page.into_mapped();
@@ -86,8 +86,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         (frame, ctx): (UserFrame, AnonCtx),
         attrs: Attrs,
     ) {
-        let old = counted::<M>(leaf.entry(at)).map(|pfn| self.descriptor(pfn));
-        let old_rss = old.map(|page| self.rss(leaf, page, file));
+        let old = counted::<M>(leaf.entry(at)).map(|pfn| self.folio(leaf, pfn).page);
+        let old_rss = old.map(|page| self.rss(page.state(leaf), file));
         born(leaf, self.descriptor(frame.0), ctx);
         leaf.trace(|| anon_born(frame, ctx));
         let entry = M::Entry::leaf(frame.0, attrs, leaf.level());
@@ -115,12 +115,13 @@ impl<'m, M: Machine> Objects<'m, M> {
         entry: Entry,
         file: Option<PageCtx>,
     ) -> Option<Rss> {
-        match Soft::of::<M>(entry, Level::LEAF) {
-            Some(Soft::Swap { .. }) => Some(Rss::Swap),
+        let mapped = match Soft::of::<M>(entry, Level::LEAF) {
+            Some(Soft::Swap { .. }) => return Some(Rss::Swap),
             // Locked while the entry exists, so it is what it was.
-            Some(Soft::Migration { frame, .. }) => Some(self.rss(cx, self.descriptor(frame), file)),
-            None => counted::<M>(entry).map(|pfn| self.rss(cx, self.descriptor(pfn), file)),
-        }
+            Some(Soft::Migration { frame, .. }) => Some(frame),
+            None => counted::<M>(entry),
+        };
+        mapped.map(|pfn| self.rss(self.folio_state(cx, pfn), file))
     }
 
     /// Unmaps what [`Walker::sweep`] meets. `file` is what the swept range maps; `None` for anonymous memory.
@@ -183,7 +184,7 @@ impl<'m, M: Machine> Reaper<'m, M> for Unmapper<'_, 'm, M> {
 
     fn taken(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, page: Vpn, old: Entry) -> Urgency {
         let Some(pfn) = counted::<M>(old) else { return Urgency::Settle };
-        let descriptor = self.objects.descriptor(pfn);
+        let descriptor = self.objects.folio(cx, pfn).page;
         descriptor.remove_map(cx);
         let attrs = M::Entry::attrs(old);
         if attrs.accessed && !descriptor.test(cx, Flags::REFERENCED) {
@@ -201,13 +202,17 @@ impl<'m, M: Machine> Reaper<'m, M> for Unmapper<'_, 'm, M> {
         }
     }
 
+    fn splits(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, entry: Entry) {
+        self.objects.splits(cx, entry);
+    }
+
     fn finish(&mut self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, payload: Payload) {
         self.objects.finish(cx, payload);
     }
 }
 
 /// What those who watch are told.
-fn anon_born(frame: UserFrame, ctx: AnonCtx) -> Event {
+pub(crate) fn anon_born(frame: UserFrame, ctx: AnonCtx) -> Event {
     Event::AnonBorn { frame: frame.0, lineage: ctx.lineage.raw(), index: ctx.index }
 }
 

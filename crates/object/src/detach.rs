@@ -114,7 +114,7 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 
     /// What a user page belongs to; `None` for a page that was truncated.
-    fn owner_of<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor) -> Option<Owner> {
+    pub(crate) fn owner_of<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor) -> Option<Owner> {
         match page.state(cx) {
             State::Anon => owner_id(page.owner(cx)).map(Owner::Lineage),
             State::File => owner_id(page.owner(cx)).map(Owner::File),

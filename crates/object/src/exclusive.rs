@@ -17,12 +17,13 @@
 
 pub use crate::cow::Reuse;
 use crate::cow::{Facts, Losing};
+use crate::large::{Folio, PARTS_MAX};
 use crate::model::{Lineage, Owner};
 use crate::objects::Objects;
 use crate::page::owner_number;
-use frame::counts::{Exclusive, Pinned};
+use frame::counts::{AtCap, Counts, Exclusive, MAPS_MAX, Pinned};
 use frame::{Descriptor, Id, State};
-use machine::{Cx, Machine, Pfn, Plant, Vpn};
+use machine::{Cx, Level, Machine, Pfn, Plant, Vpn};
 use table::Leaf;
 
 /// Where an anonymous page belongs.
@@ -69,7 +70,12 @@ pub(crate) fn born<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, page: &Descri
 impl<'m, M: Machine> Objects<'m, M> {
     /// Whether the mapping of an anonymous page may write it without asking.
     pub fn is_exclusive<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> bool {
-        self.descriptor(pfn).is_exclusive(cx)
+        let folio = self.folio(cx, pfn);
+        folio.page.is_exclusive(cx) || Self::has_bit(cx, folio)
+    }
+
+    fn has_bit<const L: u8>(cx: &Cx<'m, M, L>, folio: Folio<'m>) -> bool {
+        folio.bit(cx).is_some_and(|(pages, page)| pages.is_exclusive(cx, page))
     }
 
     /// Decides a write fault on an anonymous page (CR11), through the entry of `at`. The caller has no
@@ -78,13 +84,14 @@ impl<'m, M: Machine> Objects<'m, M> {
     // LINUX: mm/memory.c wp_can_reuse_anon_folio(); there is no batch of the LRU that could hold a
     // reference, so a single look decides.
     pub fn reuse(&self, leaf: &Leaf<'_, 'm, M>, at: Vpn, pfn: Pfn) -> Reuse {
-        let page = self.descriptor(pfn);
+        let folio = self.folio(leaf, pfn);
+        let page = folio.page;
         let counts = page.counts(leaf);
         debug_assert!(counts.maps() > 0, "a fault on {at:?} comes through a mapping");
         let facts = Facts {
             counts,
-            exclusive: counts.is_exclusive(),
-            all_mine: counts.maps() == 1,
+            exclusive: counts.is_exclusive() || Self::has_bit(leaf, folio),
+            all_mine: counts.maps() == 1 || self.are_all_here(leaf, folio, counts),
             cache_refs: 0,
             swap_entries: 0,
         };
@@ -92,50 +99,91 @@ impl<'m, M: Machine> Objects<'m, M> {
             Reuse::Copy if counts.maps() == 1 && leaf.planted(Plant::ReuseByMapcount) => Reuse::Alone,
             decided => decided,
         };
-        if decided == Reuse::Alone {
-            page.make_exclusive(leaf);
+        match decided {
+            Reuse::Alone if folio.is_large() && leaf.level() == Level::LEAF => {
+                self.make_parts_exclusive(leaf, folio);
+            }
+            Reuse::Alone => page.make_exclusive(leaf),
+            _ => {}
         }
         decided
+    }
+
+    /// Whether every mapping of a large folio is an entry of the locked leaf. (They are counted only if nobody
+    /// else has a reference.)
+    fn are_all_here(&self, leaf: &Leaf<'_, 'm, M>, folio: Folio<'m>, counts: Counts) -> bool {
+        folio.is_large()
+            && counts.refs() == counts.maps()
+            && counts.maps() == Self::entries_of(leaf, folio.head)
     }
 
     /// Counts a second mapping of an anonymous page, for a child (CR6), with its reference. The caller holds
     /// the locks of both leaves, and on success makes both entries read-only. On refusal nothing has changed.
     // LINUX: include/linux/rmap.h folio_try_dup_anon_rmap_pte().
     pub fn share_for_fork<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> Result<(), MustCopy> {
-        let page = self.descriptor(pfn);
+        let folio = self.folio(cx, pfn);
         let was = match cx.planted(Plant::ForkLeavesExclusive) {
             true => Was::Shared,
-            false => self.lose(cx, page, Losing::Fork).map_err(|Pinned| MustCopy)?,
+            false => self.lose(cx, folio, Losing::Fork).map_err(|Pinned| MustCopy)?,
         };
-        let counted = page.get(cx).is_ok();
-        if counted && page.add_map(cx, Exclusive::No).is_ok() {
-            return Ok(());
-        }
-        if counted {
-            let freed = page.put(cx);
-            debug_assert_eq!(freed, frame::Freed::No, "the parent's mapping has a reference");
-        }
-        if was == Was::Exclusive {
-            // Still the only mapping, and its leaf is still locked.
-            page.make_exclusive(cx);
-        }
-        Err(MustCopy)
+        let most = if folio.is_large() { PARTS_MAX } else { MAPS_MAX };
+        folio.page.add_entries(cx, 1, most).map_err(|AtCap| {
+            if was == Was::Exclusive {
+                // Still the only mapping, and its leaf is still locked.
+                self.gain(cx, folio);
+            }
+            MustCopy
+        })
     }
 
     /// Takes exclusivity away before a page is merged, swapped out or moved (CR8). The caller has cleared the
     /// entry under its leaf's lock, and puts the old entry back if the page is pinned.
     // LINUX: include/linux/rmap.h folio_try_share_anon_rmap_pte().
     pub fn try_share<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> Result<Was, Pinned> {
-        self.lose(cx, self.descriptor(pfn), Losing::Detach)
+        self.lose(cx, self.folio(cx, pfn), Losing::Detach)
     }
 
     /// The only mapping of a page comes back, from a swap or migration entry that remembers that the page was
     /// exclusive (CR16 to CR18), or was put back as it was. The leaf is locked.
-    pub fn come_back<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) {
-        self.descriptor(pfn).make_exclusive(cx);
+    pub fn come_back(&self, leaf: &Leaf<'_, 'm, M>, pfn: Pfn) {
+        match leaf.level() {
+            Level::LEAF => self.gain(leaf, self.folio(leaf, pfn)),
+            _ => self.descriptor(pfn).make_exclusive(leaf),
+        }
     }
 
-    fn lose<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor, losing: Losing) -> Result<Was, Pinned> {
+    /// The only entry of 4 KiB that maps a page is its sole owner.
+    fn gain<const L: u8>(&self, cx: &Cx<'m, M, L>, folio: Folio<'m>) {
+        match folio.part() {
+            None => folio.page.make_exclusive(cx),
+            Some((pages, page)) => {
+                if !pages.are_filled(cx) {
+                    pages.fill(cx);
+                }
+                pages.make_exclusive(cx, page);
+            }
+        }
+    }
+
+    /// Clears the bit that speaks for a page, unless it is pinned.
+    fn lose<const L: u8>(&self, cx: &Cx<'m, M, L>, folio: Folio<'m>, losing: Losing) -> Result<Was, Pinned> {
+        let part = folio.bit(cx).filter(|(pages, page)| pages.is_exclusive(cx, *page));
+        let Some((pages, page)) = part else { return self.lose_whole(cx, folio.page, losing) };
+        if self.cow().pinned_stays(losing) {
+            pages.try_share(cx, page)?;
+        } else {
+            pages.forget_exclusive(cx, page);
+        }
+        Ok(Was::Exclusive)
+    }
+
+    /// Clears the bit that speaks for a small page, or for a large folio that one entry maps.
+    pub(crate) fn lose_whole<const L: u8>(
+        &self,
+        cx: &Cx<'m, M, L>,
+        page: &Descriptor,
+        losing: Losing,
+    ) -> Result<Was, Pinned> {
         let was = if page.is_exclusive(cx) { Was::Exclusive } else { Was::Shared };
         if !self.cow().pinned_stays(losing) {
             page.forget_exclusive(cx);

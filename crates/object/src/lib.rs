@@ -11,6 +11,7 @@
 //! * **Detaching** ([`Objects::detach_page`]): all mappings of a page become swap or migration entries, or
 //!   the answer is that it is still mapped.
 //! * **Pins** ([`pin`]): references and pins taken through an entry, and given back.
+//! * **Large folios** ([`large`], [`split`]): 2 MiB of anonymous memory under one count.
 //! * **Accounting** ([`account`]): mapping and unmapping, so that entries, map counts, references and
 //!   resident pages change together.
 //!
@@ -51,6 +52,7 @@ mod dirty;
 pub mod exclusive;
 pub mod fill;
 pub mod inspect;
+pub mod large;
 pub mod lineage;
 pub mod model;
 pub mod objects;
@@ -60,6 +62,7 @@ pub mod pin;
 pub mod radix;
 mod reclaim;
 pub mod rules;
+pub mod split;
 mod truncate;
 mod unmap;
 pub mod writeback;
@@ -77,3 +80,4 @@ pub use crate::open::FileError;
 pub use crate::page::{CachedPage, PageCtx, PageLock, owner_id, owner_number};
 pub use crate::pin::{Held, Hold, NotHeld};
 pub use crate::radix::{Mark, Visit};
+pub use crate::split::Split;

@@ -16,16 +16,17 @@ fn mappings(world: &World<'_>) -> (BTreeMap<Pfn, u64>, BTreeSet<Pfn>) {
     for id in objects.tables().ids() {
         let mut resident = 0;
         objects.walker(id).survey(world.host, &mut |sight| {
-            let Sight::Entry { entry, .. } = sight else { return };
+            let Sight::Entry { entry, level, .. } = sight else { return };
             let attrs = <Host as Machine>::Entry::attrs(entry);
             if let Kind::Leaf(pfn) = <Host as Machine>::Entry::kind(entry, Level::LEAF)
                 && !attrs.special
             {
-                *maps.entry(pfn).or_insert(0) += 1;
-                resident += 1;
-                let page = objects.frames().descriptor(pfn);
+                let head = objects.frames().memmap().quiet_head(pfn).expect("a page is part of a folio").0;
+                *maps.entry(head).or_insert(0) += 1;
+                resident += 1 << level.span_shift();
+                let page = objects.frames().descriptor(head);
                 if attrs.perms.write && page.quiet_meta().state() == State::Anon {
-                    assert!(page.quiet_counts().is_exclusive(), "writable means exclusive (CR1)");
+                    assert!(is_exclusive(world, pfn), "{pfn:?} is writable, so exclusive (CR1)");
                 } else if attrs.perms.write || attrs.dirty {
                     written.insert(pfn);
                 }
@@ -36,6 +37,17 @@ fn mappings(world: &World<'_>) -> (BTreeMap<Pfn, u64>, BTreeSet<Pfn>) {
         assert_eq!(kinds, resident);
     }
     (maps, written)
+}
+
+/// Whether the entry that maps a page is its only one.
+pub fn is_exclusive(world: &World<'_>, pfn: Pfn) -> bool {
+    let frames = world.objects.frames();
+    let (head, order) = frames.memmap().quiet_head(pfn).expect("a page is part of a folio");
+    let page = u64::from(pfn.0 - head.0);
+    let meta = frames.descriptor(head).quiet_meta();
+    let bit = || frames.subpages(head).quiet_bits((page / 64) as usize) >> (page % 64) & 1 == 1;
+    let by_pages = order == machine::HUGE_ORDER && meta.flags().has(Flags::BY_PAGES);
+    frames.descriptor(head).quiet_counts().is_exclusive() || by_pages && bit()
 }
 
 /// Checks everything; `held` is how many references the test itself has to each page.
@@ -79,7 +91,7 @@ pub fn audit_with(world: &World<'_>, held: &BTreeMap<Pfn, u64>) {
         assert_eq!(counts.maps(), count(&maps), "{pfn:?}: mapped as often as counted");
         let refs = count(&maps) + u64::from(cached.contains_key(&pfn)) + count(held);
         assert_eq!(
-            counts.refs(),
+            counts.refs() - counts.pins(),
             refs,
             "{pfn:?} ({:?}): references = mappings + cache + holders",
             meta.state()
