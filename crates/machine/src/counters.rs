@@ -107,6 +107,10 @@ counters! {
     TableFree = "page_table_free",
     /// Cached file pages dropped by reclaim.
     PgSteal = "pgsteal_file",
+    /// Pages that were moved to another frame.
+    PgMigrateSuccess = "pgmigrate_success",
+    /// Pages that were to be moved and stayed.
+    PgMigrateFail = "pgmigrate_fail",
     /// Processes killed for want of memory.
     OomKill = "oom_kill",
     /// Allocations that failed.

@@ -107,6 +107,13 @@ plants! {
     /// Pages are copied into a large one though somebody else has references: what a device stores to the
     /// old ones is lost (C-25). Linux: the counts that `__collapse_huge_page_isolate` compares.
     CollapseUnchecked = "collapse-unchecked",
+    // ---- migration ----
+    /// A page moves although others have references to it (CR19): they go on with the old frame. Linux:
+    /// `folio_ref_freeze` in `__folio_migrate_mapping`.
+    MigrateWithUsers = "migrate-with-users",
+    /// A migration entry of a read-only page forgets that the page was exclusive (C-13). Linux:
+    /// `make_readable_exclusive_migration_entry`.
+    MigrationForgets = "migration-forgets",
     // ---- files ----
     /// Writeback takes the dirty mark away after it write-protected the page, not before: a store in between
     /// is never written (L-19). Linux: the order of `folio_clear_dirty_for_io`.

@@ -19,7 +19,7 @@ use crate::objects::Objects;
 use crate::page::{PageCtx, owner_id};
 use frame::{Descriptor, Flags, State};
 use machine::entry::{Attrs, Kind};
-use machine::{Cx, EntryFormat, Level, Machine, Pfn, Vpn, VpnRange, level};
+use machine::{Cx, EntryFormat, Level, Machine, Pfn, Plant, Vpn, VpnRange, level};
 use revoke::Batch;
 use table::{Cursor, Leaf, MigrationKind, Rss, Slot, Soft, Sole, TableBatch, Walker};
 
@@ -204,7 +204,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             None => page.set(leaf, Flags::DIRTY),
         }
         page.remove_map(leaf);
-        let (soft, rss) = self.soft_for(into, (pfn, rss), was, attrs);
+        let (soft, rss) = self.soft_for(leaf, into, (pfn, rss), was, attrs);
         leaf.install(at, soft.entry::<M>(), rss);
         Step::Done
     }
@@ -212,6 +212,7 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// The entry that stands for a mapping, and how it counts.
     fn soft_for(
         &self,
+        cx: &Cx<'m, M, { level::TABLE1 }>,
         into: Into,
         (pfn, rss): (Pfn, Option<Rss>),
         was: Was,
@@ -226,7 +227,9 @@ impl<'m, M: Machine> Objects<'m, M> {
             Into::Migration => {
                 let kind = match attrs.perms.write {
                     true => MigrationKind::Writable,
-                    false if exclusive => MigrationKind::ReadableExclusive,
+                    false if exclusive && !cx.planted(Plant::MigrationForgets) => {
+                        MigrationKind::ReadableExclusive
+                    }
                     false => MigrationKind::Readable,
                 };
                 (Soft::Migration { frame: pfn, kind, attrs }, rss)

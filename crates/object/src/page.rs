@@ -230,7 +230,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         pfn: Pfn,
     ) -> Option<PageLock<'a, 'm, M>> {
         let page = self.descriptor(pfn);
-        page.try_lock(cx).then_some(PageLock { cx, page })
+        // Made only if it is locked: what drops it unlocks.
+        page.try_lock(cx).then(|| PageLock { cx, page })
     }
 
     /// A fault met a migration entry: says, under the leaf's lock, that somebody will wait for the page's

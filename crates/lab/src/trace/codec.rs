@@ -81,6 +81,8 @@ events! {
     33 "space loaded" SpaceLoaded { asid, stale }
     34 "task runs" TaskRuns {}
     35 "task stops" TaskStops {}
+    48 "page moved" Moved { from, to }
+    49 "page not moved" MoveRefused { frame, held }
 }
 
 /// Tags of what the program does.

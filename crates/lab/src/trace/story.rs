@@ -199,6 +199,8 @@ impl<'i> Story<'i> {
                 Some(format!("becomes page {index} of {}", scene.file_name(file.0)))
             }
             Event::PageRead { frame, .. } if frame.0 == own => Some("is read from the file".into()),
+            Event::Moved { from, to } if from.0 == own || to.0 == own => Some(tell(event)),
+            Event::MoveRefused { frame, .. } if frame.0 == own => Some(tell(event)),
             Event::PageUncached { frame, .. } if frame.0 == own => Some("leaves the file's cache".into()),
             Event::PageDirtied { frame, .. } if frame.0 == own => Some("is marked dirty".into()),
             Event::WritebackBegun { frame, .. } if frame.0 == own => {

@@ -152,6 +152,10 @@ fn of_faults(event: &Event) -> Option<String> {
         Event::ForkRefused { page, frame, held } => {
             format!("fork: {}, frame {:#x}, has {}: copied at once", at(page), frame.0, counts(held))
         }
+        Event::Moved { from, to } => format!("frame {:#x} is moved to {:#x}", from.0, to.0),
+        Event::MoveRefused { frame, held } => {
+            format!("frame {:#x} is not moved: it has {}", frame.0, counts(held))
+        }
         _ => return None,
     })
 }

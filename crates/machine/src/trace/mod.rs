@@ -255,6 +255,22 @@ pub enum Event {
         held: Held,
     },
 
+    // ---- migration ----
+    /// A page is in another frame from here on; its entries follow.
+    Moved {
+        /// The frame it was in.
+        from: Pfn,
+        /// The frame it is in.
+        to: Pfn,
+    },
+    /// A page stays where it is, though somebody wanted it elsewhere.
+    MoveRefused {
+        /// Its frame.
+        frame: Pfn,
+        /// What is counted of it.
+        held: Held,
+    },
+
     // ---- changes of ranges ----
     /// The task begins to change the translations of a range; the changes of entries that follow are part of
     /// it.

@@ -133,6 +133,21 @@ impl Tree {
         Some(root)
     }
 
+    /// Puts another page in the place of the one at an index, whose marks it gets; answers that one. A reader
+    /// without the lock finds either (Linux: `xas_store` in `__folio_migrate_mapping`).
+    pub fn replace<'m, M: Machine>(
+        &self,
+        held: &mut Locked<'_, 'm, M>,
+        nodes: &Nodes<'m, M>,
+        index: u64,
+        pfn: Pfn,
+    ) -> Option<Pfn> {
+        let old = self.find(held, nodes, index)?.pfn;
+        let (path, _) = self.path(held, nodes, index)?;
+        nodes.get(path[0]?).set(held, digit(index, 1), Slot::Page(pfn));
+        Some(old)
+    }
+
     /// Takes the page at an index out, with its marks; nodes left empty are freed.
     pub fn remove<'m, M: Machine>(
         &self,

@@ -1,0 +1,287 @@
+//! Moving a page to another frame while programs use it (Linux: mm/migrate.c).
+//!
+//! ```text
+//! reference of the caller         the frame is not freed under this
+//! early look                      pinned, or somebody else has a reference? nothing is begun
+//! target frame                    before anything is visible
+//! page lock                       no truncation, writeback, swap-out or second migration
+//!   end of writeback
+//!   detach                        every entry becomes a migration entry: faults wait (CR18)
+//!   freeze, exactly               refs == the caller's + the cache's, else everything goes back (CR19)
+//!   place in the cache            found from here on is the new frame, locked and not up to date
+//!   copy                          nobody can reach either frame
+//!   restore                       every migration entry maps the new frame, as it was
+//! unlock, wake who waits          they had no reference to the page (WR22)
+//! free the old frame
+//! ```
+//!
+//! A refusal leaves every entry as it was. Who takes a reference meanwhile (a pin, a lookup, a copy being
+//! made) is either seen by the freeze, or finds a page without references and looks again.
+
+use crate::detach::{Detached, Into};
+use crate::model::Lineage;
+use crate::objects::Objects;
+use crate::page::{PageCtx, owner_id, owner_number, unlock_page, wait_writeback};
+use frame::{Descriptor, Flags, Id, Request, State};
+use machine::{Counter, Cx, Event, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level};
+
+/// Why a page stays where it is. Nothing has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// Nobody has the page any more.
+    Gone,
+    /// It is of a kind that does not move (Linux: `-EINVAL`, or skipped).
+    Unmovable,
+    /// It is pinned (Linux: `-EAGAIN`, in the end `-EBUSY`).
+    Pinned,
+    /// Somebody else has a reference, its lock, or it is being written: trying again may help (Linux:
+    /// `-EAGAIN`).
+    Busy,
+    /// No frame to move it to.
+    Shortage(Shortage),
+}
+
+impl core::fmt::Display for Refused {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Refused::Gone => f.write_str("the page is gone"),
+            Refused::Unmovable => f.write_str("such pages do not move"),
+            Refused::Pinned => f.write_str("the page is pinned"),
+            Refused::Busy => f.write_str("the page is in use"),
+            Refused::Shortage(shortage) => shortage.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Refused {}
+
+/// How much waiting a page is worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effort {
+    /// None: whoever has the page locked or is writing it keeps it (Linux: `MIGRATE_ASYNC`).
+    Try,
+    /// Locks and writeback are waited for (Linux: `MIGRATE_SYNC`).
+    Wait,
+}
+
+/// Where a page is found, apart from its entries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Home {
+    Lineage(Id<Lineage>, u64),
+    Cache(PageCtx),
+}
+
+impl Home {
+    /// References the page has for being there.
+    fn refs(self) -> u64 {
+        match self {
+            Home::Lineage(..) => 0,
+            Home::Cache(_) => 1,
+        }
+    }
+}
+
+/// What a moved page keeps of its flags: all but who is at work with the frame.
+const KEPT: [Flags; 6] =
+    [Flags::UPTODATE, Flags::DIRTY, Flags::ERROR, Flags::REFERENCED, Flags::ACTIVE, Flags::MLOCKED];
+
+impl<'m, M: Machine> Objects<'m, M> {
+    /// Moves a page to a frame that `request` allows; answers the frame. The caller's reference goes with the
+    /// call, whatever the answer.
+    // LINUX: mm/migrate.c migrate_pages(), for a list of one.
+    pub fn migrate(
+        &self,
+        cx: &mut Cx<'m, M, { level::LAYOUT }>,
+        from: Pfn,
+        request: &Request,
+    ) -> Result<Pfn, Refused> {
+        let target = match self.look_movable(cx, from) {
+            Ok(_) => self.frames().allocate_user(cx.at(), request).map_err(Refused::Shortage),
+            Err(refused) => Err(refused),
+        };
+        let Ok(to) = target else {
+            cx.count(Counter::PgMigrateFail);
+            self.frames().put(cx.at(), from);
+            return target.map(|to| to.0);
+        };
+        let moved = self.migrate_to(cx, from, to, Effort::Wait);
+        moved.inspect_err(|_| self.frames().put(cx.at(), to.0)).map(|()| to.0)
+    }
+
+    /// Moves a page to a fresh frame of the caller's. The caller's reference to the page goes with the call;
+    /// the frame's becomes the page's, or stays the caller's if the page does not move.
+    pub fn migrate_to(
+        &self,
+        cx: &mut Cx<'m, M, { level::LAYOUT }>,
+        from: Pfn,
+        to: UserFrame,
+        effort: Effort,
+    ) -> Result<(), Refused> {
+        let page = self.descriptor(from);
+        let moved = match effort {
+            Effort::Wait => self.move_locked(&mut self.lock_page(cx.at(), from), (from, to), effort),
+            Effort::Try => match self.try_lock_page(cx.at(), from) {
+                Some(mut locked) => self.move_locked(&mut locked, (from, to), effort),
+                None => Err(Refused::Busy),
+            },
+        };
+        if let Err(refused) = moved {
+            cx.count(Counter::PgMigrateFail);
+            cx.trace(|| Event::MoveRefused { frame: from, held: page.held() });
+            self.frames().put(cx.at(), from);
+            return Err(refused);
+        }
+        cx.count(Counter::PgMigrateSuccess);
+        if cx.planted(Plant::MigrateWithUsers) {
+            self.frames().put(cx.at(), from);
+        } else {
+            self.frames().free(cx.at(), from, Order::ZERO);
+        }
+        self.frames().put(cx.at(), to.0);
+        Ok(())
+    }
+
+    /// Makes sure that a page is not in a Movable zone, moving it if need be: for long-term pins. The
+    /// caller's reference goes with the call; it looks the page up again. `true`: the page was moved.
+    // LINUX: mm/gup.c check_and_migrate_movable_folios().
+    pub fn migrate_out_of_movable(
+        &self,
+        cx: &mut Cx<'m, M, { level::LAYOUT }>,
+        pfn: Pfn,
+    ) -> Result<bool, Refused> {
+        let page = self.descriptor(self.frames().folio(cx, pfn).0);
+        if page.zone(cx) != frame::ZoneKind::Movable {
+            self.frames().put(cx.at(), pfn);
+            return Ok(false);
+        }
+        let request = Request::user().lasting().on(page.node(cx));
+        self.migrate(cx, pfn, &request).map(|_| true)
+    }
+
+    /// Where the page is, if it can move now as far as its counts tell (CR19). Without the page lock: a hint.
+    fn look_movable<const L: u8>(&self, cx: &Cx<'m, M, L>, from: Pfn) -> Result<Home, Refused> {
+        let page = self.descriptor(from);
+        let meta = page.meta(cx);
+        if !meta.is_head() || meta.order() != Order::ZERO || meta.flags().has(Flags::SWAPCACHED) {
+            return Err(Refused::Unmovable);
+        }
+        let home = self.home_of(cx, page)?;
+        let counts = page.counts(cx);
+        if cx.planted(Plant::MigrateWithUsers) {
+            return Ok(home);
+        }
+        if counts.pins() > 0 {
+            return Err(Refused::Pinned);
+        }
+        match (counts.refs(), counts.maps() + home.refs() + 1) {
+            _ if counts.maps() + home.refs() == 0 => Err(Refused::Gone),
+            (refs, expected) if refs == expected => Ok(home),
+            _ => Err(Refused::Busy),
+        }
+    }
+
+    fn home_of<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor) -> Result<Home, Refused> {
+        let (owner, index) = page.owner_and_index(cx);
+        match page.state(cx) {
+            State::Anon => {
+                let lineage = owner_id(owner).ok_or(Refused::Gone)?;
+                Ok(Home::Lineage(lineage, index))
+            }
+            // Truncated pages have no owner.
+            State::File => {
+                let file = owner_id(owner).ok_or(Refused::Gone)?;
+                Ok(Home::Cache(PageCtx { file, index }))
+            }
+            _ => Err(Refused::Unmovable),
+        }
+    }
+
+    fn move_locked(
+        &self,
+        cx: &mut Cx<'m, M, { level::PAGE }>,
+        (from, to): (Pfn, UserFrame),
+        effort: Effort,
+    ) -> Result<(), Refused> {
+        let page = self.descriptor(from);
+        match effort {
+            Effort::Wait => wait_writeback(cx, page),
+            Effort::Try if page.test(cx, Flags::WRITEBACK) => return Err(Refused::Busy),
+            Effort::Try => {}
+        }
+        let home = self.look_movable(cx, from)?;
+        let detached = self.detach_page(cx, from, Into::Migration);
+        let taken = match detached {
+            Detached::StillMapped => Err(Refused::Pinned),
+            Detached::All => self.hand_over(cx, (from, to.0), home),
+        };
+        if let Err(refused) = taken {
+            self.restore_page(cx, (from, 1), from);
+            return Err(refused);
+        }
+        let copy = PageOp::Copy { to, from: UserFrame(from), order: Order::ZERO };
+        cx.machine().page_op(cx.cpu(), copy);
+        let target = self.descriptor(to.0);
+        for flag in KEPT {
+            if page.test(cx, flag) {
+                target.set(cx, flag);
+            }
+        }
+        cx.trace(|| Event::Moved { from, to: to.0 });
+        self.restore_page(cx, (from, 1), to.0);
+        unlock_page(cx, target);
+        Ok(())
+    }
+
+    /// Takes the old frame's references away if there are exactly those that are known, and puts the new
+    /// frame, locked, in its place.
+    // LINUX: mm/migrate.c __folio_migrate_mapping().
+    fn hand_over(
+        &self,
+        cx: &mut Cx<'m, M, { level::PAGE }>,
+        (from, to): (Pfn, Pfn),
+        home: Home,
+    ) -> Result<(), Refused> {
+        let (page, target) = (self.descriptor(from), self.descriptor(to));
+        match home {
+            Home::Lineage(lineage, index) => {
+                // Everything was unmapped meanwhile: there is nobody to move it for.
+                if !self.freeze_known(cx, page, 1) {
+                    return Err(Refused::Busy);
+                }
+                target.set_owner(cx, owner_number(lineage), index);
+                target.set_state(cx, State::Anon);
+                target.set(cx, Flags::LOCKED);
+                Ok(())
+            }
+            Home::Cache(ctx) => {
+                let file = self.files.get(ctx.file);
+                let mut held = file.cache.lock(cx);
+                // The cache's reference, and the caller's. From here to the end of the lock a lookup finds a
+                // page that it cannot get, and asks again under this lock.
+                if !self.freeze_known(&held, page, 2) {
+                    return Err(Refused::Busy);
+                }
+                target.set_owner(&held, owner_number(ctx.file), ctx.index);
+                target.set_state(&held, State::File);
+                target.set(&held, Flags::LOCKED);
+                let counted = target.get(&held).is_ok();
+                debug_assert!(counted, "a new frame has one reference");
+                let replaced = file.tree.replace(&mut held, &self.nodes, ctx.index, to);
+                debug_assert_eq!(replaced, Some(from), "a locked page stays in its place");
+                held.trace(|| Event::PageCached { frame: to, file: file.key(), index: ctx.index });
+                Ok(())
+            }
+        }
+    }
+
+    fn freeze_known<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor, refs: u64) -> bool {
+        if !cx.planted(Plant::MigrateWithUsers) {
+            return page.freeze_at(cx, refs);
+        }
+        // What the cache had is the new frame's.
+        for _ in 1..refs {
+            let _ = page.put(cx);
+        }
+        true
+    }
+}
