@@ -81,7 +81,8 @@ impl<'m, M: Machine> Frames<'m, M> {
         let nodes = self.machine.nodes() as usize;
         let order = self.layout.node_order.get(usize::from(local.0) * nodes..)?;
         let nodes = order.iter().take(nodes).map_while(|node| node.get().checked_sub(1));
-        nodes.map(|node| NodeId(node as u8)).find_map(|node| {
+        let mut nodes = nodes.map(|node| NodeId(node as u8)).filter(|&node| request.nodes.contains(node));
+        nodes.find_map(|node| {
             let kinds = ZoneKind::ALL.iter().rev().filter(|&&kind| kind <= request.highest());
             kinds.map(|&kind| self.zone(node, kind)).find_map(|zone| {
                 let allowed = zone.is_populated() && zone.allows(request, mark);

@@ -53,7 +53,7 @@ pub use crate::frames::Frames;
 pub use crate::id::Id;
 pub use crate::memmap::{MemMap, SECTION_ORDER, SUBSECTION_ORDER, Subsection, SubsectionState};
 pub use crate::report::{Block, ZoneReport};
-pub use crate::request::{Config, Mobility, Owner, Request, Reserve};
+pub use crate::request::{Config, Mobility, NodeSet, Owner, Request, Reserve};
 pub use crate::slab::Slab;
 pub use crate::slab_view::SlabView;
 pub use crate::subpages::Subpages;

@@ -69,6 +69,30 @@ pub enum Reserve {
     Oom,
 }
 
+/// Some of the first 64 nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NodeSet(pub u64);
+
+impl NodeSet {
+    /// Every node, those past the first 64 too.
+    pub const ALL: NodeSet = NodeSet(u64::MAX);
+
+    /// One node.
+    pub const fn one(node: NodeId) -> NodeSet {
+        NodeSet(1 << (node.0 as u64 % u64::BITS as u64))
+    }
+
+    /// Whether a node is in it.
+    pub const fn contains(self, node: NodeId) -> bool {
+        self.0 == u64::MAX || (node.0 as u32) < u64::BITS && self.0 >> node.0 & 1 != 0
+    }
+
+    /// The nodes, ascending.
+    pub fn iter(self) -> impl Iterator<Item = NodeId> {
+        (0..u64::BITS as u8).map(NodeId).filter(move |&node| self.contains(node))
+    }
+}
+
 /// A request for one block of frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Request {
@@ -82,6 +106,8 @@ pub struct Request {
     pub zone: ZoneKind,
     /// The node to try first; `None` means that of the CPU.
     pub node: Option<NodeId>,
+    /// Nodes that may serve it. Linux: the node mask of `MPOL_BIND`, `__GFP_THISNODE`.
+    pub nodes: NodeSet,
     /// How urgent it is.
     pub reserve: Reserve,
 }
@@ -95,6 +121,7 @@ impl Request {
             owner: Owner::User,
             zone: ZoneKind::Movable,
             node: None,
+            nodes: NodeSet::ALL,
             reserve: Reserve::None,
         }
     }
@@ -107,6 +134,7 @@ impl Request {
             owner: Owner::Kernel,
             zone: ZoneKind::Normal,
             node: None,
+            nodes: NodeSet::ALL,
             reserve: Reserve::None,
         }
     }
@@ -130,6 +158,16 @@ impl Request {
     /// Movable zone. Linux: `FOLL_LONGTERM`, `PF_MEMALLOC_PIN`.
     pub const fn lasting(self) -> Request {
         Request { zone: ZoneKind::Normal, ..self }
+    }
+
+    /// The same request, from one node or not at all.
+    pub const fn only(self, node: NodeId) -> Request {
+        Request { node: Some(node), nodes: NodeSet::one(node), ..self }
+    }
+
+    /// The same request, from these nodes or not at all.
+    pub const fn within(self, nodes: NodeSet) -> Request {
+        Request { nodes, ..self }
     }
 
     /// The same request, of other urgency.

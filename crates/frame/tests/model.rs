@@ -4,7 +4,7 @@ mod common;
 
 use common::{Host, Started, audit::audit, mib, range};
 use core::sync::atomic::Ordering;
-use frame::{Config, Flags, Mobility, Owner, Request, Reserve, State, ZoneKind};
+use frame::{Config, Flags, Mobility, NodeSet, Owner, Request, Reserve, State, ZoneKind};
 use machine::{CpuId, Memory, MemoryRange, NodeId, Order, Pfn};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ fn requests() -> impl Strategy<Value = Request> {
     let reserve = prop_oneof![4 => Just(Reserve::None), 1 => Just(Reserve::High), 1 => Just(Reserve::Oom)];
     (order, mobility, zone, node, reserve).prop_map(|(order, mobility, zone, node, reserve)| {
         let owner = if mobility == Mobility::Movable { Owner::User } else { Owner::Kernel };
-        Request { order: Order(order), mobility, owner, zone, node, reserve }
+        Request { order: Order(order), mobility, owner, zone, node, nodes: NodeSet::ALL, reserve }
     })
 }
 

@@ -29,6 +29,8 @@ macro_rules! errnos {
 errnos! {
     /// Not allowed to this process.
     EPERM = 1,
+    /// Nothing is there.
+    ENOENT = 2,
     /// No such process.
     ESRCH = 3,
     /// Interrupted: the process is being killed.
@@ -51,6 +53,8 @@ errnos! {
     EBUSY = 16,
     /// Something is mapped there.
     EEXIST = 17,
+    /// No such node.
+    ENODEV = 19,
     /// Arguments that make no sense.
     EINVAL = 22,
     /// The file may not become this large.

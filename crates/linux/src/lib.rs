@@ -32,6 +32,7 @@ mod system;
 pub use crate::calls::exec::{ExecImage, Segment};
 pub use crate::calls::fork::{CloneFlags, Cloned};
 pub use crate::calls::map::Mmap;
+pub use crate::calls::move_pages::MovePages;
 pub use crate::calls::remap::Mremap;
 pub use crate::calls::resident::CopyOut;
 pub use crate::calls::wait::Waiting;

@@ -154,6 +154,18 @@ impl<'m, M: Machine> Objects<'m, M> {
         })
     }
 
+    /// Runs `f` while nobody walks the list, attaches or detaches: for who moves translations to a place that
+    /// walks come by before the one they leave (Linux: `need_rmap_locks`).
+    pub fn without_walks(
+        &self,
+        cx: &mut Cx<'m, M, { level::PAGE }>,
+        owner: Owner,
+        f: impl FnOnce(&mut Cx<'m, M, { level::RMAP }>),
+    ) {
+        let mut held = self.mappers(owner).lock.write(cx);
+        f(&mut held);
+    }
+
     /// Calls `visit` for every mapping of the indices with the pages that map them, in list order, while
     /// nobody can attach or detach.
     pub fn for_each_mapping(

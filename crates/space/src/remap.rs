@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::map::{Replaced, VMAS_MAX};
+use crate::move_pages::Walks;
 use crate::place::{LOWEST, Place, user_end};
 use crate::prepare::Prepared;
 use crate::space::{Sign, Space};
@@ -239,7 +240,9 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             self.vma(moved).note_anon();
         }
         let file = self.vma(from).mapped_file();
-        self.move_pages(old, target.start, file);
+        let goes_back = self.vma(from).is_moved() && !self.vma(moved).is_moved();
+        let walks = if goes_back { Walks::KeepOut } else { Walks::InOrder };
+        self.move_pages(old, target.start, file, walks);
         self.leave_behind(from, (whole, old), source);
         self.end_change(moved);
         self.merge_around(target);

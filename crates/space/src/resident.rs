@@ -8,6 +8,7 @@ use frame::Id;
 use machine::entry::Kind;
 use machine::{Cx, EntryFormat, Machine, Vpn, VpnRange, level};
 use object::PageCtx;
+use table::Soft;
 
 impl<'m, M: Machine> Spaces<'m, M> {
     /// Calls `out` for every page of the range: whether it is mapped, or in its
@@ -43,7 +44,9 @@ impl<'m, M: Machine> Spaces<'m, M> {
     ) -> bool {
         let Some(table) = self.space(space).table() else { return false };
         let seen = self.walker(table).peek(cx.at(), page);
-        if let Kind::Leaf(_) = M::Entry::kind(seen.entry, seen.level) {
+        // LINUX: mincore_pte_range(): a page on its way is resident.
+        let moving = matches!(Soft::of::<M>(seen.entry, seen.level), Some(Soft::Migration { .. }));
+        if moving || matches!(M::Entry::kind(seen.entry, seen.level), Kind::Leaf(_)) {
             return true;
         }
         let Some(file) = vma.file else { return false };

@@ -9,6 +9,7 @@ pub mod lock;
 pub mod lock_all;
 pub mod map;
 mod map_low;
+pub mod move_pages;
 pub mod populate;
 pub mod prlimit;
 pub mod protect;

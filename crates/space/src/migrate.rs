@@ -1,0 +1,99 @@
+//! Pages of a space move to other frames, for `move_pages`, policies and balancing (Linux: mm/migrate.c,
+//! `add_folio_for_migration`).
+
+use crate::space::Space;
+use crate::spaces::Spaces;
+use frame::{Id, Request};
+use machine::entry::Kind;
+use machine::{Cx, EntryFormat, Machine, NodeId, Pfn, Vpn, level};
+use object::Refused;
+use table::Soft;
+
+/// How often a page that somebody uses for a moment is tried (Linux: `NR_MAX_MIGRATE_SYNC_RETRY`).
+const TRIES: u32 = 3;
+
+/// What is mapped at a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mapped {
+    /// Nothing, or something that is not in memory.
+    Nothing,
+    /// The page of zeros, which all share and nobody moves.
+    Zero,
+    /// It is being moved just now.
+    Moving,
+    /// A page, by the first frame of its folio.
+    Page(Pfn),
+}
+
+/// Where a page is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Whereabouts {
+    /// On which node.
+    pub node: NodeId,
+    /// How often it is mapped.
+    pub maps: u64,
+}
+
+impl<'m, M: Machine> Spaces<'m, M> {
+    /// What is mapped at a page, with a reference if it is a page: given back with `Frames::put`.
+    pub fn page_mapped(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, space: Id<Space>, page: Vpn) -> Mapped {
+        let Some(table) = self.space(space).table() else { return Mapped::Nothing };
+        let walker = self.walker(table);
+        let Some(leaf) = walker.lock_leaf_existing(cx.at(), page) else { return Mapped::Nothing };
+        let (entry, level) = (leaf.entry(page), leaf.level());
+        if let Some(Soft::Migration { .. }) = Soft::of::<M>(entry, level) {
+            return Mapped::Moving;
+        }
+        let Kind::Leaf(first) = M::Entry::kind(entry, level) else { return Mapped::Nothing };
+        if M::Entry::attrs(entry).special {
+            return Mapped::Zero;
+        }
+        // The mapping's reference keeps it while the leaf is locked.
+        let head = self.frames().folio(&leaf, first).0;
+        match self.frames().get(&leaf, head) {
+            Ok(()) => Mapped::Page(head),
+            Err(_) => Mapped::Moving,
+        }
+    }
+
+    /// Where the page is that is mapped at `page`; what is there instead if it is no page.
+    pub fn whereabouts(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        page: Vpn,
+    ) -> Result<Whereabouts, Mapped> {
+        let pfn = match self.page_mapped(cx, space, page) {
+            Mapped::Page(pfn) => pfn,
+            other => return Err(other),
+        };
+        let descriptor = self.frames().descriptor(pfn);
+        let found = Whereabouts { node: descriptor.node(cx), maps: descriptor.maps(cx) };
+        self.frames().put(cx.at(), pfn);
+        Ok(found)
+    }
+
+    /// Moves the page that is mapped at `page` to a frame that `request` allows. The caller uses the space and
+    /// holds no lock.
+    pub fn move_page(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        page: Vpn,
+        request: &Request,
+    ) -> Result<Pfn, Refused> {
+        let mut moved = Err(Refused::Busy);
+        for _ in 0..TRIES {
+            moved = match self.page_mapped(cx, space, page) {
+                Mapped::Nothing => Err(Refused::Gone),
+                Mapped::Zero => Err(Refused::Unmovable),
+                Mapped::Moving => Err(Refused::Busy),
+                Mapped::Page(pfn) => self.objects().migrate(cx.at(), pfn, request),
+            };
+            if moved != Err(Refused::Busy) {
+                break;
+            }
+        }
+        moved
+    }
+}
