@@ -16,22 +16,23 @@ impl<M: Machine> Layout<'_, '_, M> {
     pub(crate) fn change_access(&mut self, id: Id<Vma>, part: VpnRange) {
         let seen = self.snapshot(id);
         self.for_each_entry(part, Work::Protect, |spaces, leaf, entry| {
-            let Kind::Leaf(pfn) = M::Entry::kind(entry, Level::LEAF) else {
+            let level = leaf.level();
+            let Kind::Leaf(pfn) = M::Entry::kind(entry, level) else {
                 return narrow_soft::<M>(entry, seen.flags.perms());
             };
             let attrs = M::Entry::attrs(entry);
             let mut perms = seen.flags.perms();
             perms.write &= spaces.may_write_at_once(leaf, &seen, pfn, attrs);
-            M::Entry::with_attrs(entry, Attrs { perms, ..attrs }, Level::LEAF)
+            M::Entry::with_attrs(entry, Attrs { perms, ..attrs }, level)
         });
     }
 
     /// Takes the dirty and accessed bits of private pages away, so that reclaim may drop them (`MADV_FREE`).
     pub(crate) fn forget_use(&mut self, part: VpnRange) {
-        self.for_each_entry(part, Work::Forget, |_, _, entry| {
-            let Kind::Leaf(_) = M::Entry::kind(entry, Level::LEAF) else { return entry };
+        self.for_each_entry(part, Work::Forget, |_, leaf, entry| {
+            let Kind::Leaf(_) = M::Entry::kind(entry, leaf.level()) else { return entry };
             let unused = Attrs { dirty: false, accessed: false, ..M::Entry::attrs(entry) };
-            M::Entry::with_attrs(entry, unused, Level::LEAF)
+            M::Entry::with_attrs(entry, unused, leaf.level())
         });
     }
 
@@ -52,21 +53,25 @@ impl<M: Machine> Layout<'_, '_, M> {
         // Whoever emptied or narrowed entries here before may not have flushed yet (LR10).
         batch.answer_for(part);
         let mut cursor = Cursor::new(part);
-        while let Some((mut leaf, part)) = cursor.next(&walker, self.at()) {
+        loop {
+            let splits = |cx: &mut _, entry| spaces.objects().splits(cx, entry);
+            let next = cursor.next_whole(&walker, self.at(), &mut batch, splits);
+            let Some((mut leaf, part)) = next else { break };
             let mut next = part.start;
             while let Some((page, old)) = leaf.next_used(next, part.end) {
-                next = page + 1;
+                next = leaf.pages(page).end;
                 let new = change(spaces, &leaf, old);
                 if new == old {
                     continue;
                 }
-                if matches!(M::Entry::kind(old, Level::LEAF), Kind::Absent(_)) {
+                if matches!(M::Entry::kind(old, leaf.level()), Kind::Absent(_)) {
                     let (_, token) = leaf.change(page, |_| new);
                     batch.push(&mut leaf, token);
                     continue;
                 }
                 // Hardware may set bits meanwhile: only what was decided here changes.
-                let decided = |now: Entry| keep_hardware_bits::<M>(now, old, new);
+                let level = leaf.level();
+                let decided = |now: Entry| keep_hardware_bits::<M>(now, (old, new), level);
                 if widens::<M>(old, new) {
                     leaf.relax(page, decided);
                 } else {
@@ -93,11 +98,11 @@ fn narrow_soft<M: Machine>(entry: Entry, perms: Perms) -> Entry {
 }
 
 /// `new` with the accessed and dirty bits that hardware set since `old` was read.
-fn keep_hardware_bits<M: Machine>(now: Entry, old: Entry, new: Entry) -> Entry {
+fn keep_hardware_bits<M: Machine>(now: Entry, (old, new): (Entry, Entry), level: Level) -> Entry {
     let (now, old, wanted) = (M::Entry::attrs(now), M::Entry::attrs(old), M::Entry::attrs(new));
     let accessed = wanted.accessed || (now.accessed && !old.accessed);
     let dirty = wanted.dirty || (now.dirty && !old.dirty);
-    M::Entry::with_attrs(new, Attrs { accessed, dirty, ..wanted }, Level::LEAF)
+    M::Entry::with_attrs(new, Attrs { accessed, dirty, ..wanted }, level)
 }
 
 /// Whether a change only adds rights, so that nothing has to be flushed.
@@ -118,8 +123,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
         if !seen.flags.is_private() {
             return attrs.dirty && attrs.perms.write;
         }
-        let descriptor = self.frames().descriptor(pfn);
         let objects = self.objects();
-        descriptor.state(leaf) == State::Anon && objects.cow().upgrades() && objects.is_exclusive(leaf, pfn)
+        objects.folio_state(leaf, pfn) == State::Anon && objects.cow().upgrades() && objects.is_exclusive(leaf, pfn)
     }
 }

@@ -2,6 +2,7 @@
 //! (Linux: `dup_mmap`, `copy_page_range`).
 
 use crate::error::Error;
+use crate::fork_huge::Copied;
 use crate::layout::{Layout, guard_of};
 use crate::prepare::Needs;
 use crate::space::{Sign, Space};
@@ -144,7 +145,16 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let file = self.vma(id).mapped_file();
         let lineage = spaces.lineage_of(self.id).ok_or(Error::Killed)?;
         let mut cursor = Cursor::new(seen.range);
-        while let Some(part) = cursor.next(&from, self.at()).map(|(_, part)| part) {
+        while let Some((level, part)) = cursor.next(&from, self.at()).map(|(leaf, part)| (leaf.level(), part))
+        {
+            if level == Level::HUGE {
+                if self.copy_huge((&from, &into), part, batch)? == Copied::No {
+                    // Page by page, then.
+                    spaces.objects().split_entry(self.at(), &from, part.start, batch);
+                    cursor.resume_at(part.start);
+                }
+                continue;
+            }
             // Both tables stay: unmapping needs the layout lock, and nobody knows the child.
             let Some(mut pair) = from.lock_pair(self.at(), part.start, (&into, part.start))? else {
                 continue;
@@ -199,10 +209,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
             pair.cx().count(Counter::ForkShared);
         }
         if attrs.perms.write && !pair.cx().planted(Plant::ForkLeavesWritable) {
-            let (_, token) = pair.from().change(page, |entry| {
-                let attrs = M::Entry::attrs(entry);
-                M::Entry::with_attrs(entry, Attrs { perms: attrs.perms.read_only(), ..attrs }, Level::LEAF)
-            });
+            let (_, token) = pair.from().change(page, |entry| read_only_entry::<M>(entry, Level::LEAF));
             batch.push(pair.cx(), token);
         }
         pair.to().install(page, copy, rss);
@@ -235,7 +242,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         pfn: Pfn,
         attrs: Attrs,
     ) -> Result<(), Error> {
-        let (child, held) = (pair.to().table().domain().asid(), self.frames().descriptor(pfn));
+        let child = pair.to().table().domain().asid();
+        let held = self.objects().folio(pair.cx(), pfn).page;
         pair.cx().trace(|| Event::ForkRefused { page, frame: pfn, held: held.held() });
         let copy = self.frames().allocate_user(pair.cx().at(), &Request::user())?;
         let copying = PageOp::Copy { to: copy, from: UserFrame(pfn), order: Order::ZERO };
@@ -253,4 +261,10 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let work = if copies { Work::Fork { child } } else { Work::ForkPasses { child } };
         Event::WorkBegun { asid, pages, work }
     }
+}
+
+/// The entry without the right to store.
+pub(crate) fn read_only_entry<M: Machine>(entry: Entry, level: Level) -> Entry {
+    let attrs = M::Entry::attrs(entry);
+    M::Entry::with_attrs(entry, Attrs { perms: attrs.perms.read_only(), ..attrs }, level)
 }

@@ -177,6 +177,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         debug_assert!(whole.start < at && at < whole.end);
         let content = vma.content();
         self.begin_change(id);
+        self.split_entry(at);
         let lower = VpnRange::new(whole.start, at);
         self.resize_in_tree(id, lower);
         // The lists of what is mapped cover both parts at every moment: the upper
@@ -189,6 +190,20 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         self.end_change(upper);
         self.end_change(id);
         upper
+    }
+
+    /// Splits the entry of 2 MiB around a page, if there is one and the page is not its first: no entry lies in
+    /// two VMAs. Faults are kept away: none makes one here meanwhile (Linux: `vma_adjust_trans_huge`).
+    fn split_entry(&mut self, at: Vpn) {
+        let (spaces, space) = (self.spaces, self.space);
+        let Some(table) = space.table.get() else { return };
+        if at == at.huge_base() {
+            return;
+        }
+        let walker = spaces.walker(table);
+        let mut batch = spaces.batch(table);
+        spaces.objects().split_entry(self.at(), &walker, at, &mut batch);
+        spaces.settle(self, table, &mut batch);
     }
 
     /// Cuts VMAs at both ends of the range, so that none sticks out. Uses two of everything prepared.

@@ -19,6 +19,7 @@ mod error;
 #[cfg(test)]
 mod fake;
 mod fork;
+mod fork_huge;
 mod grow;
 mod inspect;
 mod layout;

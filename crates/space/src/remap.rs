@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::map::{Replaced, VMAS_MAX};
-use crate::move_pages::Walks;
+use crate::move_pages::{Move, Walks};
 use crate::place::{LOWEST, Place, user_end};
 use crate::prepare::Prepared;
 use crate::space::{Sign, Space};
@@ -228,11 +228,14 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         self.split_at_ends(prepared, old);
         let from = self.source_vma(old)?;
         self.begin_change(from);
-        if let Err(shortage) = self.prepare_tables(old, target) {
-            self.end_change(from);
-            self.merge_around(old);
-            return Err(Error::Shortage(shortage));
-        }
+        let reserved = match self.prepare_tables(old, target) {
+            Ok(reserved) => reserved,
+            Err(shortage) => {
+                self.end_change(from);
+                self.merge_around(old);
+                return Err(Error::Shortage(shortage));
+            }
+        };
         let content = self.moved_content(from, old.start, target.start);
         let moved = self.insert(prepared, target, &content, Some(from));
         self.space.account(content.flags, target.pages(), Sign::Plus);
@@ -242,7 +245,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let file = self.vma(from).mapped_file();
         let goes_back = self.vma(from).is_moved() && !self.vma(moved).is_moved();
         let walks = if goes_back { Walks::KeepOut } else { Walks::InOrder };
-        self.move_pages(old, target.start, file, walks);
+        self.move_pages(Move { old, to: target.start, file, reserved }, walks);
         self.leave_behind(from, (whole, old), source);
         self.end_change(moved);
         self.merge_around(target);

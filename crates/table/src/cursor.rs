@@ -1,8 +1,9 @@
 //! Going over the leaves of a range.
 
-use crate::leaf::{Leaf, Unlock};
+use crate::leaf::{Leaf, Slots, Unlock};
+use crate::TableBatch;
 use crate::walker::{Walker, Want};
-use machine::{Cx, Level, Machine, Vpn, VpnRange, level};
+use machine::{Cx, Entry, Level, Machine, Vpn, VpnRange, level};
 
 /// A place in a range of pages. Holds no lock and no context: between two leaves the caller may sleep,
 /// settle, or start again.
@@ -40,16 +41,47 @@ impl Cursor {
         walker: &Walker<'_, 'm, M>,
         cx: &'c mut Cx<'m, M, { level::SLEEP_MAX }>,
     ) -> Option<(Leaf<'c, 'm, M>, VpnRange)> {
-        let slots = loop {
-            self.next = self.scan(walker, cx.at())?;
-            // `None`: it was unlinked just now, and the next scan skips it.
-            if let Some(slots) = walker.lock_slots(cx.at(), self.next) {
-                break slots;
-            }
-        };
+        let slots = self.lock_next(walker, cx.at())?;
         let part = self.rest().intersect(&slots.span);
         self.next = slots.span.end;
         Some((Leaf::new(cx.at(), slots, Unlock::AtDrop), part))
+    }
+
+    /// The same, but an entry of 2 MiB that lies in the range only partly is split first (LR6). `splits` sees
+    /// it under its lock: counts grow there. What the batch has so far is flushed then.
+    pub fn next_whole<'c, 'm, M: Machine>(
+        &mut self,
+        walker: &Walker<'_, 'm, M>,
+        cx: &'c mut Cx<'m, M, { level::SLEEP_MAX }>,
+        batch: &mut TableBatch<'_, 'm, M>,
+        mut splits: impl FnMut(&mut Cx<'m, M, { level::TABLE1 }>, Entry),
+    ) -> Option<(Leaf<'c, 'm, M>, VpnRange)> {
+        loop {
+            let slots = self.lock_next(walker, cx.at())?;
+            let part = self.rest().intersect(&slots.span);
+            if slots.node.level == Level::LEAF || part == slots.span {
+                self.next = slots.span.end;
+                return Some((Leaf::new(cx.at(), slots, Unlock::AtDrop), part));
+            }
+            let mut leaf = Leaf::new(cx.at(), slots, Unlock::AtDrop);
+            let entry = leaf.entry(part.start);
+            splits(&mut leaf, entry);
+            leaf.split(walker, batch);
+        }
+    }
+
+    fn lock_next<'m, M: Machine>(
+        &mut self,
+        walker: &Walker<'_, 'm, M>,
+        cx: &mut Cx<'m, M, { level::EPOCH }>,
+    ) -> Option<Slots<'m>> {
+        loop {
+            self.next = self.scan(walker, cx)?;
+            // `None`: it was unlinked just now, and the next scan skips it.
+            if let Some(slots) = walker.lock_slots(cx, self.next) {
+                return Some(slots);
+            }
+        }
     }
 
     fn scan<'m, M: Machine>(

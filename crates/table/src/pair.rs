@@ -24,6 +24,11 @@ impl<'m, M: Machine> Pair<'_, 'm, M> {
         Leaf::new(self.cx, self.to, Unlock::ByOwner)
     }
 
+    /// The levels of both.
+    pub fn levels(&self) -> [Level; 2] {
+        [self.from.node.level, self.to.node.level]
+    }
+
     /// The context under both locks: what is flushed here is void before either lock is dropped (L-12).
     pub fn cx(&mut self) -> &mut Cx<'m, M, { level::TABLE1 }> {
         self.cx

@@ -8,7 +8,7 @@ use crate::node::{Header, Life, header};
 use crate::{PageTable, Walker, grow};
 use machine::cells::cast_words;
 use machine::lock::Spin;
-use machine::{Cx, Field, KernelFrame, Level, Machine, Pfn, Shortage, level};
+use machine::{Cx, Field, KernelFrame, Level, Machine, Pfn, Shortage, Vpn, level};
 
 /// A leaf table without entries that is in no tree.
 #[must_use = "a spare table is deposited or freed"]
@@ -65,6 +65,33 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         let header = header(self.descriptor(table));
         header.set(Header { life: Life::Spare, ..header.get() });
         Ok(Spare(table))
+    }
+
+    /// Keeps a table beyond those that entries of 2 MiB have, for [`Walker::link_reserve`].
+    pub fn reserve(&self, cx: &mut Cx<'m, M, { level::TABLE1 }>, spare: Spare) {
+        self.table.deposit(cx, spare);
+    }
+
+    /// Frees a table that was reserved and not needed. Nobody else changes the spares meanwhile but by
+    /// splitting entries.
+    pub fn free_reserve(&self, cx: &mut Cx<'m, M, { level::TABLE1 }>) {
+        if let Some(spare) = self.table.withdraw(cx) {
+            grow::free(cx.at(), self.frames, spare.0);
+        }
+    }
+
+    /// Links a reserved table as the leaf table of a page, if there is none and nothing in its place. The
+    /// tables above are there.
+    pub fn link_reserve(&self, cx: &mut Cx<'m, M, { level::EPOCH }>, page: Vpn) -> bool {
+        let Some(spare) = self.table.withdraw(cx.at()) else { return false };
+        let header = header(self.descriptor(spare.0));
+        header.set(Header { life: Life::Linked, ..header.get() });
+        let linked = self.link(cx, page, Level::HUGE, spare.0) == grow::Linked::Yes;
+        if !linked {
+            header.set(Header { life: Life::Spare, ..header.get() });
+            self.table.deposit(cx.at(), spare);
+        }
+        linked
     }
 
     /// Gives back a table that was not deposited.

@@ -7,7 +7,7 @@ use machine::x86_64::X86_64;
 use machine::{Access, Counter, CpuId, Entry, EntryFormat, Level, Perms, Pfn, Vpn};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
-use table::{MigrationKind, PageTable, Pair, Rss, Soft, Unlinked};
+use table::{MigrationKind, PageTable, Rss, Soft, Unlinked};
 use world::fake::Fake;
 use world::{Everything, RW, TestCx, World, huge, leaf, range};
 
@@ -134,11 +134,6 @@ fn what_lies_in_a_swept_range_only_partly_is_split_and_its_spare_goes_with_the_w
     }
 }
 
-fn levels(pair: &mut Pair<'_, 'static, Fake>) -> [Level; 2] {
-    let from = pair.from().level();
-    [from, pair.to().level()]
-}
-
 #[test]
 fn a_pair_of_large_entries_is_locked_as_such() {
     let world = World::new(1);
@@ -148,7 +143,7 @@ fn a_pair_of_large_entries_is_locked_as_such() {
     let spare = to.new_spare(cx.at()).unwrap();
     {
         let mut pair = from.lock_pair(cx.at(), Vpn(700), (&to, Vpn(700))).unwrap().unwrap();
-        assert_eq!(levels(&mut pair), [Level::HUGE, Level::HUGE]);
+        assert_eq!(pair.levels(), [Level::HUGE, Level::HUGE]);
         assert_eq!(pair.to().entry(Vpn(700)), Entry::EMPTY);
         pair.to().install_huge(Vpn(700), huge(FRAME, RW), ANON, spare);
     }
@@ -167,8 +162,8 @@ fn a_pair_of_large_entries_is_locked_as_such() {
     // Where a table stands, small entries are locked.
     drop(to.lock_leaf(cx.at(), Vpn(512)).unwrap());
     {
-        let mut pair = from.lock_pair(cx.at(), Vpn(700), (&to, Vpn(700))).unwrap().unwrap();
-        assert_eq!(levels(&mut pair), [Level::HUGE, Level::LEAF]);
+        let pair = from.lock_pair(cx.at(), Vpn(700), (&to, Vpn(700))).unwrap().unwrap();
+        assert_eq!(pair.levels(), [Level::HUGE, Level::LEAF]);
     }
     drop(batch);
     world.destroy(&mut cx, parent);
