@@ -17,6 +17,9 @@ impl<'m, M: Machine> Faults<'m, M> {
         if !wish.is_write() {
             return self.map_zero_page(cx, wish);
         }
+        if let Some(outcome) = self.first_touch_huge(cx, wish) {
+            return Ok(outcome);
+        }
         let fresh = self.zeroed_frame(cx, wish)?;
         let outcome = self.install_private(cx, wish, fresh)?;
         if outcome == Outcome::Done {

@@ -4,7 +4,7 @@ use crate::error::FaultError;
 use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
 use machine::trace::Mapped;
-use machine::{Asid, Cx, Event, Level, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level};
+use machine::{Asid, Cx, Event, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level};
 use object::CachedPage;
 use object::exclusive::AnonCtx;
 use table::Leaf;
@@ -20,7 +20,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         let leaf = spaces.walker(wish.table).lock_leaf(cx.at(), wish.page)?;
         let is_current =
             || spaces.vma(wish.vma.id).is_current(&wish.vma, &leaf) || leaf.planted(Plant::StampUnchecked);
-        Ok((leaf.level() == Level::LEAF && is_current()).then_some(leaf))
+        Ok((leaf.level() == wish.level && is_current()).then_some(leaf))
     }
 
     /// The same if the entry is what the fault saw, too. Only then may the entry be changed.
@@ -152,13 +152,13 @@ impl<'m, M: Machine> Faults<'m, M> {
     }
 
     /// Where an anonymous page of the wish belongs.
-    fn anon_ctx(&self, wish: &Wish) -> AnonCtx {
+    pub(crate) fn anon_ctx(&self, wish: &Wish) -> AnonCtx {
         AnonCtx { lineage: wish.lineage, index: wish.vma.anon_index(wish.page) }
     }
 
     /// Whether the VMA was known to have private pages. Asked before the VMA is looked at under the leaf's
     /// lock: who changes it afterwards knows it, too.
-    fn has_anon(&self, wish: &Wish) -> bool {
+    pub(crate) fn has_anon(&self, wish: &Wish) -> bool {
         self.spaces().vma(wish.vma.id).has_anon()
     }
 
@@ -167,7 +167,7 @@ impl<'m, M: Machine> Faults<'m, M> {
     /// Fork passes VMAs over that have none, splits and merges hand the note on, and none of them waits for
     /// this leaf's lock. So a first note is made before the VMA is looked at for the last time (a Dekker
     /// pair): either they see it, or this sees their change.
-    fn note_anon(&self, leaf: &Leaf<'_, 'm, M>, wish: &Wish, noted: bool) -> bool {
+    pub(crate) fn note_anon(&self, leaf: &Leaf<'_, 'm, M>, wish: &Wish, noted: bool) -> bool {
         let vma = self.spaces().vma(wish.vma.id);
         if noted {
             return true;

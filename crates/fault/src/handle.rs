@@ -58,6 +58,21 @@ pub(crate) struct Wish {
     pub(crate) vma: Snapshot,
     /// The entry as it was seen.
     pub(crate) entry: Entry,
+    /// The entry's level: [`Level::HUGE`] for one of 2 MiB, else [`Level::LEAF`].
+    pub(crate) level: Level,
+    /// What stood where a table of small entries would be.
+    pub(crate) room: Room,
+    /// The space.
+    pub(crate) space: Id<Space>,
+}
+
+/// What stands in the place of a table of entries of 4 KiB.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Room {
+    /// Nothing: an entry of 2 MiB may be made.
+    Free,
+    /// The table, or an entry of 2 MiB.
+    Taken,
 }
 
 impl Wish {
@@ -188,9 +203,11 @@ impl<'m, M: Machine> Faults<'m, M> {
         let table = spaces.space(space).table().ok_or(FaultError::Killed)?;
         let lineage = spaces.lineage_of(space).ok_or(FaultError::Killed)?;
         let seen = spaces.walker(table).peek(cx.at(), page);
-        let entry = if seen.level == Level::LEAF { seen.entry } else { Entry::EMPTY };
-        let (purpose, stay) = (Purpose::Access, Stay::Short);
-        Ok(Wish { table, lineage, page, access, purpose, stay, vma, entry })
+        let is_leaf = seen.level == Level::LEAF;
+        let room = if is_leaf || seen.entry != Entry::EMPTY { Room::Taken } else { Room::Free };
+        let level = if is_leaf || room == Room::Free { Level::LEAF } else { Level::HUGE };
+        let (purpose, stay, entry) = (Purpose::Access, Stay::Short, seen.entry);
+        Ok(Wish { table, lineage, page, access, purpose, stay, vma, entry, level, room, space })
     }
 
     /// One try (Linux: `handle_pte_fault`).
@@ -199,13 +216,13 @@ impl<'m, M: Machine> Faults<'m, M> {
         cx: &mut Cx<'m, M, { level::PROCESS }>,
         wish: &Wish,
     ) -> Result<Outcome, FaultError> {
-        match M::Entry::kind(wish.entry, Level::LEAF) {
+        match M::Entry::kind(wish.entry, wish.level) {
             Kind::Empty | Kind::Table(_) => match wish.page_ctx() {
                 None => self.first_touch(cx, wish),
                 Some(ctx) => self.file_fault(cx, wish, ctx),
             },
             Kind::Leaf(pfn) if wish.purpose == Purpose::Own => self.write_protected(cx, wish, pfn),
-            Kind::Leaf(frame) if M::Entry::permits(wish.entry, Level::LEAF, wish.access) => {
+            Kind::Leaf(frame) if M::Entry::permits(wish.entry, wish.level, wish.access) => {
                 let (page, held) = (wish.page, Held::default());
                 cx.trace(|| Event::StoreJudged { page, frame, verdict: Verdict::Spurious, held });
                 cx.count(Counter::FaultSpurious);
@@ -214,7 +231,7 @@ impl<'m, M: Machine> Faults<'m, M> {
             Kind::Leaf(pfn) if wish.is_write() => self.write_protected(cx, wish, pfn),
             // The entry allows less than the VMA: a change of rights is under way.
             Kind::Leaf(_) => Ok(Outcome::Again),
-            Kind::Absent(_) => match Soft::of::<M>(wish.entry, Level::LEAF) {
+            Kind::Absent(_) => match Soft::of::<M>(wish.entry, wish.level) {
                 Some(Soft::Migration { frame, .. }) => self.wait_moved(cx, wish, frame),
                 _ => Ok(Outcome::Again),
             },

@@ -12,6 +12,7 @@ mod error;
 mod faults;
 mod file;
 mod handle;
+mod huge;
 mod moved;
 pub mod pin;
 mod populate;

@@ -18,7 +18,9 @@ impl<'m, M: Machine> Faults<'m, M> {
         wish: &Wish,
         pfn: Pfn,
     ) -> Result<Outcome, FaultError> {
-        let outcome = if M::Entry::attrs(wish.entry).special {
+        let outcome = if wish.level == Level::HUGE {
+            self.write_protected_huge(cx, wish, pfn)?
+        } else if M::Entry::attrs(wish.entry).special {
             cx.trace(|| judged(wish, pfn, Verdict::ZeroPage, Held::default()));
             let fresh = self.zeroed_frame(cx, wish)?;
             self.replace_with(cx, wish, fresh)?
@@ -44,9 +46,9 @@ impl<'m, M: Machine> Faults<'m, M> {
         pfn: Pfn,
     ) -> Result<Outcome, FaultError> {
         let frames = self.spaces().frames();
-        let descriptor = frames.descriptor(pfn);
         {
             let Some(mut leaf) = self.lock_unchanged(cx, wish)? else { return Ok(Outcome::Again) };
+            let descriptor = self.spaces().objects().folio(&leaf, pfn).page;
             let anonymous = descriptor.state(&leaf) == State::Anon;
             let reuse = match anonymous {
                 true => self.spaces().objects().reuse(&leaf, wish.page, pfn),
@@ -101,18 +103,19 @@ impl<'m, M: Machine> Faults<'m, M> {
 }
 
 /// What those who watch are told.
-fn judged(wish: &Wish, frame: Pfn, verdict: Verdict, held: Held) -> Event {
+pub(crate) fn judged(wish: &Wish, frame: Pfn, verdict: Verdict, held: Held) -> Event {
     Event::StoreJudged { page: wish.page, frame, verdict, held }
 }
 
 /// Lets stores pass, if that is what the fault is for. Nothing has to be flushed: a CPU that remembers the old entry faults and finds this one.
-fn make_writable<M: Machine>(leaf: &mut Leaf<'_, '_, M>, wish: &Wish) -> Entry {
+pub(crate) fn make_writable<M: Machine>(leaf: &mut Leaf<'_, '_, M>, wish: &Wish) -> Entry {
     if wish.purpose == Purpose::Own {
         return wish.entry;
     }
+    let level = leaf.level();
     leaf.relax(wish.page, |entry| {
         let attrs = M::Entry::attrs(entry);
         let attrs = Attrs { perms: wish.vma.flags.perms(), accessed: true, dirty: true, ..attrs };
-        M::Entry::with_attrs(entry, attrs, Level::LEAF)
+        M::Entry::with_attrs(entry, attrs, level)
     })
 }

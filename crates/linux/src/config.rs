@@ -2,7 +2,7 @@
 
 use balance::Policy;
 use machine::PAGE_SHIFT;
-use space::{LOWEST, Overcommit};
+use space::{HugePages, LOWEST, Overcommit};
 
 /// `vm.max_map_count`: a constant of the floor below.
 pub const MAX_MAP_COUNT: u64 = space::VMAS_MAX;
@@ -14,12 +14,15 @@ pub const MMAP_MIN_ADDR: u64 = LOWEST.0 << PAGE_SHIFT;
 pub struct Config {
     /// `vm.overcommit_memory` and `vm.overcommit_ratio`.
     pub overcommit: Overcommit,
+    /// `/sys/kernel/mm/transparent_hugepage/enabled`.
+    pub huge_pages: HugePages,
     /// What to do when memory is short.
     pub shortage: Policy,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { overcommit: Overcommit::Heuristic, shortage: Policy::Kill }
+        let (overcommit, huge_pages) = (Overcommit::Heuristic, HugePages::default());
+        Config { overcommit, huge_pages, shortage: Policy::Kill }
     }
 }

@@ -56,6 +56,7 @@ impl<'m, M: Machine> Linux<'m, M> {
     pub fn new(layout: Layout<'m, M>, faults: Faults<'m, M>, config: Config) -> Self {
         let Layout { balance, processes, tasks, cpus, shared } = layout;
         faults.spaces().set_overcommit(config.overcommit);
+        faults.spaces().set_huge_pages(config.huge_pages);
         Linux { faults, balance, processes, tasks, cpus, shared, config }
     }
 

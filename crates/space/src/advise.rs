@@ -36,6 +36,10 @@ pub enum Advice {
     WipeOnFork,
     /// Inherited with contents again.
     KeepOnFork,
+    /// Pages of 2 MiB are wanted.
+    HugePage,
+    /// Pages of 2 MiB are not wanted.
+    NoHugePage,
 }
 
 impl<'m, M: Machine> Spaces<'m, M> {
@@ -73,6 +77,8 @@ impl<M: Machine> Layout<'_, '_, M> {
             Advice::WipeOnFork if anonymous && flags.is_private() => flags | VmaFlags::WIPE_ON_FORK,
             Advice::WipeOnFork => return Err(Error::Invalid),
             Advice::KeepOnFork => flags.difference(VmaFlags::WIPE_ON_FORK),
+            Advice::HugePage => flags.difference(VmaFlags::NO_HUGE_PAGE) | VmaFlags::HUGE_PAGE,
+            Advice::NoHugePage => flags.difference(VmaFlags::HUGE_PAGE) | VmaFlags::NO_HUGE_PAGE,
             Advice::WillNeed => return self.read_ahead(id, part),
             Advice::DontNeed => return self.drop_contents(id, part),
             Advice::Free => return self.free_lazily(id, part),

@@ -57,6 +57,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         to.break_end.set(self.space.break_end.get());
         to.mmap_base.set(self.space.mmap_base.get());
         to.lost_locks.set(self.space.lost_locks.get());
+        to.huge_refused.set(self.space.huge_refused.get());
         let (Some(from), Some(into)) = (self.space.table.get(), to.table.get()) else {
             return Err(Error::Killed);
         };

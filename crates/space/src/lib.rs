@@ -21,6 +21,7 @@ mod fake;
 mod fork;
 mod fork_huge;
 mod grow;
+mod huge;
 mod inspect;
 mod layout;
 mod lock_pages;
@@ -44,6 +45,7 @@ mod zap;
 
 pub use crate::advise::Advice;
 pub use crate::error::Error;
+pub use crate::huge::{HugePages, UnknownHugePages};
 pub use crate::lock_pages::LockMode;
 pub use crate::map::{Mapping, Sharing, VMAS_MAX};
 pub use crate::migrate::{Mapped, Whereabouts};

@@ -1,5 +1,6 @@
-//! What is known about commitment: the count and the rule.
+//! What is known about commitment, the count and the rule, and who gets pages of 2 MiB.
 
+use crate::huge::HugePages;
 use machine::{Field, FieldValue};
 
 /// How much may be promised (Linux: `vm.overcommit_memory`).
@@ -33,16 +34,19 @@ impl FieldValue for Overcommit {
     }
 }
 
-/// What has been promised, by all spaces.
+/// What has been promised, by all spaces, and what an administrator chose.
 pub(crate) struct Promises {
     /// (statistic, atomic) Pages.
     pub(crate) committed: Field<u64>,
     /// (set by the administrator)
     pub(crate) mode: Field<Overcommit>,
+    /// (set by the administrator)
+    pub(crate) huge: Field<HugePages>,
 }
 
 impl Promises {
     pub(crate) fn new() -> Self {
-        Promises { committed: Field::new(0), mode: Field::new(Overcommit::Heuristic) }
+        let (committed, mode) = (Field::new(0), Field::new(Overcommit::Heuristic));
+        Promises { committed, mode, huge: Field::new(HugePages::default()) }
     }
 }

@@ -56,6 +56,8 @@ machine::cells! {
         pub(crate) future: Field<VmaFlags>,
         /// (layout) Fork took locks from its VMAs.
         pub(crate) lost_locks: Field<bool>,
+        /// (a choice of the program) It gets no pages of 2 MiB.
+        pub(crate) huge_refused: Field<bool>,
         /// (layout) Pages, by use.
         pub(crate) total: Field<u64>,
         /// (layout) Most pages ever mapped.

@@ -53,6 +53,10 @@ bitflags::bitflags! {
         const RANDOM = 1 << 15;
         /// The initial stack (for reports).
         const STACK = 1 << 16;
+        /// Pages of 2 MiB are wanted.
+        const HUGE_PAGE = 1 << 20;
+        /// Pages of 2 MiB are not wanted.
+        const NO_HUGE_PAGE = 1 << 21;
     }
 }
 

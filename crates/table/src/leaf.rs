@@ -4,7 +4,7 @@ use crate::node::{self, Node, note_empty, note_used};
 use crate::{PageTable, Payload, Rss, Spare};
 use core::ops::{Deref, DerefMut};
 use frame::Descriptor;
-use machine::entry::Kind;
+use machine::entry::{Attrs, Kind};
 use machine::{Access, Cx, Entry, EntryFormat, Event, Level, Machine, Perms, Plant, Vpn, VpnRange, level};
 use revoke::{Batch, Revoked, What};
 
@@ -88,12 +88,36 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         None
     }
 
-    /// [`Leaf::install`] for an entry of 2 MiB, with the table it may become one day.
+    /// Puts a leaf that lets nothing pass into an empty entry of 2 MiB. Whoever looks for what is mapped from
+    /// now on finds something, and waits for this lock: they skip what is empty. So a fault claims its entry,
+    /// and then asks whether it may still install (see [`crate::Cursor::next`]; between the two is a full
+    /// fence).
+    pub fn claim(&mut self, page: Vpn) {
+        self.check(page);
+        debug_assert!(self.level() == Level::HUGE && self.entry(page) == Entry::EMPTY, "an empty entry");
+        let closed = Attrs { perms: Perms::NONE, special: true, ..Attrs::default() };
+        let own = self.slots.node.frame.0;
+        self.slots.node.write(self.cx, page, M::Entry::leaf(own, closed, Level::HUGE));
+        note_used(self.slots.descriptor);
+    }
+
+    /// Takes a claim back.
+    pub fn unclaim(&mut self, page: Vpn) {
+        self.slots.node.clear(self.cx, page);
+        note_empty(self.slots.descriptor);
+    }
+
+    /// [`Leaf::install`] for an entry of 2 MiB, claimed or empty, with the table it may become one day.
     pub fn install_huge(&mut self, page: Vpn, entry: Entry, rss: Option<Rss>, spare: Spare) {
         debug_assert!(self.level() == Level::HUGE, "a spare is for an entry of 2 MiB");
         let table = self.table();
         table.deposit(self, spare);
-        self.install(page, entry, rss);
+        if self.entry(page) == Entry::EMPTY {
+            note_used(self.slots.descriptor);
+        }
+        self.slots.node.exchange(self.cx, page, entry);
+        self.cx.trace(|| self.changed(page, Entry::EMPTY, entry));
+        table.add_rss(rss, self.weight());
     }
 
     /// Takes the spare of an entry of 2 MiB that was taken: it is freed once the change is settled.

@@ -21,7 +21,7 @@ enum Behaviour {
 }
 
 /// LINUX: madvise_behavior_valid(). What this manager does not do yet is refused as on a Linux built
-/// without it: pages merged (12, 13) or huge (14, 15, 25), cold and paged out (20, 21), punched out of
+/// without it: pages merged (12, 13) or collapsed (25), cold and paged out (20, 21), punched out of
 /// files (9), left out of core dumps (16, 17), dropped though locked (24), poisoned (100, 101).
 fn parse(behaviour: u64) -> Option<Behaviour> {
     // LINUX: the argument is an int.
@@ -34,6 +34,8 @@ fn parse(behaviour: u64) -> Option<Behaviour> {
         8 => Behaviour::Now(Advice::Free),
         10 => Behaviour::Kept(Advice::DontFork),
         11 => Behaviour::Kept(Advice::DoFork),
+        14 => Behaviour::Kept(Advice::HugePage),
+        15 => Behaviour::Kept(Advice::NoHugePage),
         18 => Behaviour::Kept(Advice::WipeOnFork),
         19 => Behaviour::Kept(Advice::KeepOnFork),
         22 => Behaviour::Populate(Populate::Read),
