@@ -29,7 +29,8 @@ impl<'m, M: Machine> Faults<'m, M> {
         wish: &Wish,
     ) -> Option<Outcome> {
         let spaces = self.spaces();
-        let range = spaces.huge_range(wish.space, &wish.vma, wish.page).filter(|_| wish.room == Room::Free)?;
+        let range =
+            spaces.huge_range(wish.space, &wish.vma, wish.page).filter(|_| wish.room == Room::Free)?;
         let Some(fresh) = self.fresh_huge(cx, wish) else {
             cx.count(Counter::ThpFaultFallback);
             return None;

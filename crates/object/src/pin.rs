@@ -20,7 +20,7 @@
 use crate::objects::Objects;
 use crate::page::{PageCtx, owner_id};
 use frame::{Descriptor, Flags, State};
-use machine::{Counter, Cx, FieldValue, Level, Machine, Pfn, Plant, UserFrame, level};
+use machine::{Counter, Cx, FieldValue, HUGE_ORDER, Level, Machine, Pfn, Plant, UserFrame, level};
 
 /// How a page is held.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -110,7 +110,11 @@ impl<'m, M: Machine> Objects<'m, M> {
         let held = match hold {
             Hold::Get => page.try_get(cx),
             Hold::Pin if self.is_pinned_by_bit(cx, page) && !cx.planted(Plant::PinWhateverTheBit) => {
-                page.pin_exclusive(cx)
+                match level {
+                    // A part of a large folio has a bit of its own, beside the word with the pins.
+                    Level::LEAF if page.order(cx) == HUGE_ORDER => self.pin_part(cx, pfn, head),
+                    _ => page.pin_exclusive(cx),
+                }
             }
             Hold::Pin => page.try_pin(cx),
         };
@@ -161,6 +165,14 @@ impl<'m, M: Machine> Objects<'m, M> {
             _ => page.set(cx, Flags::DIRTY),
         }
         self.let_go(cx.at(), held);
+    }
+
+    fn pin_part(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, pfn: Pfn, head: Pfn) -> bool {
+        let pinned = self.frames().try_pin_subpage(cx, pfn);
+        if let Some(other) = pinned.filter(|&other| other != head) {
+            self.frames().unpin(cx, other);
+        }
+        pinned == Some(head)
     }
 
     /// Whether a page is pinned only while it is exclusive.

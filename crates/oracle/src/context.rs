@@ -6,8 +6,9 @@ use crate::report::Report;
 use crate::rule::Rule;
 use crate::violation::{Text, Violation};
 use core::fmt;
-use frame::Descriptor;
-use machine::{Core, Machine, Pfn};
+use frame::subpages::PER_WORD;
+use frame::{Descriptor, Flags};
+use machine::{Core, HUGE_ORDER, Machine, Pfn};
 use object::Objects;
 use space::Spaces;
 
@@ -54,6 +55,20 @@ impl<'r, 'm, M: Machine> Run<'r, 'm, M> {
             let owners = &mut self.tally(frame).owners;
             *owners = owners.saturating_add(1);
         }
+    }
+
+    /// The head of the folio that a frame which an entry names is part of; the frame itself if there is none.
+    pub(crate) fn head(&self, frame: Pfn) -> Pfn {
+        let memmap = self.spaces.frames().memmap();
+        self.descriptor(frame).and_then(|_| memmap.quiet_head(frame)).map_or(frame, |(head, _)| head)
+    }
+
+    /// Whether the bit of a page of a large folio, by its head, is set, and means something.
+    pub(crate) fn has_bit(&self, head: Pfn, page: u64) -> bool {
+        let meta = self.spaces.frames().descriptor(head).quiet_meta();
+        let by_pages = meta.order() == HUGE_ORDER && meta.flags().has(Flags::BY_PAGES);
+        let bits = || self.spaces.frames().subpages(head).quiet_bits((page / PER_WORD) as usize);
+        by_pages && bits() >> (page % PER_WORD) & 1 == 1
     }
 
     /// The descriptor of a frame that an entry or a slot names, if it has one that was ever initialised.

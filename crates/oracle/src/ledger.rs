@@ -5,8 +5,10 @@ use machine::Pfn;
 /// Claims on one frame, found so far.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Tally {
-    /// Entries that map it and count.
+    /// Entries that map it, or a part of the folio it is the head of, and count.
     pub entries: u32,
+    /// Entries of 4 KiB that map this very frame, if it is part of a large folio.
+    pub parts: u16,
     /// References that [`crate::Holders`] told of.
     pub held: u16,
     /// Cache slots that have it, or kernel structures that own it.
@@ -23,7 +25,7 @@ pub trait Ledger {
     fn tally(&mut self, frame: Pfn) -> &mut Tally;
 }
 
-/// A ledger in an array that has a place for every frame: 8 bytes a frame.
+/// A ledger in an array that has a place for every frame: 12 bytes a frame.
 #[derive(Debug)]
 pub struct DenseLedger<'a>(pub &'a mut [Tally]);
 

@@ -124,6 +124,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
             return attrs.dirty && attrs.perms.write;
         }
         let objects = self.objects();
-        objects.folio_state(leaf, pfn) == State::Anon && objects.cow().upgrades() && objects.is_exclusive(leaf, pfn)
+        objects.folio_state(leaf, pfn) == State::Anon
+            && objects.cow().upgrades()
+            && objects.is_exclusive(leaf, pfn)
     }
 }

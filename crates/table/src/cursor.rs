@@ -1,7 +1,7 @@
 //! Going over the leaves of a range.
 
-use crate::leaf::{Leaf, Slots, Unlock};
 use crate::TableBatch;
+use crate::leaf::{Leaf, Slots, Unlock};
 use crate::walker::{Walker, Want};
 use machine::{Cx, Entry, Level, Machine, Vpn, VpnRange, level};
 

@@ -39,7 +39,13 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
     }
 
     /// Links a table into the entry of level `at` if that is still empty.
-    pub(crate) fn link(&self, cx: &mut Cx<'m, M, { level::EPOCH }>, page: Vpn, at: Level, new: KernelFrame) -> Linked {
+    pub(crate) fn link(
+        &self,
+        cx: &mut Cx<'m, M, { level::EPOCH }>,
+        page: Vpn,
+        at: Level,
+        new: KernelFrame,
+    ) -> Linked {
         let cx = cx.enter_epoch();
         let Place::Reached(parent) = self.descend(&cx, page, at) else { return Linked::No };
         let descriptor = self.descriptor(parent.frame);

@@ -3,7 +3,7 @@
 use crate::context::{Run, holds};
 use frame::descriptor::ZONE_KINDS;
 use frame::{Block, MigrateType, ORDERS, SUBSECTION_ORDER, State, ZoneReport};
-use machine::{MAX_ORDER, Machine, Order};
+use machine::{HUGE_ORDER, MAX_ORDER, Machine, Order};
 
 /// Nodes that have numbers of their own.
 const NODES: usize = 256;
@@ -35,7 +35,8 @@ fn claim_held<M: Machine>(run: &mut Run<'_, '_, M>) {
     let holders = run.outside.holders;
     holders.for_each_frame(&mut |pfn| {
         if run.descriptor(pfn).is_some() {
-            let held = &mut run.tally(pfn).held;
+            let head = run.head(pfn);
+            let held = &mut run.tally(head).held;
             *held = held.saturating_add(1);
         }
     });
@@ -55,7 +56,8 @@ fn check_block<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block, used: &mut U
     if block.meta.state().is_user() {
         fr4(run, block);
         cr2(run, block);
-        cr4(run, block);
+        let bits = cr2_parts(run, block);
+        cr4(run, block, bits);
     }
 }
 
@@ -183,9 +185,39 @@ fn cr2<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block) {
     holds!(run, CR2, sound, "{state:?} {pfn:?} is exclusive with {entries} entries: {counts:?}");
 }
 
-fn cr4<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block) {
+/// The bits of a large folio's pages. Answers whether one is set.
+fn cr2_parts<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block) -> Bits {
+    let (head, pages) = (block.pfn, block.frames());
+    if block.meta.order() != HUGE_ORDER || block.meta.state() != State::Anon {
+        return Bits::None;
+    }
+    let parts: u64 = (0..pages).map(|i| u64::from(run.tally(head.plus(i)).parts)).sum();
+    let wholes = u64::from(run.tally(head).entries).saturating_sub(parts);
+    let mut bits = Bits::None;
+    for page in 0..pages {
+        if !run.has_bit(head, page) {
+            continue;
+        }
+        bits = Bits::Some;
+        // What is not mapped any more may have its bit: nobody can map it again.
+        let entries = run.tally(head.plus(page)).parts;
+        let alone = entries == 0 || entries == 1 && wholes == 0;
+        holds!(run, CR2, alone, "page {page} of {head:?} is exclusive with {entries} entries and {wholes}");
+    }
+    bits
+}
+
+/// Whether the bit of some page of a large folio is set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bits {
+    None,
+    Some,
+}
+
+fn cr4<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block, bits: Bits) {
     let (pfn, counts) = (block.pfn, block.counts);
     if block.meta.state() == State::Anon && counts.pins() > 0 {
-        holds!(run, CR4, counts.is_exclusive(), "{pfn:?} is pinned and shared: {counts:?}");
+        let exclusive = counts.is_exclusive() || bits == Bits::Some;
+        holds!(run, CR4, exclusive, "{pfn:?} is pinned and shared: {counts:?}");
     }
 }

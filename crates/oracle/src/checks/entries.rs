@@ -4,9 +4,9 @@ use super::tables::{self, Table};
 use crate::context::{Run, holds};
 use core::fmt;
 use frame::descriptor::INDEX_BITS;
-use frame::{Descriptor, Id, State};
+use frame::{Descriptor, Id, Meta, State};
 use machine::entry::{Attrs, Kind};
-use machine::{Access, Entry, EntryFormat, Level, Machine, Pfn, Vpn, VpnRange};
+use machine::{Access, Entry, EntryFormat, Level, Machine, Order, Pfn, Vpn, VpnRange};
 use object::{File, FileKind, Lineage, owner_id, owner_number};
 use space::{Space, Vma, VmaFlags};
 use table::{PageTable, Rss, Sight};
@@ -44,7 +44,10 @@ struct MappedFile {
 struct Mapped<'m> {
     at: At,
     pfn: Pfn,
+    /// Which page of its folio the (first) frame is.
+    part: u64,
     attrs: Attrs,
+    /// Of the folio's head.
     page: &'m Descriptor,
     state: State,
     around: Option<Around<'m>>,
@@ -60,6 +63,8 @@ impl Mapped<'_> {
 #[derive(Default)]
 struct Counted {
     tables: u64,
+    /// Entries of 2 MiB.
+    wholes: u64,
     rss: [u64; Rss::ALL.len()],
 }
 
@@ -89,11 +94,13 @@ pub(crate) fn check<'m, M: Machine>(
             let around = around.filter(|a| a.range.contains(page));
             let at = At { space: id.raw(), page };
             if vmas_are_sound {
-                tr2(run, at, M::Entry::attrs(entry), around.as_ref());
+                tr2(run, (at, level), M::Entry::attrs(entry), around.as_ref());
             }
+            counted.wholes += u64::from(level == Level::HUGE);
             check_entry(run, (at, level, entry), (around, lineage), &mut counted);
         }
     });
+    tables::tr1_spares(run, (&walker, tree), counted.wholes);
     tables::tr1_count(run, tree, counted.tables);
     tr4(run, id, tree, &counted);
 }
@@ -120,10 +127,15 @@ fn check_entry<'m, M: Machine>(
     if attrs.special || pfn == run.objects().zero_frame() {
         return;
     }
-    let Some((page, state)) = fr5(run, at, pfn) else { return };
-    let entries = &mut run.tally(pfn).entries;
+    let Some((head, page, state)) = fr5(run, at, (pfn, level)) else { return };
+    let entries = &mut run.tally(head).entries;
     *entries = entries.saturating_add(1);
-    let mapped = Mapped { at, pfn, attrs, page, state, around };
+    if level == Level::LEAF && page.quiet_meta().order() > Order::ZERO {
+        let parts = &mut run.tally(pfn).parts;
+        *parts = parts.saturating_add(1);
+    }
+    let part = u64::from(pfn.0 - head.0);
+    let mapped = Mapped { at, pfn, part, attrs, page, state, around };
     counted.rss[rss_of(run, &mapped) as usize] += 1 << level.span_shift();
     cr1(run, &mapped);
     pr2(run, &mapped);
@@ -145,9 +157,16 @@ fn rss_of<M: Machine>(run: &Run<'_, '_, M>, mapped: &Mapped<'_>) -> Rss {
     if around.or_else(by_owner) == Some(FileKind::Memory) { Rss::Shmem } else { Rss::File }
 }
 
-fn tr2<M: Machine>(run: &mut Run<'_, '_, M>, at: At, attrs: Attrs, around: Option<&Around<'_>>) {
+fn tr2<M: Machine>(
+    run: &mut Run<'_, '_, M>,
+    (at, level): (At, Level),
+    attrs: Attrs,
+    around: Option<&Around<'_>>,
+) {
     holds!(run, TR2, around.is_some(), "{at}: an entry outside of every VMA");
     let Some(around) = around else { return };
+    let pages = VpnRange::sized(at.page, 1 << level.span_shift());
+    holds!(run, TR2, around.range.covers(&pages), "{at}: an entry sticks out of its VMA");
     let (entry, vma) = (attrs.perms, around.flags.perms());
     let within = (!entry.read || vma.allow(Access::Read))
         && (!entry.write || vma.write)
@@ -168,19 +187,30 @@ fn cr29<M: Machine>(run: &mut Run<'_, '_, M>, at: At, pfn: Pfn, attrs: Attrs) {
     holds!(run, CR29, !is_zero || !attrs.perms.write, "{at}: the zero page is writable");
 }
 
-/// What is mapped is a page that somebody may map. Answers its descriptor and state.
-fn fr5<'m, M: Machine>(run: &mut Run<'_, 'm, M>, at: At, pfn: Pfn) -> Option<(&'m Descriptor, State)> {
-    let page = run.descriptor(pfn);
+/// What is mapped is a page that somebody may map, or part of a large one. Answers its folio's head, with
+/// descriptor and state.
+fn fr5<'m, M: Machine>(
+    run: &mut Run<'_, 'm, M>,
+    at: At,
+    (pfn, level): (Pfn, Level),
+) -> Option<(Pfn, &'m Descriptor, State)> {
+    let head = run.head(pfn);
+    let page = run.descriptor(head);
     let meta = page.map(Descriptor::quiet_meta);
-    let mappable = meta.is_some_and(|m| m.is_head() && matches!(m.state(), State::Anon | State::File));
-    holds!(run, FR5, mappable, "{at}: {pfn:?} is mapped and is {:?}", meta);
-    page.zip(meta).filter(|_| mappable).map(|(page, meta)| (page, meta.state()))
+    let of_user = |m: Meta| m.is_head() && matches!(m.state(), State::Anon | State::File);
+    // An entry of 2 MiB maps a folio of that size, from its first frame on.
+    let in_size = |m: Meta| m.order().frames() >= 1 << level.span_shift();
+    let placed = level == Level::LEAF || head == pfn;
+    let mappable = meta.is_some_and(|m| of_user(m) && in_size(m)) && placed;
+    holds!(run, FR5, mappable, "{at}: {pfn:?} is mapped at level {} and is {:?}", level.0, meta);
+    page.zip(meta).filter(|_| mappable).map(|(page, meta)| (head, page, meta.state()))
 }
 
 fn cr1<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>) {
     if mapped.state == State::Anon && mapped.attrs.perms.write {
         let (at, pfn, counts) = (mapped.at, mapped.pfn, mapped.page.quiet_counts());
-        holds!(run, CR1, counts.is_exclusive(), "{at}: {pfn:?} is writable and shared: {counts:?}");
+        let exclusive = counts.is_exclusive() || run.has_bit(Pfn(pfn.0 - mapped.part as u32), mapped.part);
+        holds!(run, CR1, exclusive, "{at}: {pfn:?} is writable and shared: {counts:?}");
     }
 }
 
@@ -196,7 +226,8 @@ fn pr2<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>) {
 
 fn pr4<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>, lineage: Option<Id<Lineage>>) {
     let Some(around) = mapped.around else { return };
-    let (at, pfn, found) = (mapped.at, mapped.pfn, mapped.page.quiet_owner());
+    let (at, pfn, (owner, index)) = (mapped.at, mapped.pfn, mapped.page.quiet_owner());
+    let found = (owner, index + mapped.part);
     let cut = |index: u64| index & ((1 << INDEX_BITS) - 1);
     let wanted = match mapped.state {
         State::Anon => lineage.map(|lineage| (owner_number(lineage), cut(around.vma.anon_index(at.page)))),

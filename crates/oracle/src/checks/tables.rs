@@ -4,7 +4,7 @@ use crate::context::{Run, holds};
 use frame::State;
 use machine::{KernelFrame, Level, Machine, Vpn};
 use table::survey::Lock;
-use table::{Header, Life, PageTable};
+use table::{Header, Life, PageTable, Walker};
 
 /// A table as a survey met it.
 pub(crate) struct Table {
@@ -40,8 +40,30 @@ fn tr1<M: Machine>(run: &mut Run<'_, '_, M>, tree: &PageTable, table: &Table) {
     holds!(run, TR1, links == 1, "tables {number}: level {level} at {first:?} is linked {links} times");
 }
 
+/// The tables in reserve: one for each entry of 2 MiB, empty, each in one chain once.
+pub(crate) fn tr1_spares<'m, M: Machine>(
+    run: &mut Run<'_, 'm, M>,
+    (walker, tree): (&Walker<'_, 'm, M>, &PageTable),
+    wholes: u64,
+) {
+    let (number, counted) = (tree.number(), tree.spare_tables());
+    let mut found = 0;
+    for table in walker.quiet_spares(run.machine).take(counted as usize + 1) {
+        found += 1;
+        let header = walker.quiet_header(table);
+        let sound = header.owner == number && header.life == Life::Spare && header.used == 0;
+        holds!(run, TR1, sound, "tables {number}: {:?} in reserve is {header:?}", table.0);
+        run.claim(table.0);
+        let owners = run.tally(table.0).owners;
+        holds!(run, TR1, owners == 1, "tables {number}: {:?} in reserve has {owners} owners", table.0);
+    }
+    let exact = found == wholes && counted == wholes;
+    holds!(run, TR1, exact, "tables {number}: {found} in reserve for {wholes} entries, {counted} counted");
+}
+
 /// The count of all tables of a space.
-pub(crate) fn tr1_count<M: Machine>(run: &mut Run<'_, '_, M>, tree: &PageTable, found: u64) {
+pub(crate) fn tr1_count<M: Machine>(run: &mut Run<'_, '_, M>, tree: &PageTable, linked: u64) {
     let (number, counted) = (tree.number(), tree.tables());
-    holds!(run, TR1, found == counted, "tables {number}: {found} are linked, {counted} were counted");
+    let found = linked + tree.spare_tables();
+    holds!(run, TR1, found == counted, "tables {number}: {found} there are, {counted} were counted");
 }
