@@ -174,7 +174,8 @@ impl<'m, M: Machine> Objects<'m, M> {
             return Err(Refused::Pinned);
         }
         match (counts.refs(), counts.maps() + home.refs() + 1) {
-            _ if counts.maps() + home.refs() == 0 => Err(Refused::Gone),
+            // Without mappings but with other references it may be on its way already.
+            (1, 1) => Err(Refused::Gone),
             (refs, expected) if refs == expected => Ok(home),
             _ => Err(Refused::Busy),
         }

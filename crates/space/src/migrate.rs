@@ -90,7 +90,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
                 Mapped::Moving => Err(Refused::Busy),
                 Mapped::Page(pfn) => self.objects().migrate(cx.at(), pfn, request),
             };
-            if moved != Err(Refused::Busy) {
+            // A page that went may have left another one in its place.
+            if !matches!(moved, Err(Refused::Busy | Refused::Gone)) {
                 break;
             }
         }

@@ -57,6 +57,7 @@ impl<'w> World<'w> {
                 let file = &self.files[file.0].map;
                 sign_of(self.manager.linux().fsync(&mut self.cx(who.ctx), live.id, file))
             }
+            Call::Move(pages, moving) => sign_of(self.move_pages(who, live, range(pages), *moving)),
             Call::Get(word) => self.get(who, at, word),
             // The others are about processes.
             _ => Value::Sign(Sign::Ok),

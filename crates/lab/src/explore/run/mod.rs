@@ -9,6 +9,7 @@ mod entry;
 mod judge;
 mod life;
 mod log;
+mod moving;
 mod outcome;
 mod shared;
 mod step;

@@ -125,7 +125,8 @@ fn in_call(call: &Call, see: &mut dyn FnMut(VariableName)) {
         | Call::Sync(pages)
         | Call::Lock(pages)
         | Call::LockOnFault(pages)
-        | Call::Unlock(pages) => vec![pages],
+        | Call::Unlock(pages)
+        | Call::Move(pages, _) => vec![pages],
         Call::Break(_, expr) | Call::Truncate(_, expr) => return in_expr(expr, see),
         Call::Get(word) => return in_some(word.page.as_deref(), see),
         _ => return,

@@ -202,6 +202,17 @@ pub enum Call {
     Fsync(FileName),
     /// `read(2)` of a word.
     Get(FileWord),
+    /// Pages move to other frames.
+    Move(Pages, Moving),
+}
+
+/// Which frames pages move to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Moving {
+    /// Any others.
+    Anywhere,
+    /// Those of a node (`move_pages`).
+    ToNode(u64),
 }
 
 /// What `map` maps.
@@ -328,7 +339,7 @@ pub enum Sign {
 }
 
 /// What calls answer.
-const ERRNOS: [Errno; 16] = [
+const ERRNOS: [Errno; 18] = [
     Errno::EPERM,
     Errno::ESRCH,
     Errno::EINTR,
@@ -340,6 +351,8 @@ const ERRNOS: [Errno; 16] = [
     Errno::EACCES,
     Errno::EFAULT,
     Errno::EBUSY,
+    Errno::ENOENT,
+    Errno::ENODEV,
     Errno::EEXIST,
     Errno::EINVAL,
     Errno::EFBIG,

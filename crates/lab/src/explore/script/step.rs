@@ -9,7 +9,7 @@ use super::expr::Exprs;
 use super::lex::{Token, Words};
 use super::limits;
 use super::model::{
-    Action, Advice, Alternative, Call, Chore, Expr, FileName, Image, Map, OldPlace, Pages, ProcessName,
+    Action, Advice, Alternative, Call, Chore, Expr, FileName, Image, Map, Moving, OldPlace, Pages, ProcessName,
     RegionName, Sign, Value, VariableName, Wanted, WordAt,
 };
 use super::names::{Names, Where};
@@ -150,6 +150,7 @@ impl<'w, 't> Steps<'w, 't> {
             "wait" => Call::Wait(self.names.process(self.words)?),
             "truncate" => self.truncate()?,
             "fsync" => Call::Fsync(self.names.file(self.words)?),
+            "migrate" => Call::Move(self.pages()?, self.moving()?),
             "get" => Call::Get(Exprs::new(self.words, self.names).file_word()?),
             _ => return Err(self.words.error(format!("there is no step `{verb}`"))),
         })
@@ -244,6 +245,15 @@ impl<'w, 't> Steps<'w, 't> {
         let known = ADVICE.iter().find(|advice| advice.0 == name);
         let advice = known.map(|&(name, number)| Advice { name, number });
         advice.ok_or_else(|| self.words.error(format!("there is no advice `{name}`")))
+    }
+
+    /// Nothing, or `to node 1`.
+    fn moving(&mut self) -> Result<Moving, ScriptError> {
+        if !self.words.take("to")? {
+            return Ok(Moving::Anywhere);
+        }
+        self.words.need("node")?;
+        self.words.need_within("a node", 0, limits::NODES - 1).map(Moving::ToNode)
     }
 
     fn image(&mut self) -> Result<Image, ScriptError> {
