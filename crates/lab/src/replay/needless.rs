@@ -6,6 +6,7 @@
 //! nobody could have told the copy from the page itself.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use freehold::machine::entry::Kind;
@@ -22,13 +23,16 @@ struct Judged {
     only: Option<Asid>,
 }
 
+/// The spaces that map a frame, and how many entries of each do.
+type Spaces = Vec<(Asid, u32)>;
+
 /// Who maps what, and the copies that were needless.
 #[derive(Default)]
 struct Copies {
     /// User blocks of several frames: their first frames, and how many.
     large: BTreeMap<u32, u32>,
-    /// By a block's first frame: how many entries of which spaces map any of it.
-    maps: HashMap<u32, Vec<(Asid, u32)>>,
+    /// By level of the entries and frame.
+    maps: HashMap<(Level, u32), Spaces>,
     /// By task.
     judged: HashMap<Option<u32>, Judged>,
     needless: u64,
@@ -42,7 +46,9 @@ impl Copies {
                 self.large.insert(frame.0, 1 << order.0);
             }
             Event::FrameFreed { frame, .. } => {
-                self.large.remove(&frame.0);
+                // Of a block that was split, one frame goes first.
+                let block = self.block(frame);
+                self.large.remove(&block.start);
             }
             Event::EntryChanged { asid, level, before, after, .. } => {
                 self.entry_changed(asid, level, (before, after));
@@ -64,50 +70,59 @@ impl Copies {
 
     fn entry_changed(&mut self, asid: Asid, level: Level, (before, after): (Entry, Entry)) {
         let leaf = |entry| match X86_64::kind(entry, level) {
-            Kind::Leaf(frame) => Some(frame),
+            Kind::Leaf(frame) => Some(frame.0),
             _ => None,
         };
         let (before, after) = (leaf(before), leaf(after));
         if before == after {
             return;
         }
-        if let Some(block) = before.map(|frame| self.block(frame)) {
-            self.unmapped(block, asid);
+        if let Some(frame) = before {
+            self.unmapped((level, frame), asid);
         }
-        if let Some(block) = after.map(|frame| self.block(frame)) {
-            let spaces = self.maps.entry(block).or_default();
-            match spaces.iter_mut().find(|(space, _)| *space == asid) {
-                Some((_, entries)) => *entries += 1,
-                None => spaces.push((asid, 1)),
-            }
+        if let Some(frame) = after {
+            add(self.maps.entry((level, frame)).or_default(), (asid, 1));
         }
     }
 
-    fn unmapped(&mut self, block: u32, asid: Asid) {
-        let Some(spaces) = self.maps.get_mut(&block) else { return };
-        if let Some(at) = spaces.iter().position(|(space, _)| *space == asid) {
-            spaces[at].1 -= 1;
-            if spaces[at].1 == 0 {
-                spaces.swap_remove(at);
+    fn unmapped(&mut self, at: (Level, u32), asid: Asid) {
+        let Some(spaces) = self.maps.get_mut(&at) else { return };
+        if let Some(place) = spaces.iter().position(|(space, _)| *space == asid) {
+            spaces[place].1 -= 1;
+            if spaces[place].1 == 0 {
+                spaces.swap_remove(place);
             }
         }
         if spaces.is_empty() {
-            self.maps.remove(&block);
+            self.maps.remove(&at);
         }
     }
 
-    /// The first frame of the block that a frame is in.
-    fn block(&self, frame: Pfn) -> u32 {
+    /// The frames of the block that a frame is in.
+    fn block(&self, frame: Pfn) -> Range<u32> {
         let large = self.large.range(..=frame.0).next_back();
-        large.filter(|&(&first, &frames)| frame.0 - first < frames).map_or(frame.0, |(&first, _)| first)
+        let large = large.map(|(&first, &frames)| first..first + frames);
+        large.filter(|block| block.contains(&frame.0)).unwrap_or(frame.0..frame.0 + 1)
     }
 
     /// The only space that can see a page, if there is no more than one and nobody else holds the page.
     fn only_viewer(&self, frame: Pfn, held: Held) -> Option<Asid> {
-        match self.maps.get(&self.block(frame))?.as_slice() {
-            &[(space, entries)] if held.pins == 0 && held.refs == entries => Some(space),
+        let block = self.block(frame);
+        let mut spaces = Spaces::new();
+        for at in block.clone().map(|frame| (Level::LEAF, frame)).chain([(Level::HUGE, block.start)]) {
+            self.maps.get(&at).into_iter().flatten().for_each(|&more| add(&mut spaces, more));
+        }
+        match spaces[..] {
+            [(space, entries)] if held.pins == 0 && held.refs == entries => Some(space),
             _ => None,
         }
+    }
+}
+
+fn add(spaces: &mut Spaces, (asid, more): (Asid, u32)) {
+    match spaces.iter_mut().find(|(space, _)| *space == asid) {
+        Some((_, entries)) => *entries += more,
+        None => spaces.push((asid, more)),
     }
 }
 
@@ -201,6 +216,22 @@ mod tests {
         assert_eq!(copy(copies, PARENT, 514), 0);
         unmap(copies, CHILD, 516);
         judge(copies, 514, (2, 2, 0));
+        assert_eq!(copy(copies, PARENT, 514), 1);
+        map(copies, CHILD, 512, Level::HUGE);
+        judge(copies, 514, (3, 3, 0));
+        assert_eq!(copy(copies, PARENT, 514), 0, "the child maps all of it");
+    }
+
+    #[test]
+    fn a_large_page_that_was_split_is_small_ones() {
+        let copies = &mut Copies::default();
+        let (frame, order, owner) = (Pfn(512), Order(9), Owner::User);
+        let (mobility, node, source) = (Mobility::Movable, NodeId(0), Source::Zone);
+        tell(copies, Event::FrameAllocated { frame, order, mobility, owner, node, zone: 1, source });
+        map(copies, PARENT, 514, Level::LEAF);
+        map(copies, CHILD, 516, Level::LEAF);
+        tell(copies, Event::FrameFreed { frame: Pfn(600), order: Order(0), to: Source::CpuList });
+        judge(copies, 514, (1, 1, 0));
         assert_eq!(copy(copies, PARENT, 514), 1);
     }
 
