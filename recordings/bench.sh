@@ -25,11 +25,22 @@ cp programs/* "$work"
 cd "$work"
 # A recording names its program without a directory: it is one of these.
 export PATH="$work:/usr/bin:/bin"
+PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)"
+# What a command is run with that must not be root's.
+as=()
 TIMEFORMAT='%3R %3U %3S'
 
 # What must be there before the program of a recording can run.
 prepare() {
+    as=()
     case $1 in
+    postgres-pgbench)
+        if [ "$(id -u)" = 0 ]; then
+            chown postgres "$work"
+            as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+        fi
+        "${as[@]}" ./make_postgres.sh data
+        ;;
     threads-map) gcc -O2 -pthread threads_map.c -o threads_map ;;
     sort) awk 'BEGIN { for (i = 0; i < 400000; i++) print i * 7919 % 400009, "line", i }' >lines ;;
     esac
@@ -50,8 +61,11 @@ timed() {
 program() {
     local name=$1 times=$2
     rm -f db
-    if [ "$name" = redis-bgsave ]; then ./drive_redis.sh redis.sock & fi
-    timed "$times" "${command[@]}"
+    case $name in
+    redis-bgsave) ./drive_redis.sh redis.sock & ;;
+    postgres-pgbench) "${as[@]}" ./drive_postgres.sh data & ;;
+    esac
+    timed "$times" "${as[@]}" "${command[@]}"
     wait
 }
 

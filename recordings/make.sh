@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes the recordings again: recordings/make.sh [NAME...]
 #
-# Needs Debian's redis-server, g++, python3 and valgrind, and perf with the right to use it. The
-# hold-outs (sqlite, sort) are made only when named; their recordings go to $HOLDOUT, because only
+# Needs Debian's redis-server, g++, python3, postgresql, nodejs and valgrind, and perf with the right to
+# use it. The hold-outs (sqlite, sort) are made only when named; their recordings go to $HOLDOUT, because only
 # their figures are published.
 set -eu
 cd "$(dirname "$0")"
@@ -42,6 +42,28 @@ threads_map() {
     $freehold record --with perf -o "$here/threads-map.fhr" -- ./threads_map
 }
 
+postgres_pgbench() {
+    # A server refuses to be root's. It runs twice: plainly, for Linux's counts, and under valgrind.
+    PATH="$(echo /usr/lib/postgresql/*/bin):$PATH"
+    as=
+    if [ "$(id -u)" = 0 ]; then
+        chown postgres "$work"
+        as="setpriv --reuid=postgres --regid=postgres --clear-groups"
+    fi
+    $as ./make_postgres.sh data
+    (
+        $as ./drive_postgres.sh data
+        $as ./drive_postgres.sh data
+    ) &
+    $as $freehold record --touches -o postgres-pgbench.fhr -- postgres -D data
+    wait
+    cp postgres-pgbench.fhr "$here"
+}
+
+node_gc() {
+    $freehold record --touches -o "$here/node-gc.fhr" -- node --jitless --expose-gc garbage.js
+}
+
 sqlite() {
     $freehold record --with perf -o "$HOLDOUT/sqlite.fhr" -- sqlite3 db "
         CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, size INTEGER);
@@ -57,10 +79,10 @@ sort() {
         sort --parallel=4 -S 32M -T . -o sorted lines
 }
 
-for name in "${@:-redis_bgsave cc_compile python_fork threads_map}"; do
+for name in "${@:-redis_bgsave cc_compile python_fork threads_map postgres_pgbench node_gc}"; do
     for one in $name; do
         case $one in
-        redis_bgsave | cc_compile | python_fork | threads_map) $one ;;
+        redis_bgsave | cc_compile | python_fork | threads_map | postgres_pgbench | node_gc) $one ;;
         sqlite | sort) HOLDOUT=${HOLDOUT:?where hold-outs go} $one ;;
         *) echo "make.sh: no recording is called $one" >&2 && exit 2 ;;
         esac

@@ -71,6 +71,9 @@ pub enum EventKind {
         written: Vec<PageRun>,
     },
     /// The content of a page of the task's process was seen: equal classes are equal bytes.
+    ///
+    /// A recorder may leave out a class that it saw in one place only: a page that was written and
+    /// has no such event after it is taken for one that is like no other.
     Content {
         /// The page number (address divided by 4096).
         page: u64,

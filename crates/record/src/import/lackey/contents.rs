@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Page;
-use crate::{EventKind, Recording};
+use crate::{EventKind, ProcessId, Recording};
 
 /// The classes of the pages that were looked at.
 #[derive(Default)]
@@ -28,19 +28,23 @@ impl Contents {
         self.looked_at == 0
     }
 
-    /// Leaves out what was seen only once in the whole recording, because to be like no other page
-    /// is what a written page is taken for anyway; numbers the other classes from 1 as they come.
+    /// Leaves out what was seen in one place only, because to be like no other page is what a
+    /// written page is taken for anyway; numbers the other classes from 1 as they come.
     pub(super) fn settle(recording: &mut Recording) {
-        let mut seen: HashMap<u64, u64> = HashMap::new();
+        let mut places: HashMap<u64, Places> = HashMap::new();
         for event in &recording.events {
-            if let EventKind::Content { class, .. } = event.kind {
-                *seen.entry(class).or_default() += 1;
+            if let EventKind::Content { page, class } = event.kind {
+                let place = (recording.tasks[event.task.0 as usize].process, page);
+                let known = places.entry(class).or_insert(Places::One(place));
+                if *known != Places::One(place) {
+                    *known = Places::Several;
+                }
             }
         }
         let mut numbers = HashMap::from([(0, 0)]);
         recording.events.retain_mut(|event| {
             let EventKind::Content { class, .. } = &mut event.kind else { return true };
-            if *class != 0 && seen[class] < 2 {
+            if *class != 0 && places.get(class) != Some(&Places::Several) {
                 return false;
             }
             let next = numbers.len() as u64;
@@ -50,10 +54,18 @@ impl Contents {
     }
 }
 
+/// Where pages of a class were seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Places {
+    /// Only at this page of this process.
+    One((ProcessId, u64)),
+    Several,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Event, TaskId};
+    use crate::{Event, Task, TaskId};
 
     #[test]
     fn equal_pages_have_equal_classes_and_zeros_have_0() {
@@ -69,16 +81,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_once_is_left_out() {
-        let event = |page, class| {
+    fn what_was_seen_in_one_place_is_left_out() {
+        let event = |(task, page, class)| {
             let kind = EventKind::Content { page, class };
-            Event { time_ns: 0, end_ns: 0, task: TaskId(0), kind }
+            Event { time_ns: 0, end_ns: 0, task: TaskId(task), kind }
         };
-        let seen = [(1, 5), (2, 3), (3, 0), (4, 9), (5, 9), (6, 5)];
-        let mut recording = Recording::default();
-        recording.events = seen.map(|(page, class)| event(page, class)).to_vec();
+        let task = |process| Task { tid: 1, process: ProcessId(process) };
+        // Tasks 0 and 1 are threads of one process.
+        let tasks = vec![task(0), task(0), task(1)];
+        let seen = [(0, 1, 5), (0, 2, 3), (0, 3, 0), (0, 4, 9), (2, 4, 9), (0, 1, 6), (1, 1, 6), (0, 7, 5)];
+        let events = seen.map(event).to_vec();
+        let mut recording = Recording { tasks, events, ..Recording::default() };
         Contents::settle(&mut recording);
-        let left = [(1, 1), (3, 0), (4, 2), (5, 2), (6, 1)];
-        assert_eq!(recording.events, left.map(|(page, class)| event(page, class)).to_vec());
+        let left = [(0, 1, 1), (0, 3, 0), (0, 4, 2), (2, 4, 2), (0, 7, 1)];
+        assert_eq!(recording.events, left.map(event).to_vec());
     }
 }
