@@ -34,6 +34,16 @@ fn python_on_many_cpus() {
 }
 
 #[test]
+fn postgres_on_many_cpus() {
+    on_many_cpus("postgres-pgbench.fhr");
+}
+
+#[test]
+fn node_on_many_cpus() {
+    on_many_cpus("node-gc.fhr");
+}
+
+#[test]
 fn a_compilation_and_many_threads() {
     for name in ["cc-compile.fhr", "threads-map.fhr"] {
         let report = replayed(0, &real(name), &["--audit", "end", "--cpus", "8", "--nodes", "2"]);

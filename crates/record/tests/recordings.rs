@@ -3,9 +3,10 @@
 
 mod spaces;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use record::{Call, EventKind, Lack, PageRun, Recording};
+use record::{Call, EventKind, Lack, PageRun, ProcessId, Recording};
 use spaces::Spaces;
 
 /// Every recording of the repository.
@@ -26,7 +27,7 @@ fn recordings() -> Vec<(PathBuf, Recording)> {
 #[test]
 fn each_is_small_and_says_where_it_comes_from() {
     let recordings = recordings();
-    assert!(recordings.len() >= 4, "there are four kinds of program");
+    assert!(recordings.len() >= 6, "there are six kinds of program");
     for (path, recording) in recordings {
         let bytes = std::fs::metadata(&path).expect("it was just read").len();
         assert!(bytes < 2 << 20, "{}: {bytes} bytes", path.display());
@@ -72,6 +73,29 @@ fn what_perf_recorded_has_the_faults_linux_counted() {
         let apart = recorded.abs_diff(counted);
         assert!(apart * 100 <= counted, "{}: {recorded} and {counted}", path.display());
     }
+}
+
+#[test]
+fn where_contents_do_not_lack_each_class_was_seen_in_two_places() {
+    let mut with_contents = 0;
+    for (path, recording) in recordings() {
+        if recording.provenance.lacks.contains(&Lack::Contents) {
+            continue;
+        }
+        with_contents += 1;
+        let mut places = BTreeMap::<u64, BTreeSet<(ProcessId, u64)>>::new();
+        for event in &recording.events {
+            if let EventKind::Content { page, class } = event.kind {
+                let process = recording.tasks[event.task.0 as usize].process;
+                places.entry(class).or_default().insert((process, page));
+            }
+        }
+        assert!(places.len() > 10, "{}: {} classes", path.display(), places.len());
+        for (class, places) in places {
+            assert!(class == 0 || places.len() > 1, "{}: class {class}", path.display());
+        }
+    }
+    assert!(with_contents >= 2);
 }
 
 /// The events that touch what is not mapped, with their numbers.

@@ -27,6 +27,9 @@ const CHUNK: usize = 64 << 10;
 /// How long to wait for more output: less than it takes to fill a pipe.
 const REST: Duration = Duration::from_millis(1);
 
+/// How much output of a process shows that there will be no less at once.
+const MUCH: usize = CHUNK / 2;
+
 /// A process being watched.
 struct Process {
     log: File,
@@ -41,6 +44,8 @@ pub(super) struct Watch {
     tool: Option<PathBuf>,
     processes: HashMap<u32, Process>,
     chunk: Vec<u8>,
+    /// Some process printed much since the last rest.
+    much: bool,
     page: Page,
 }
 
@@ -54,7 +59,7 @@ impl Watch {
         command.args(["-c", START]).arg(pipes.prefix()).args(program);
         let child = command.spawn().map_err(failed)?;
         let (chunk, page) = (vec![0; CHUNK], [0; 4096]);
-        Ok(Self { child, pipes, tool: None, processes: HashMap::new(), chunk, page })
+        Ok(Self { child, pipes, tool: None, processes: HashMap::new(), chunk, much: false, page })
     }
 
     /// The pid of the program's first process.
@@ -70,6 +75,7 @@ impl Watch {
         let Some(process) = self.processes.get_mut(&pid) else { return Ok(0) };
         let read = read_some(&mut process.log, &mut self.chunk)?;
         text.extend_from_slice(&self.chunk[..read]);
+        self.much |= read >= MUCH;
         Ok(read)
     }
 
@@ -96,7 +102,6 @@ impl Source for Watch {
             if self.tool.is_none() {
                 self.tool = fs::read_link(format!("/proc/{pid}/exe")).ok();
             }
-            self.pipes.provide()?;
             return Ok(More::Some);
         }
         if self.may_print(pid)? {
@@ -119,8 +124,11 @@ impl Source for Watch {
         Some(&self.page)
     }
 
+    /// Many small reads would cost more than the processes that print.
     fn rest(&mut self) {
-        thread::sleep(REST);
+        if !std::mem::take(&mut self.much) {
+            thread::sleep(REST);
+        }
         // What cannot be made now is tried again.
         let _ = self.pipes.provide();
     }

@@ -42,15 +42,10 @@ impl<S: Source> Follower<S> {
     pub(crate) fn follow(mut self) -> Result<Recording, ImportError> {
         while !self.running.is_empty() {
             let pids: Vec<u32> = self.running.keys().copied().collect();
-            let mut rests = true;
             for pid in pids {
-                if self.advance(pid)? != More::Nothing {
-                    rests = false;
-                }
+                self.advance(pid)?;
             }
-            if rests {
-                self.source.rest();
-            }
+            self.source.rest();
         }
         if !self.start.is_done() {
             return Err(ImportError::NoExec);
@@ -70,24 +65,24 @@ impl<S: Source> Follower<S> {
     }
 
     /// Follows what a process has printed, up to where it has to wait for a child's end.
-    fn advance(&mut self, pid: u32) -> Result<More, ImportError> {
-        let Some(mut process) = self.running.remove(&pid) else { return Ok(More::Nothing) };
+    fn advance(&mut self, pid: u32) -> Result<(), ImportError> {
+        let Some(mut process) = self.running.remove(&pid) else { return Ok(()) };
         if !self.may_go_on(&mut process) {
             self.running.insert(pid, process);
-            return Ok(More::Nothing);
+            return Ok(());
         }
         let more = self.source.more(pid, process.output.room())?;
         process.quiet = more == More::Nothing;
         self.take_lines(&mut process)?;
         if more != More::Ended || process.waits_for.is_some() {
             self.running.insert(pid, process);
-            return Ok(more);
+            return Ok(());
         }
         if let Some(line) = process.output.rest().map(Line::parse) {
             self.take(&mut process, line);
         }
         self.end(&mut process);
-        Ok(more)
+        Ok(())
     }
 
     fn take_lines(&mut self, process: &mut Proc) -> Result<(), ImportError> {

@@ -29,6 +29,6 @@ pub(crate) trait Source {
     /// What a page of a process contains now, if it still has the page and one may look.
     fn page(&mut self, pid: u32, page: u64) -> Option<&Page>;
 
-    /// Called when no process had more, before all are asked again.
+    /// Called when all processes were asked once, before they are asked again.
     fn rest(&mut self);
 }

@@ -81,11 +81,11 @@ fn a_parent_that_waited_goes_on_after_its_child() {
 }
 
 #[test]
-fn the_follower_rests_while_nobody_prints() {
-    let source = MadeUp::new(&[(7, &[START, "", "", "I  2000,4\n"])]);
+fn the_follower_rests_when_all_were_asked() {
+    let source = MadeUp::new(&[(7, &[START, FORK, "", "I  2000,4\n"]), (8, &["I  2000,4\n"])]);
     let rests = source.rests.clone();
-    assert_eq!(touches(&recorded(source)), [(7, 1), (7, 2)]);
-    assert_eq!(rests.get(), 2);
+    assert_eq!(touches(&recorded(source)), [(7, 1), (8, 2), (7, 2)]);
+    assert_eq!(rests.get(), 5, "the root was asked five times, the child meanwhile");
 }
 
 #[test]
