@@ -120,6 +120,24 @@ impl SimFiles {
         self.errors.borrow_mut().remove(&(file.0, page, direction));
     }
 
+    /// What a device finds that reads a page of the file on its own (direct I/O by
+    /// [`crate::TaskCtx::dma_store`]). Takes no time; in explored runs, say what is read with
+    /// [`crate::TaskCtx::touches`].
+    pub fn device_read(&self, file: FileKey, page: u64) -> Result<[u8; PAGE_SIZE as usize], IoError> {
+        self.read_page(file, page).map(|content| content.bytes())
+    }
+
+    /// A device writes a page of the file on its own (direct I/O by [`crate::TaskCtx::dma_load`]), as
+    /// [`SimFiles::device_read`]. What lies past the end of the file is not stored.
+    pub fn device_write(
+        &self,
+        file: FileKey,
+        page: u64,
+        bytes: &[u8; PAGE_SIZE as usize],
+    ) -> Result<(), IoError> {
+        self.write_page(file, page, &Content::from_bytes(bytes))
+    }
+
     /// How many pages of a file were written and are stored.
     pub fn stored_pages(&self, file: FileKey) -> usize {
         self.files.borrow().get(&file.0).map_or(0, |stored| stored.pages.len())

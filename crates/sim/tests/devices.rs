@@ -100,6 +100,21 @@ fn errors_last_as_long_as_they_are_told_to() {
 }
 
 #[test]
+fn a_device_reads_and_writes_files_on_its_own() {
+    let sim = machine();
+    let files = sim.sim_files();
+    files.create(FILE, 4096 + 8);
+    let found = files.device_read(FILE, 0).unwrap();
+    assert_eq!(found[8..16], sim::synthetic::file_word(5, 0, 0, 1).to_le_bytes());
+    files.device_write(FILE, 1, &[7; 4096]).unwrap();
+    assert_eq!(files.word(FILE, 1, 0), u64::from_le_bytes([7; 8]));
+    assert_eq!(files.device_read(FILE, 1).unwrap()[8..], [0; 4088], "cut off at the file's end");
+    files.fail_times(FILE, Some(0), Direction::Write, 1);
+    assert_eq!(files.device_write(FILE, 0, &[7; 4096]), Err(IoError));
+    assert_eq!(files.device_read(FILE, 0).unwrap(), found);
+}
+
+#[test]
 fn a_device_stores_and_loads_when_it_is_told_to_and_tasks_run_meanwhile() {
     let sim = machine();
     let tiny = Tiny::new(&sim);

@@ -46,6 +46,7 @@ impl Shadow {
     }
 
     pub(super) fn apply(&mut self, pid: u32, change: &Change) {
+        self.follow(pid, change);
         let Some(process) = self.processes.get_mut(&pid) else { return };
         match change {
             Change::Map { range, source } => process.map(*range, *source),
@@ -62,6 +63,10 @@ impl Shadow {
         for (addr, value) in window.stores {
             process.unsettle(VirtAddr(addr), value);
         }
+        for (addr, value) in self.coming_to(window.pid) {
+            process.unsettle(addr, value);
+        }
+        self.give_up_all(child);
         self.processes.insert(child, process);
     }
 

@@ -9,16 +9,27 @@
 //! or of after, and a word stored in between may or may not outlive the change: its next load settles which.
 //! Layout changes of one process do not overlap each other (its layout lock sees to that in the manager, the
 //! replayer's order here).
+//!
+//! Pages are also used beside their mappings. [`Shadow::pin`] is for those that a device loads from and
+//! stores to, [`Shadow::refer`] for references that are no pins and for the kernel's loads,
+//! [`Shadow::write_begin`] for the kernel's stores.
 
 mod change;
 mod files;
+mod follow;
+mod holds;
+mod kernel;
 mod mismatch;
 mod model;
+mod page;
+mod pin;
 mod process;
+mod reference;
 mod source;
 mod window;
 mod words;
 
+pub use crate::shadow::holds::{Hold, Pin, Reference};
 pub use crate::shadow::mismatch::{Expected, Mismatch};
 pub use crate::shadow::model::Shadow;
 pub use crate::shadow::source::{Keep, Source};

@@ -1,6 +1,7 @@
 //! The model: what is asked and told.
 
 use crate::shadow::files::Files;
+use crate::shadow::holds::{Holds, Target};
 use crate::shadow::mismatch::{Expected, Mismatch, mismatch};
 use crate::shadow::process::{Cell, Process};
 use crate::shadow::source::{Keep, Source};
@@ -15,8 +16,9 @@ pub struct Shadow {
     pub(super) files: Files,
     pub(super) windows: Vec<Window>,
     pub(super) tickets: u64,
-    loads: u64,
-    stores: u64,
+    pub(super) holds: Holds,
+    pub(super) loads: u64,
+    pub(super) stores: u64,
 }
 
 impl Shadow {
@@ -49,6 +51,7 @@ impl Shadow {
 
     /// A word of a file was written other than through a mapping.
     pub fn file_write(&mut self, file: FileKey, page: u64, word: usize, value: u64) {
+        self.see_store(Some(Target::File(file, page, word)), value);
         self.files.store(file, page, word, value);
     }
 
@@ -66,15 +69,19 @@ impl Shadow {
     pub fn truncate(&mut self, file: FileKey, size: u64) {
         self.files.resize(file, size);
         let first = size.div_ceil(PAGE_SIZE);
-        for process in self.processes.values_mut() {
-            process.forget_beyond(file, first);
+        let beyond = |process: &Process| process.beyond(file, first);
+        let gone: Vec<_> = self.processes.iter().map(|(&pid, process)| (pid, beyond(process))).collect();
+        for (pid, ranges) in gone {
+            ranges.into_iter().for_each(|range| self.apply(pid, &Change::Wipe { range }));
         }
+        self.follow_truncation(file, (size / PAGE_SIZE, first));
     }
 
     // ---- processes ----
 
     /// A process without mappings.
     pub fn process(&mut self, pid: u32) {
+        self.give_up_all(pid);
         self.processes.insert(pid, Process::default());
     }
 
@@ -85,6 +92,7 @@ impl Shadow {
 
     /// The process is gone.
     pub fn exit(&mut self, pid: u32) {
+        self.give_up_all(pid);
         self.processes.remove(&pid);
         self.windows.retain(|window| window.pid != pid);
     }
@@ -162,14 +170,15 @@ impl Shadow {
         }
         if values.contains(&value) {
             if !open {
-                match cell == Cell::Word(value) {
-                    true => process.settle(addr),
-                    false => {
-                        process.store(&mut self.files, addr, value);
-                    }
-                }
+                self.settle_at(pid, addr, value);
             }
             return Ok(());
+        }
+        if !self.holds.writes.is_empty() {
+            let targets = self.targets(pid, addr);
+            if self.see_coming(targets, value) {
+                return Ok(());
+            }
         }
         let expected = match cell {
             Cell::Unmapped if values.is_empty() && !open => Expected::Unmapped,
@@ -180,14 +189,26 @@ impl Shadow {
                 Expected::Value(values)
             }
         };
-        let source = process.describe(addr);
+        let source = self.processes.get_mut(&pid).map(|process| process.describe(addr)).unwrap_or_default();
         Err(Mismatch { source, ..mismatch(pid, addr, Some(value), expected) })
+    }
+
+    /// Of the values that a word may have, it has this one.
+    pub(super) fn settle_at(&mut self, pid: u32, addr: VirtAddr, value: u64) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        match process.cell(&self.files, addr) == Cell::Word(value) {
+            true => process.settle(addr),
+            false => drop(process.store(&mut self.files, addr, value)),
+        }
     }
 
     /// A store of `value` succeeded.
     pub fn store(&mut self, pid: u32, addr: VirtAddr, value: u64) -> Result<(), Mismatch> {
         self.stores += 1;
         let addr = VirtAddr(addr.0 & !7);
+        if !self.holds.is_empty() {
+            self.follow_store(pid, addr, value);
+        }
         let recorded = !self.windows.is_empty() && self.record(pid, addr, value);
         let Some(process) = self.processes.get_mut(&pid) else {
             return Err(mismatch(pid, addr, None, Expected::NoProcess));

@@ -1,63 +1,14 @@
 //! One process of the model: its ranges, and the words stored to its private pages.
 
-use crate::shadow::files::{Extent, Files, unwritten};
+use crate::shadow::files::{Extent, Files};
+use crate::shadow::page::Page;
 use crate::shadow::source::{Keep, Source};
-use crate::shadow::words::Words;
-use crate::synthetic;
 use machine::{FileKey, PAGE_SIZE, VirtAddr, Vpn, VpnRange};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Pages that are shared with a forked process as one.
 const CHUNK: u64 = 64;
-
-/// What a private page holds where nothing was stored.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Under {
-    Zero,
-    /// The file's page as it was at the first store.
-    File {
-        file: FileKey,
-        page: u64,
-        synthetic_end: u64,
-    },
-    Class(u64),
-}
-
-/// A private page that was stored to.
-#[derive(Clone)]
-struct Page {
-    under: Under,
-    words: Words,
-}
-
-impl Page {
-    #[inline]
-    fn word(&self, word: usize) -> u64 {
-        self.words.get(word).unwrap_or_else(|| match self.under {
-            Under::Zero => 0,
-            Under::File { file, page, synthetic_end } => unwritten(file, page, synthetic_end, word),
-            Under::Class(class) => synthetic::class_word(class, word as u64),
-        })
-    }
-
-    /// The class whose bytes it has, if it has no others.
-    fn class(&self) -> Option<u64> {
-        match self.under {
-            Under::Class(class) if self.words.iter().next().is_none() => Some(class),
-            _ => None,
-        }
-    }
-
-    /// Words that must be there, with their values.
-    fn stored(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
-        let ends = match self.under {
-            Under::Class(_) => &[0, Words::COUNT as u16 - 1][..],
-            _ => &[],
-        };
-        self.words.iter().chain(ends.iter().map(|&word| (word, self.word(word.into()))))
-    }
-}
 
 #[derive(Clone)]
 struct Chunk([Option<Page>; CHUNK as usize]);
@@ -100,7 +51,7 @@ fn at(source: Source, pages: u64) -> Source {
 impl Process {
     /// Where a page's bytes come from.
     #[inline]
-    fn source(&mut self, page: u64) -> Option<Source> {
+    pub(super) fn source(&mut self, page: u64) -> Option<Source> {
         let recent = self.recent.filter(|(start, range)| (*start..range.end).contains(&page));
         let (start, range) = match recent {
             Some(found) => found,
@@ -122,8 +73,9 @@ impl Process {
         before.map(|_| page).or_else(|| self.ranges.range(page..).next().map(|(&start, _)| start))
     }
 
+    /// A private page that was stored to.
     #[inline]
-    fn page(&self, page: u64) -> Option<&Page> {
+    pub(super) fn page(&self, page: u64) -> Option<&Page> {
         self.chunks.get(&(page / CHUNK))?.0[(page % CHUNK) as usize].as_ref()
     }
 
@@ -159,8 +111,7 @@ impl Process {
         match self.source(page) {
             None => Cell::Unmapped,
             Some(Source::Anonymous) => {
-                let fresh = || Page { under: Under::Zero, words: Words::default() };
-                self.page_mut(page, fresh).words.set(word, value);
+                self.page_mut(page, Page::default).set(word, value);
                 Cell::Word(value)
             }
             Some(Source::Shared { file, page }) => match files.extent(file, page) {
@@ -175,11 +126,7 @@ impl Process {
                 if files.extent(file, of) == Extent::Beyond && self.page(page).is_none() {
                     return Cell::BeyondEnd;
                 }
-                let copy = || Page {
-                    under: Under::File { file, page: of, synthetic_end: files.synthetic_end(file) },
-                    words: files.written(file, of).cloned().unwrap_or_default(),
-                };
-                self.page_mut(page, copy).words.set(word, value);
+                self.page_mut(page, || Page::of_file(files, file, of)).set(word, value);
                 Cell::Word(value)
             }
         }
@@ -189,7 +136,7 @@ impl Process {
     pub(super) fn set_class(&mut self, addr: VirtAddr, class: u64) {
         let page = addr.page().0;
         if matches!(self.source(page), Some(Source::Anonymous | Source::Private { .. })) {
-            let filled = Page { under: Under::Class(class), words: Words::default() };
+            let filled = Page::of_class(class);
             *self.page_mut(page, || filled.clone()) = filled.clone();
         }
     }
@@ -219,7 +166,32 @@ impl Process {
         }
     }
 
+    /// A private page becomes the process's own though nothing is stored to it.
+    pub(super) fn break_sharing(&mut self, files: &Files, page: u64) {
+        if let Some(Source::Private { file, page: of }) = self.source(page) {
+            self.page_mut(page, || Page::of_file(files, file, of));
+        }
+    }
+
+    /// The bytes of a page as they are now; `None` if nothing is mapped there.
+    pub(super) fn copy_of(&mut self, files: &Files, page: u64) -> Option<Page> {
+        match self.source(page)? {
+            Source::Shared { file, page } => Some(Page::of_file(files, file, page)),
+            Source::Anonymous => Some(self.page(page).cloned().unwrap_or_default()),
+            Source::Private { file, page: of } => {
+                Some(self.page(page).cloned().unwrap_or_else(|| Page::of_file(files, file, of)))
+            }
+        }
+    }
+
     // ---- words that are not settled ----
+
+    /// The words of a page that are not settled, each with the values it may have beside the model's.
+    pub(super) fn unsettled_in(&self, page: u64) -> impl Iterator<Item = (usize, &[u64])> {
+        let start = Vpn(page).addr().0;
+        let words = self.unsettled.range(start..start + PAGE_SIZE);
+        words.map(move |(&addr, values)| (((addr - start) / 8) as usize, values.as_slice()))
+    }
 
     pub(super) fn is_unsettled(&self, addr: VirtAddr) -> bool {
         !self.unsettled.is_empty() && self.unsettled.contains_key(&addr.0)
@@ -358,8 +330,8 @@ impl Process {
         }
     }
 
-    /// Forgets private copies of pages of a file from page `first` on.
-    pub(super) fn forget_beyond(&mut self, file: FileKey, first: u64) {
+    /// Where pages of a file from page `first` on are mapped privately.
+    pub(super) fn beyond(&self, file: FileKey, first: u64) -> Vec<VpnRange> {
         let affected = self.ranges.iter().filter_map(|(&start, range)| match range.source {
             Source::Private { file: of, page } if of == file => {
                 let skip = first.saturating_sub(page);
@@ -368,9 +340,7 @@ impl Process {
             }
             _ => None,
         });
-        for range in affected.collect::<Vec<_>>() {
-            self.wipe(&range);
-        }
+        affected.collect()
     }
 
     // ---- what a change would make of a word ----
