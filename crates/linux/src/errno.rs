@@ -37,6 +37,8 @@ errnos! {
     EINTR = 4,
     /// A file could not be read or written.
     EIO = 5,
+    /// Nothing is registered there.
+    ENXIO = 6,
     /// The descriptor names no open file.
     EBADF = 9,
     /// No child to wait for.
@@ -118,6 +120,12 @@ pub enum Call {
     Exec,
     /// `ftruncate`.
     Truncate,
+    /// `pipe2`.
+    Pipe,
+    /// `io_uring_setup`, `io_uring_register`.
+    Ring,
+    /// `read` and `write` with `O_DIRECT`.
+    Direct,
 }
 
 /// What `call` answers when the floors below answer `error`.

@@ -2,6 +2,7 @@
 
 use crate::args::user_end;
 use crate::errno::Errno;
+use crate::held::Iovec;
 use crate::process::Process;
 use crate::signal::{BusCode, SegvCode, Signal};
 use crate::system::Linux;
@@ -54,6 +55,54 @@ impl<'m, M: Machine> Linux<'m, M> {
             left = later;
         }
         Ok(())
+    }
+
+    /// Loads bytes of the process's memory, faulting pages in. `EFAULT` where it may not load; what lies before
+    /// is loaded.
+    pub fn copy_from_user(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        from: VirtAddr,
+        into: &mut [u8],
+    ) -> Result<(), Errno> {
+        let bytes = Iovec { base: from.0, len: into.len() as u64 };
+        let mut done = 0;
+        for piece in bytes.pieces() {
+            let part = &mut into[done..done + piece.len as usize];
+            let at = VirtAddr(piece.page.addr().0 + piece.offset);
+            loop {
+                self.user_fault(cx, process, at, Access::Read).map_err(|_| Errno::EFAULT)?;
+                if self.load_if_mapped(cx, process, at, part)? {
+                    break;
+                }
+            }
+            done += piece.len as usize;
+        }
+        if done == into.len() { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+
+    /// Loads through the translation if it allows loads still.
+    fn load_if_mapped(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        at: VirtAddr,
+        into: &mut [u8],
+    ) -> Result<bool, Errno> {
+        let space = self.space_of(process)?;
+        let table = self.spaces().space(space).table().ok_or(Errno::EFAULT)?;
+        let walker = self.spaces().walker(table);
+        let Some(mut leaf) = walker.lock_leaf_existing(cx.at(), at.page()) else { return Ok(false) };
+        let (entry, level) = (leaf.entry(at.page()), leaf.level());
+        let Kind::Leaf(first) = M::Entry::kind(entry, level) else { return Ok(false) };
+        if !M::Entry::permits(entry, level, Access::Read) {
+            return Ok(false);
+        }
+        leaf.relax(at.page(), |entry| M::Entry::touched(entry, Access::Read));
+        let frame = first.plus(at.page().0 & ((1 << level.span_shift()) - 1));
+        leaf.machine().read_frame(leaf.cpu(), UserFrame(frame), at.offset(), into);
+        Ok(true)
     }
 
     /// Stores bytes that lie in one page.

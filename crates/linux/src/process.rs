@@ -80,6 +80,8 @@ machine::cells! {
         pub(crate) registry: Spin<{ level::REGISTRY }>,
         /// (registry) How many processes there are, zombies included.
         pub(crate) processes: Field<u64>,
+        /// (registry) How many pages rings have pinned for programs.
+        pub(crate) pinned: Field<u64>,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::config::Config;
 use crate::errno::{Call, Errno, errno};
+use crate::pipe::Pipe;
 use crate::process::{CpuSlot, Process, Shared, TaskSlot};
+use crate::ring::{Chunk, Ring};
 use balance::{Balance, Policy};
 use fault::Faults;
 use frame::{Frames, Id, Slab, SlabView};
@@ -23,6 +25,9 @@ pub struct Linux<'m, M: Machine> {
     pub(crate) faults: Faults<'m, M>,
     pub(crate) balance: Balance<'m>,
     pub(crate) processes: Slab<'m, M, Process>,
+    pub(crate) pipes: Slab<'m, M, Pipe>,
+    pub(crate) rings: Slab<'m, M, Ring>,
+    pub(crate) chunks: Slab<'m, M, Chunk>,
     pub(crate) tasks: &'m [TaskSlot],
     pub(crate) cpus: &'m [CpuSlot],
     pub(crate) shared: &'m Shared,
@@ -33,6 +38,9 @@ pub struct Linux<'m, M: Machine> {
 pub struct Layout<'m, M: Machine> {
     balance: Balance<'m>,
     processes: Slab<'m, M, Process>,
+    pipes: Slab<'m, M, Pipe>,
+    rings: Slab<'m, M, Ring>,
+    chunks: Slab<'m, M, Chunk>,
     tasks: &'m [TaskSlot],
     cpus: &'m [CpuSlot],
     shared: &'m Shared,
@@ -44,6 +52,9 @@ impl<'m, M: Machine> Layout<'m, M> {
         Ok(Layout {
             balance: Balance::new(boot)?,
             processes: Slab::new(boot)?,
+            pipes: Slab::new(boot)?,
+            rings: Slab::new(boot)?,
+            chunks: Slab::new(boot)?,
             tasks: boot.array(boot.machine().tasks_max() as usize)?,
             cpus: boot.array(boot.machine().cpus() as usize)?,
             shared: &boot.array::<Shared>(1)?[0],
@@ -54,10 +65,10 @@ impl<'m, M: Machine> Layout<'m, M> {
 impl<'m, M: Machine> Linux<'m, M> {
     /// A system without processes.
     pub fn new(layout: Layout<'m, M>, faults: Faults<'m, M>, config: Config) -> Self {
-        let Layout { balance, processes, tasks, cpus, shared } = layout;
+        let Layout { balance, processes, pipes, rings, chunks, tasks, cpus, shared } = layout;
         faults.spaces().set_overcommit(config.overcommit);
         faults.spaces().set_huge_pages(config.huge_pages);
-        Linux { faults, balance, processes, tasks, cpus, shared, config }
+        Linux { faults, balance, processes, pipes, rings, chunks, tasks, cpus, shared, config }
     }
 
     /// The settings.

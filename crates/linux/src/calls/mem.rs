@@ -1,0 +1,85 @@
+//! `/proc/PID/mem`: a debugger reads and writes the memory of a process, with the rights that the process could
+//! give itself (Linux: `mem_rw`, `access_remote_vm`).
+//!
+//! Whether the caller may do that is asked by the kernel around.
+
+use crate::errno::Errno;
+use crate::held::{Iovec, Piece};
+use crate::process::Process;
+use crate::system::Linux;
+use fault::How;
+use frame::Id;
+use machine::{Access, Cx, Machine};
+use object::Held;
+
+impl<'m, M: Machine> Linux<'m, M> {
+    /// `pread` of `/proc/PID/mem`; answers how many bytes were read before the first page that cannot be.
+    /// `EIO` if none could.
+    pub fn mem_read(
+        &self,
+        cx: &mut Cx<'m, M>,
+        (process, of): (Id<Process>, Id<Process>),
+        at: u64,
+        into: &mut [u8],
+    ) -> Result<u64, Errno> {
+        let (mut done, len) = (0, into.len() as u64);
+        let how = How::get(Access::Read).forced();
+        self.each_forced(cx, (process, of), (Iovec { base: at, len }, how), &mut |cx, piece, held| {
+            let part = &mut into[done as usize..(done + piece.len) as usize];
+            if let Some(frame) = held.frame() {
+                cx.machine().read_frame(cx.cpu(), frame, piece.offset, part);
+            }
+            done += piece.len;
+            self.let_go_of(cx, held);
+        })
+    }
+
+    /// `pwrite` of `/proc/PID/mem`. A private page that the process may not store to is made its own first, and
+    /// stays as protected as it is (C-20).
+    ///
+    /// LINUX: access_remote_vm() holds `mmap_lock` from the look at the page to the store, so that no fork comes
+    /// between. A pin keeps fork from sharing the page, and nobody waits.
+    pub fn mem_write(
+        &self,
+        cx: &mut Cx<'m, M>,
+        (process, of): (Id<Process>, Id<Process>),
+        at: u64,
+        bytes: &[u8],
+    ) -> Result<u64, Errno> {
+        let (mut done, len) = (0, bytes.len() as u64);
+        let how = How::pin(Access::Write).forced();
+        self.each_forced(cx, (process, of), (Iovec { base: at, len }, how), &mut |cx, piece, held| {
+            let part = &bytes[done as usize..(done + piece.len) as usize];
+            if let Some(frame) = held.frame() {
+                cx.machine().write_frame(cx.cpu(), frame, piece.offset, part);
+            }
+            done += piece.len;
+            self.let_go_dirty(cx, held);
+        })
+    }
+
+    /// Calls `f` with each page that can be held, until one cannot; answers how many bytes these are.
+    fn each_forced(
+        &self,
+        cx: &mut Cx<'m, M>,
+        (process, of): (Id<Process>, Id<Process>),
+        (bytes, how): (Iovec, How),
+        f: &mut dyn FnMut(&mut Cx<'m, M>, Piece, Held),
+    ) -> Result<u64, Errno> {
+        let current = self.space_of(process)?;
+        self.with_space_of(cx, of, |cx, space| {
+            let mut done = 0;
+            for piece in bytes.pieces() {
+                match self.hold_page(cx, (current, space), (piece.page, how)) {
+                    Ok(held) => f(cx, piece, held),
+                    // LINUX: mem_rw() answers EIO for what access_remote_vm() could not copy at all.
+                    Err(Errno::EFAULT) if done == 0 => return Err(Errno::EIO),
+                    Err(errno) if done == 0 => return Err(errno),
+                    Err(_) => break,
+                }
+                done += piece.len;
+            }
+            Ok(done)
+        })
+    }
+}
