@@ -240,6 +240,12 @@ fn stores_that_race_with_the_loss_of_the_page_leave_it_open() {
         shadow
     };
     assert_eq!(allowed(&cancelled, load), [2], "nothing changed");
+    let unmapped_later = || {
+        let mut shadow = cancelled();
+        shadow.unmap(1, pages(10, 1));
+        shadow
+    };
+    assert_eq!(allowed(&unmapped_later, load), [2]);
 }
 
 #[test]

@@ -22,6 +22,7 @@ impl Shadow {
     pub fn end(&mut self, ticket: Ticket) {
         let Some(window) = self.take_window(ticket) else { return };
         self.apply(window.pid, &window.change);
+        self.tighten(window.pid);
         let Some(process) = self.processes.get_mut(&window.pid) else { return };
         for (addr, value) in window.stores {
             // The store came before the change took effect, and is lost, or after it, and stays.
@@ -37,7 +38,9 @@ impl Shadow {
 
     /// The call failed: nothing changed.
     pub fn cancel(&mut self, ticket: Ticket) {
-        let _ = self.take_window(ticket);
+        if let Some(window) = self.take_window(ticket) {
+            self.tighten(window.pid);
+        }
     }
 
     fn take_window(&mut self, ticket: Ticket) -> Option<Window> {

@@ -143,6 +143,21 @@ impl Shadow {
         }
     }
 
+    /// A change is over: stores to pages that are still the program's do not race with it any more.
+    pub(super) fn tighten(&mut self, pid: u32) {
+        if self.holds.pins.is_empty() {
+            return;
+        }
+        let mut all = std::mem::take(&mut self.holds.pins);
+        for page in all.values_mut().filter(|pins| pins.pid == pid).flat_map(|pins| &mut pins.pages) {
+            match page.place {
+                Place::Mapped(number) if self.is_changing(pid, number) => {}
+                _ => page.loose.clear(),
+            }
+        }
+        self.holds.pins = all;
+    }
+
     /// Lets references, and stores of the kernel that are under way, know of a store.
     pub(super) fn see_store(&mut self, target: Option<Target>, value: u64) {
         let Some(target) = target else { return };
@@ -166,7 +181,7 @@ impl Holds {
                     Target::Private(..) => None,
                 };
                 if let Some(word) = word {
-                    page.others.entry(word).or_default().push(value);
+                    page.add(word, value);
                 }
             }
         }
@@ -176,7 +191,7 @@ impl Holds {
     pub(super) fn refer_given_up(&mut self, page: u64, word: usize, value: u64) {
         let pages = self.references.values_mut().flat_map(|references| &mut references.pages);
         for referred in pages.filter(|referred| referred.place == Place::GivenUp(page)) {
-            referred.others.entry(word).or_default().push(value);
+            referred.add(word, value);
         }
     }
 

@@ -82,6 +82,16 @@ pub(super) struct Referred {
     pub(super) file: Option<(FileKey, u64)>,
 }
 
+impl Referred {
+    /// A word may hold this too.
+    pub(super) fn add(&mut self, word: usize, value: u64) {
+        let values = self.others.entry(word).or_default();
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+}
+
 pub(super) struct References {
     pub(super) pid: u32,
     pub(super) range: VpnRange,

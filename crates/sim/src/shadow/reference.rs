@@ -91,7 +91,7 @@ impl Shadow {
                 Target::Private(..) | Target::File(..) => None,
             };
             if let Some(word) = word {
-                page.others.entry(word).or_default().push(coming.value);
+                page.add(word, coming.value);
             }
         }
     }
