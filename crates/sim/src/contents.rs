@@ -224,7 +224,7 @@ impl Content {
 #[derive(Clone, Default)]
 pub(crate) struct Frame {
     pub(crate) content: Content,
-    /// How often they were discarded.
+    /// Which discard of all was the last of these bytes; 0: there was none.
     pub(crate) generation: u32,
     /// How many devices write them to a file and need them to stay as they are.
     pub(crate) held: u32,
@@ -238,12 +238,19 @@ pub(crate) struct Contents {
     #[allow(clippy::vec_box)]
     chunks: Vec<Box<[Frame; CHUNK]>>,
     frames: u64,
+    /// How many discards there were.
+    discards: u32,
 }
 
 impl Contents {
     pub(crate) fn new(frames: u64) -> Contents {
         // Zeroed by the host, so that untouched parts of it are never committed.
-        Contents { index: vec![0; frames.div_ceil(CHUNK as u64) as usize], chunks: Vec::new(), frames }
+        Contents {
+            index: vec![0; frames.div_ceil(CHUNK as u64) as usize],
+            chunks: Vec::new(),
+            frames,
+            discards: 0,
+        }
     }
 
     /// A frame's state, if the frame exists and was ever touched.
@@ -269,7 +276,23 @@ impl Contents {
         Some(&mut chunk[frame as usize % CHUNK])
     }
 
-    /// How often the frame was discarded.
+    /// Counts a discard; answers its number.
+    pub(crate) fn count_discard(&mut self) -> u32 {
+        self.discards += 1;
+        self.discards
+    }
+
+    /// How many discards there were.
+    pub(crate) fn discards(&self) -> u32 {
+        self.discards
+    }
+
+    /// Whether one of so many frames was discarded after that many discards.
+    pub(crate) fn were_discarded(&self, first: u32, frames: u32, after: u32) -> bool {
+        self.discards > after && (first..first + frames).any(|frame| self.generation(frame) > after)
+    }
+
+    /// Which discard was the frame's last: another number means that it was discarded meanwhile.
     #[inline]
     pub(crate) fn generation(&self, frame: u32) -> u32 {
         self.get(frame).map_or(0, |f| f.generation)

@@ -6,6 +6,7 @@ use crate::contents::Content;
 use crate::cpu::{Cpu, Interrupt, TaskState};
 use crate::explore::{Thing, Touch};
 use crate::report::{Cause, Counts};
+use crate::user::pages_of;
 use crate::violation::Rule;
 use machine::{
     Asid, Corrupt, CpuId, CpuSet, Event, FlushScope, KernelFrame, Machine, MemoryRange, NodeId, PAGE_SIZE,
@@ -399,7 +400,8 @@ impl SimMachine {
         let contents = self.contents.borrow();
         let mut kept = None;
         cpu.tlb.borrow().for_each(|entry| {
-            if entry.asid == asid && contents.generation(entry.frame.0) != entry.generation {
+            let gone = || contents.were_discarded(entry.frame.0, pages_of(entry), entry.discards);
+            if entry.asid == asid && gone() {
                 kept = Some(*entry);
             }
         });

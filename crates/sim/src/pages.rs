@@ -37,10 +37,11 @@ impl SimMachine {
     pub(crate) fn discard_frames(&self, first: Pfn, order: Order) {
         Counts::add(&self.counts.frames_discarded, order.frames());
         let mut contents = self.contents.borrow_mut();
+        let discard = contents.count_discard();
         for frame in 0..order.frames() {
             if let Some(state) = contents.get_mut(first.plus(frame).0) {
                 state.content = Content::default();
-                state.generation += 1;
+                state.generation = discard;
             }
         }
     }

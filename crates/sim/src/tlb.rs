@@ -24,8 +24,8 @@ pub(crate) struct Cached {
     pub(crate) perms: Perms,
     /// The entry in memory is known to be marked dirty.
     pub(crate) dirty: bool,
-    /// How often the frame had been discarded when the translation was read.
-    pub(crate) generation: u32,
+    /// How many discards there had been when the translation was read.
+    pub(crate) discards: u32,
     /// Number of the flush that was the last to start when the translation was read.
     pub(crate) filled: u64,
 }
@@ -37,7 +37,7 @@ impl Cached {
         frame: Pfn(0),
         perms: Perms::NONE,
         dirty: false,
-        generation: 0,
+        discards: 0,
         filled: 0,
     };
 
@@ -189,7 +189,7 @@ impl Tlb {
     /// A translation to insert.
     pub(crate) fn entry(asid: Asid, frame: Pfn, attrs: &Attrs, age: (u32, u64)) -> Cached {
         let Attrs { perms, dirty, .. } = *attrs;
-        Cached { key: 0, asid, frame, perms, dirty, generation: age.0, filled: age.1 }
+        Cached { key: 0, asid, frame, perms, dirty, discards: age.0, filled: age.1 }
     }
 
     fn count(&mut self, entry: &Cached, by: usize) {

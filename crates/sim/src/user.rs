@@ -23,8 +23,8 @@ pub struct Translation {
     pub perms: Perms,
     /// Whether it came from the TLB rather than from the tables.
     pub cached: bool,
-    /// How often the frame had been discarded when the translation was read.
-    pub(crate) generation: u32,
+    /// How many discards there had been when the translation was read.
+    pub(crate) discards: u32,
 }
 
 /// An access that hardware refused.
@@ -198,13 +198,13 @@ impl SimMachine {
         }
         let attrs = X86_64::attrs(touched);
         let size = if level == Level::HUGE { Size::Huge } else { Size::Base };
-        let generation = self.contents.borrow().generation(frame.0);
+        let discards = self.contents.borrow().discards();
         let page = addr.page().0;
-        let age = (generation, self.flush_number.get());
+        let age = (discards, self.flush_number.get());
         let cached = Tlb::entry(asid, frame, &attrs, age);
         tlb.insert(page, size, cached);
         let first = if size == Size::Huge { page & (HUGE_ORDER.frames() - 1) } else { 0 };
-        Ok(Translation { frame: frame.plus(first), perms: attrs.perms, cached: false, generation })
+        Ok(Translation { frame: frame.plus(first), perms: attrs.perms, cached: false, discards })
     }
 
     /// Reads a word through a translation, checking that the translation is still true of the frame.
@@ -218,7 +218,7 @@ impl SimMachine {
         };
         if self.checks != Checks::Off {
             let generation = frame.map_or(0, |f| f.generation);
-            if generation != at.generation && at.cached {
+            if generation > at.discards && at.cached {
                 self.stale_use("a load", at, addr);
             } else if !known {
                 let text = format!("a load of {addr:?} found {:?} with bytes nobody gave a value", at.frame);
@@ -237,7 +237,7 @@ impl SimMachine {
         if frame.held != 0 {
             self.torn("a store", at.frame);
         }
-        if self.checks != Checks::Off && frame.generation != at.generation && at.cached {
+        if self.checks != Checks::Off && frame.generation > at.discards && at.cached {
             self.stale_use("a store", at, addr);
         }
     }
@@ -263,7 +263,7 @@ impl SimMachine {
                     perms: entry.perms,
                     dirty: entry.dirty,
                     reachable: loaded == Some(entry.asid),
-                    discarded: contents.generation(entry.frame.0) != entry.generation,
+                    discarded: contents.were_discarded(entry.frame.0, pages_of(entry), entry.discards),
                 });
             });
         }
@@ -308,7 +308,7 @@ impl SimMachine {
         contents.get(frame.0).is_none_or(|f| f.content.is_poison() && f.content.written() == 0)
     }
 
-    /// How often a frame was discarded: for checkers.
+    /// Which discard of all was the frame's last: for checkers.
     pub fn generation(&self, frame: Pfn) -> u32 {
         self.contents.borrow().generation(frame.0)
     }
@@ -316,5 +316,10 @@ impl SimMachine {
 
 fn translation(entry: &Cached, page: u64, cached: bool) -> Translation {
     let within = if entry.is_huge() { page & (HUGE_ORDER.frames() - 1) } else { 0 };
-    Translation { frame: entry.frame.plus(within), perms: entry.perms, cached, generation: entry.generation }
+    Translation { frame: entry.frame.plus(within), perms: entry.perms, cached, discards: entry.discards }
+}
+
+/// How many frames a translation leads to.
+pub(crate) fn pages_of(entry: &Cached) -> u32 {
+    entry.pages().pages() as u32
 }

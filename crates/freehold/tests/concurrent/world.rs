@@ -79,7 +79,11 @@ pub(crate) struct World<'m> {
 
 impl<'m> World<'m> {
     pub(crate) fn new(sim: &'m SimMachine) -> Self {
-        let manager = Manager::new(sim, &freehold::Config::default()).expect("memory");
+        Self::with(sim, &freehold::Config::default())
+    }
+
+    pub(crate) fn with(sim: &'m SimMachine, config: &freehold::Config) -> Self {
+        let manager = Manager::new(sim, config).expect("memory");
         World {
             sim,
             manager,
