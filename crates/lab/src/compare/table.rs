@@ -1,7 +1,8 @@
 //! The figures side by side.
 
 use super::column::Column;
-use crate::replay::grouped;
+use crate::replay::{SECTIONS, grouped};
+use serde_json::Value;
 
 /// A row of the table.
 struct Row {
@@ -81,18 +82,37 @@ impl Row {
 
 /// The table, a line for each row.
 pub(super) fn table(columns: &[Column]) -> String {
-    let rows: Vec<(&str, Vec<String>)> = std::iter::once(("", names(columns)))
-        .chain(
-            ROWS.iter()
-                .filter(|row| row.is_shown(columns))
-                .map(|row| (row.title, columns.iter().map(|column| row.cell(column)).collect())),
-        )
-        .collect();
+    let mut rows: Vec<(String, Vec<String>)> = vec![(String::new(), names(columns))];
+    for row in ROWS.iter().filter(|row| row.is_shown(columns)) {
+        rows.push((row.title.into(), columns.iter().map(|column| row.cell(column)).collect()));
+    }
+    rows.extend(section_rows(columns));
+    aligned(&rows)
+}
+
+/// Counters of parts that some column used, under Linux's names.
+fn section_rows(columns: &[Column]) -> Vec<(String, Vec<String>)> {
+    let Some(report) = columns.iter().find_map(Column::report) else { return Vec::new() };
+    let names: Vec<&String> = report["vmstat"].as_object().into_iter().flat_map(|all| all.keys()).collect();
+    let figure = |column: &Column, name: &str| column.report()?["vmstat"].get(name).and_then(Value::as_u64);
+    let used = |name: &&&String| columns.iter().any(|column| figure(column, name) > Some(0));
+    let mut rows = Vec::new();
+    for section in SECTIONS {
+        for name in names.iter().filter(|name| section.has(name)).filter(used) {
+            let cell = |column: &Column| figure(column, name).map_or_else(|| NOTHING.into(), grouped);
+            rows.push((format!("{}: {name}", section.title), columns.iter().map(cell).collect()));
+        }
+    }
+    rows
+}
+
+fn aligned(rows: &[(String, Vec<String>)]) -> String {
     let title = rows.iter().map(|(title, _)| title.len()).max().unwrap_or(0);
+    let columns = rows.first().map_or(0, |(_, cells)| cells.len());
     let width = |column: usize| rows.iter().map(|(_, cells)| cells[column].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for (name, cells) in &rows {
+    for (name, cells) in rows {
         text += &format!("{name:<title$}");
         for (cell, width) in cells.iter().zip(&widths) {
             text += &format!("  {cell:>width$}");

@@ -58,6 +58,32 @@ fn copies_that_are_nobodys_reuse_are_told_by_themselves() {
 }
 
 #[test]
+fn parts_that_were_used_have_rows() {
+    let with = |split: u64, swapped: u64| {
+        let mut report = report(1, 0, 1, 0, 0);
+        report["vmstat"] =
+            json!({ "thp_split_page": split, "pswpout": swapped, "pgfault": 7, "ksm_none": 0 });
+        report
+    };
+    let columns = [
+        column("cow=a", with(0, 5), &[]),
+        column("cow=b", with(1234, 0), &[]),
+        stopped("cow=c", Error::broken(&"a deadlock")),
+    ];
+    let text = shown("rec.fhr", 4, &columns);
+    let cells = |title: &str| -> Vec<String> {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(title))
+            .unwrap_or_else(|| panic!("{title}: {text}"));
+        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect()
+    };
+    assert_eq!(cells("huge pages: thp_split_page "), ["0", "1 234", "-"]);
+    assert_eq!(cells("swap: pswpout "), ["5", "0", "-"]);
+    assert!(!text.contains("pgfault") && !text.contains("ksm_none"), "{text}");
+}
+
+#[test]
 fn a_broken_column_is_named_and_the_others_are_compared() {
     let columns = [
         column("cow=a", report(10, 0, 5, 0, 0), &[]),

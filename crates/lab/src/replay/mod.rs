@@ -12,6 +12,7 @@ mod memories;
 mod needless;
 mod order;
 mod report;
+mod sections;
 mod tally;
 mod when;
 mod words;
@@ -37,6 +38,7 @@ use needless::Needless;
 use report::Seen;
 
 pub(crate) use report::grouped;
+pub(crate) use sections::SECTIONS;
 
 pub use report::Report;
 pub use when::When;

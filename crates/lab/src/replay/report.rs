@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use sim::{CAUSES, RunReport, SimMachine};
 
 use super::engine::Outcome;
+use super::sections::SECTIONS;
 use crate::exit::{self, Error};
 use crate::policy::Policy;
 
@@ -183,6 +184,7 @@ impl Report {
         // Writing to a string does not fail.
         let _ = self.write_summary(&mut text);
         let _ = self.write_faults(&mut text);
+        let _ = self.write_sections(&mut text);
         let _ = self.write_costs(&mut text);
         let _ = self.write_checks(&mut text);
         text
@@ -250,6 +252,20 @@ impl Report {
         writeln!(out, "         {:>15} KiB  of all together", grouped(tally.peak_rss_pages * 4))?;
         writeln!(out, "memory {:>17} KiB  in use at its peak", grouped(tally.peak_frames * 4))?;
         writeln!(out, "page tables {:>12} KiB  at their peak", grouped(tally.peak_tables * 4))
+    }
+
+    /// Of parts that were used, what they counted.
+    fn write_sections(&self, out: &mut String) -> std::fmt::Result {
+        for section in SECTIONS {
+            let mut counted = self.counters.iter().filter(|(name, n)| *n > 0 && section.has(name)).peekable();
+            if counted.peek().is_some() {
+                writeln!(out, "\n{}", section.title)?;
+            }
+            for (name, n) in counted {
+                writeln!(out, "  {:>26}  {name}", grouped(*n))?;
+            }
+        }
+        Ok(())
     }
 
     fn write_costs(&self, out: &mut String) -> std::fmt::Result {
