@@ -19,8 +19,9 @@
 
 use crate::objects::Objects;
 use crate::page::{PageCtx, owner_id};
-use frame::{Descriptor, Flags, State};
-use machine::{Counter, Cx, FieldValue, HUGE_ORDER, Level, Machine, Pfn, Plant, UserFrame, level};
+use frame::counts::{PINS_MAX, REFS_MAX};
+use frame::{Flags, State};
+use machine::{Counter, Cx, FieldValue, HUGE_ORDER, Machine, Pfn, Plant, UserFrame, level};
 
 /// How a page is held.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -101,33 +102,22 @@ impl<'m, M: Machine> Objects<'m, M> {
     pub fn hold_mapped(
         &self,
         cx: &mut Cx<'m, M, { level::REGISTRY }>,
-        (pfn, level): (Pfn, Level),
+        pfn: Pfn,
         hold: Hold,
     ) -> Result<Held, NotHeld> {
-        debug_assert!(level <= Level::HUGE, "a level that has leaves");
-        let head = self.folio_now(cx, pfn).ok_or(NotHeld::Refused)?;
-        let page = self.descriptor(head);
-        let held = match hold {
-            Hold::Get => page.try_get(cx),
-            Hold::Pin if self.is_pinned_by_bit(cx, page) && !cx.planted(Plant::PinWhateverTheBit) => {
-                match level {
-                    // A part of a large folio has a bit of its own, beside the word with the pins.
-                    Level::LEAF if page.order(cx) == HUGE_ORDER => self.pin_part(cx, pfn, head),
-                    _ => page.pin_exclusive(cx),
-                }
-            }
-            Hold::Pin => page.try_pin(cx),
+        let head = match hold {
+            Hold::Get => self.frames().try_get_folio(cx, pfn),
+            Hold::Pin if self.is_pinned_by_bit(cx, pfn) => self.pin_owned(cx, pfn),
+            Hold::Pin => self.frames().try_pin_folio(cx, pfn),
         };
-        if !held {
-            // A hint: whoever is told so makes the page exclusive, and comes back.
-            let shared = hold == Hold::Pin && self.is_pinned_by_bit(cx, page) && !self.is_exclusive(cx, pfn);
-            return Err(if shared { NotHeld::Shared } else { NotHeld::Refused });
-        }
+        let Some(head) = head else {
+            return Err(self.why_not(cx, pfn, hold));
+        };
         if hold == Hold::Pin {
             cx.count(Counter::PinAcquired);
         }
-        // Without a lock the frame may have become another folio's, or of another kind, before it was held.
-        if self.folio_now(cx, pfn) == Some(head) && self.is_rightly_held(cx, pfn, hold) {
+        // Without a lock the frame may have become an anonymous page after the look at its state.
+        if hold == Hold::Get || !self.is_pinned_by_bit(cx, pfn) || self.is_exclusive(cx, pfn) {
             return Ok(Held::new(pfn, hold));
         }
         self.let_go(cx, Held::new(head, hold));
@@ -167,30 +157,37 @@ impl<'m, M: Machine> Objects<'m, M> {
         self.let_go(cx.at(), held);
     }
 
-    fn pin_part(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, pfn: Pfn, head: Pfn) -> bool {
-        let pinned = self.frames().try_pin_subpage(cx, pfn);
-        if let Some(other) = pinned.filter(|&other| other != head) {
-            self.frames().unpin(cx, other);
+    /// Why a page is not held: a hint. Whoever is told that it is shared makes it exclusive, and comes back.
+    fn why_not<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn, hold: Hold) -> NotHeld {
+        let Some((head, _)) = self.frames().memmap().head(cx, pfn) else { return NotHeld::Refused };
+        let counts = self.descriptor(head).counts(cx);
+        let at_cap = counts.refs() == REFS_MAX || counts.pins() == PINS_MAX;
+        match hold {
+            Hold::Pin if !at_cap && self.is_pinned_by_bit(cx, pfn) => NotHeld::Shared,
+            _ => NotHeld::Refused,
         }
-        pinned == Some(head)
     }
 
-    /// Whether a page is pinned only while it is exclusive.
-    fn is_pinned_by_bit<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor) -> bool {
-        self.cow().unshares() && matches!(page.state(cx), State::Anon | State::Ksm)
+    /// Whether a page, which may be freed at any moment, is pinned only while it is exclusive.
+    fn is_pinned_by_bit<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> bool {
+        let state = self.frames().memmap().head(cx, pfn).map(|(head, _)| self.descriptor(head).state(cx));
+        let anonymous = matches!(state, Some(State::Anon | State::Ksm));
+        anonymous && self.cow().unshares() && !cx.planted(Plant::PinWhateverTheBit)
     }
 
-    /// Whether the hold that was just taken is of the kind that the page wants.
-    fn is_rightly_held<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn, hold: Hold) -> bool {
-        let by_bit = || self.is_pinned_by_bit(cx, self.descriptor(self.frames().folio(cx, pfn).0));
-        hold == Hold::Get || !by_bit() || self.is_exclusive(cx, pfn) || cx.planted(Plant::PinWhateverTheBit)
-    }
-
-    /// The folio of a frame that may be freed at any moment.
-    fn folio_now<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> Option<Pfn> {
-        match self.descriptor(pfn).meta(cx).is_head() {
-            true => Some(pfn),
-            false => self.frames().memmap().head(cx, pfn).map(|(head, _)| head),
+    /// Pins the folio of a frame if the page is exclusive, by the bit that speaks for it; answers its head.
+    fn pin_owned(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, pfn: Pfn) -> Option<Pfn> {
+        let (head, order) = self.frames().memmap().head(cx, pfn)?;
+        let page = self.descriptor(head);
+        if page.pin_exclusive(cx) {
+            // With a reference, heads stay what they are.
+            if self.frames().memmap().head(cx, pfn) == Some((head, order)) {
+                return Some(head);
+            }
+            self.frames().unpin(cx, head);
+            return None;
         }
+        let by_pages = order == HUGE_ORDER && page.test(cx, Flags::BY_PAGES);
+        if by_pages { self.frames().try_pin_subpage(cx, pfn) } else { None }
     }
 }

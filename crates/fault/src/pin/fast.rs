@@ -29,11 +29,12 @@ impl<'m, M: Machine> Faults<'m, M> {
             Judged::Count(pfn) => pfn,
             _ => return None,
         };
-        let meta = spaces.frames().descriptor(pfn).meta(&inside);
+        let head = spaces.frames().memmap().head(&inside, pfn)?.0;
+        let meta = spaces.frames().descriptor(head).meta(&inside);
         if must_move(how, meta.zone()) || !is_plain(how, meta.state()) {
             return None;
         }
-        let held = objects.hold_mapped(inside.at(), (pfn, seen.level), how.hold).ok()?;
+        let held = objects.hold_mapped(inside.at(), pfn, how.hold).ok()?;
         // From the root again: the table may have gone, too (CR9 B4, C-25).
         if walker.peek(inside.at(), page) == seen || inside.planted(Plant::PinWithoutRecheck) {
             return Some(held);

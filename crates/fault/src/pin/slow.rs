@@ -8,7 +8,7 @@ use crate::pin::{HoldError, How, Rights, Term};
 use frame::{Id, State};
 use machine::trace::Asker;
 use machine::{Access, Cx, EntryFormat, Event, Machine, Pfn, Plant, Vpn, level};
-use object::{FileKind, Held, Hold, NotHeld};
+use object::{FileKind, Held, Hold, NotHeld, Refused};
 use space::{Snapshot, Space, VmaFlags};
 use table::Leaf;
 
@@ -157,8 +157,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         if must_move(how, head.zone(leaf)) {
             return if frames.get(leaf, pfn).is_ok() { Tried::Move(pfn) } else { Tried::TooMany };
         }
-        let level = leaf.level();
-        match objects.hold_mapped(leaf.at(), (pfn, level), how.hold) {
+        match objects.hold_mapped(leaf.at(), pfn, how.hold) {
             Ok(held) => Tried::Held(held),
             Err(NotHeld::Shared) => Tried::Needs(Purpose::Own),
             Err(NotHeld::Refused) => Tried::TooMany,
@@ -167,8 +166,11 @@ impl<'m, M: Machine> Faults<'m, M> {
 
     /// Lets the page move to another zone; takes the caller's reference.
     fn move_out(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, pfn: Pfn) -> Result<(), HoldError> {
-        // Nothing moves pages yet.
-        self.spaces().frames().put(cx.at(), pfn);
-        Err(HoldError::Immovable)
+        match self.spaces().objects().migrate_out_of_movable(cx.at(), pfn) {
+            // Moved, or somebody uses it just now: the caller looks again.
+            Ok(_) | Err(Refused::Gone | Refused::Busy) => Ok(()),
+            Err(Refused::Shortage(shortage)) => Err(FaultError::Shortage(shortage).into()),
+            Err(Refused::Unmovable | Refused::Pinned) => Err(HoldError::Immovable),
+        }
     }
 }
