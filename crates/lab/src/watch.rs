@@ -6,10 +6,10 @@ use freehold::frame::{Id, SlabView};
 use freehold::linux::{Linux, Process};
 use freehold::machine::entry::Kind;
 use freehold::machine::x86_64::X86_64;
-use freehold::machine::{Asid, CpuId, Cx, EntryFormat, KernelFrame, VirtAddr, Vpn, VpnRange};
-use freehold::object::File;
+use freehold::machine::{Asid, CpuId, Cx, EntryFormat, KernelFrame, Pfn, VirtAddr, Vpn, VpnRange};
+use freehold::object::{File, Held};
 use freehold::space::VmaFlags;
-use oracle::{Audit, Holders, Ledger, Link, Outside, Report, Tlbs, Translation, Violation};
+use oracle::{Audit, Holders, Known, Ledger, Link, Outside, Report, Tlbs, Translation, Violation};
 use sim::SimMachine;
 use sim::shadow::Shadow;
 
@@ -42,12 +42,52 @@ impl Tlbs for Seen<'_> {
 }
 
 /// The floor above the oracle's view has frames for its processes; who runs the manager has files open.
-struct Held<'a, 'm> {
+struct Holding<'a, 'm> {
     linux: &'a Linux<'m, SimMachine>,
-    opens: &'a dyn Fn(Id<File>) -> u64,
+    others: &'a Others<'a>,
 }
 
-impl Holders for Held<'_, '_> {
+/// What those have who run the manager.
+#[derive(Clone, Copy)]
+pub struct Others<'a> {
+    /// How often a file is open, not counting mappings.
+    pub opens: &'a dyn Fn(Id<File>) -> u64,
+    /// Calls it with every page they hold.
+    pub holds: &'a dyn Fn(&mut dyn FnMut(Held)),
+}
+
+impl<'a> Others<'a> {
+    /// Files that are open, and no pages.
+    pub fn files(opens: &'a dyn Fn(Id<File>) -> u64) -> Others<'a> {
+        Others { opens, holds: &|_| {} }
+    }
+}
+
+impl Holding<'_, '_> {
+    fn for_each_held(&self, see: &mut dyn FnMut(Held)) {
+        self.linux.for_each_held(see);
+        (self.others.holds)(see);
+    }
+}
+
+impl Holders for Holding<'_, '_> {
+    fn for_each_frame(&self, hold: &mut dyn FnMut(Pfn)) {
+        self.for_each_held(&mut |held| {
+            if let Held::Got(frame) = held {
+                hold(frame);
+            }
+        });
+    }
+
+    fn for_each_pin(&self, pin: &mut dyn FnMut(Pfn)) -> Known {
+        self.for_each_held(&mut |held| {
+            if let Held::Pinned(frame) = held {
+                pin(frame);
+            }
+        });
+        Known::All
+    }
+
     fn for_each_slab(&self, visit: &mut dyn FnMut(&'static str, &dyn SlabView, u64)) {
         for (name, slab) in self.linux.slab_views() {
             visit(name, slab, slab.live());
@@ -55,20 +95,20 @@ impl Holders for Held<'_, '_> {
     }
 
     fn opens(&self, file: Id<File>) -> Option<u64> {
-        Some((self.opens)(file))
+        Some((self.others.opens)(file))
     }
 }
 
-/// Checks the whole state of a quiet machine. `opens` tells how often a file is open, not counting mappings.
+/// Checks the whole state of a quiet machine.
 pub fn audit(
     manager: &Manager<'_, SimMachine>,
-    opens: &dyn Fn(Id<File>) -> u64,
+    others: &Others<'_>,
     ledger: &mut dyn Ledger,
     sink: &mut dyn FnMut(Violation),
 ) -> Report {
     let machine = manager.machine();
     let audit = Audit::new(machine, manager.core(), manager.spaces());
-    let (seen, held) = (Seen(machine), Held { linux: manager.linux(), opens });
+    let (seen, held) = (Seen(machine), Holding { linux: manager.linux(), others });
     audit.run(ledger, Outside { tlbs: &seen, holders: &held }, sink)
 }
 

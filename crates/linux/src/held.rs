@@ -69,6 +69,24 @@ pub(crate) fn errno_of_hold(error: HoldError) -> Errno {
 }
 
 impl<'m, M: Machine> Linux<'m, M> {
+    /// Holds pages of a process from `first` on, for a driver (`pin_user_pages`): one for each place of `into`;
+    /// answers how many are held now. An error only if none is. Each goes back once, whatever becomes of the
+    /// process: with [`Linux::release_page`], or [`Linux::release_dirty`] if something was stored through it.
+    pub fn hold_pages(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        (first, how): (Vpn, How),
+        into: &mut [Held],
+    ) -> Result<usize, Errno> {
+        let space = self.space_of(process)?;
+        self.bring_limits(cx, process, space);
+        let done = self.balance.with_memory(cx, self.spaces(), Some(space), self.config.shortage, |cx| {
+            self.faults.hold(cx, space, (first, how), into)
+        });
+        done.map_err(errno_of_hold)
+    }
+
     /// Holds one page of a space that is in use; `current` is the space of the caller.
     pub(crate) fn hold_page(
         &self,
@@ -85,12 +103,12 @@ impl<'m, M: Machine> Linux<'m, M> {
     }
 
     /// Gives a hold back.
-    pub(crate) fn let_go_of(&self, cx: &mut Cx<'m, M>, held: Held) {
+    pub fn release_page(&self, cx: &mut Cx<'m, M>, held: Held) {
         self.faults.let_go(cx.at(), held);
     }
 
     /// Gives a hold back through which bytes were stored.
-    pub(crate) fn let_go_dirty(&self, cx: &mut Cx<'m, M>, held: Held) {
+    pub fn release_dirty(&self, cx: &mut Cx<'m, M>, held: Held) {
         self.faults.let_go_dirty(cx.at(), held);
     }
 

@@ -11,6 +11,8 @@ pub struct Tally {
     pub parts: u16,
     /// References that [`crate::Holders`] told of.
     pub held: u16,
+    /// Pins that [`crate::Holders`] told of.
+    pub pins: u16,
     /// Cache slots that have it, or kernel structures that own it.
     pub owners: u8,
     /// Whether its cache slot is marked dirty.

@@ -28,7 +28,7 @@ pub mod violation;
 
 pub use crate::audit::Audit;
 pub use crate::ledger::{DenseLedger, Ledger, Tally};
-pub use crate::outside::{Holders, Link, Outside, Tlbs, Translation};
+pub use crate::outside::{Holders, Known, Link, Outside, Tlbs, Translation};
 pub use crate::report::Report;
 pub use crate::rule::{RULES, Rule};
 pub use crate::violation::{Text, Violation};

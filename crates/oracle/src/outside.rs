@@ -44,11 +44,25 @@ pub trait Tlbs {
     fn for_each_link(&self, see: &mut dyn FnMut(&Link));
 }
 
+/// Whether what was told of is all that there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Known {
+    /// It is.
+    All,
+    /// There may be more: exact numbers are not checked.
+    Some,
+}
+
 /// References that others than the manager hold while it is quiet.
 pub trait Holders {
     /// Calls `hold` for every reference to a frame.
     fn for_each_frame(&self, hold: &mut dyn FnMut(Pfn)) {
         let _ = hold;
+    }
+    /// Calls `pin` for every pin on a frame; answers whether these are all.
+    fn for_each_pin(&self, pin: &mut dyn FnMut(Pfn)) -> Known {
+        let _ = pin;
+        Known::Some
     }
     /// Calls `visit` with every slab of the floors above, and how many of its objects can be reached.
     fn for_each_slab(&self, visit: &mut dyn FnMut(&'static str, &dyn SlabView, u64)) {

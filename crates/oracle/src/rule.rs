@@ -38,6 +38,7 @@ rules! {
     FR4 = "A page's count of mappings is the number of entries that map it.",
     FR5 = "A frame that is not handed out to user space or a file is mapped nowhere and cached nowhere.",
     FR6 = "Every object that is allocated from a slab can be reached, and only such objects can.",
+    FR7 = "A page has exactly the pins that its holders have.",
     // ---- tables and TLBs ----
     TR1 = "A table is linked once, alive, of its place's level and owner, and its count of entries is exact.",
     TR2 = "Every entry lies in a VMA and allows no more than the VMA.",

@@ -342,7 +342,7 @@ struct Held<'a, 'm>(&'a World<'m>);
 impl Holders for Held<'_, '_> {
     fn for_each_slab(&self, visit: &mut dyn FnMut(&'static str, &dyn SlabView, u64)) {
         for (name, slab) in self.0.linux().slab_views() {
-            visit(name, slab, self.0.linux().all_processes().count() as u64);
+            visit(name, slab, slab.live());
         }
     }
 

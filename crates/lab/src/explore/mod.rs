@@ -18,6 +18,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sim::explore::{Bounds, Ordered, Seed, Strategy, Summary};
 
 use crate::exit::{self, Error, Verdict};
+use crate::policy::Policy;
+use crate::replay;
 use report::Line;
 use run::{Kind, Runner};
 
@@ -51,6 +53,10 @@ pub(crate) struct Args {
     /// Let stores wait in buffers, as on x86
     #[arg(long)]
     tso: bool,
+    /// How the manager does what can be done in several ways (docs/compare.md): scenarios show what older rules
+    /// of copy-on-write lose
+    #[arg(long, value_name = "CHOICE")]
+    policy: Vec<Policy>,
     /// Seconds for each scenario
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     time: u64,
@@ -100,10 +106,10 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
         return list(&scenarios, args.json);
     }
     let width = scenarios.iter().map(|found| found.path.display().to_string().len()).max().unwrap_or(0);
-    let options = args.options();
+    let (options, policy) = (args.options(), replay::chosen(&args.policy)?);
     let mut lines = Vec::with_capacity(scenarios.len());
     for found in &scenarios {
-        let line = Line { scenario: found, found: watched(found, &options_of(found, &options)) };
+        let line = Line { scenario: found, found: watched(found, &policy, &options_of(found, &options)) };
         if let Some(failing) =
             line.found.failing.as_ref().filter(|failing| failing.failure.kind == Kind::Misuse)
         {
@@ -133,12 +139,13 @@ fn options_of(found: &find::Found, options: &Options) -> Options {
 }
 
 /// Searches, and shows how far it is.
-fn watched(found: &find::Found, options: &Options) -> Found {
+fn watched(found: &find::Found, policy: &Policy, options: &Options) -> Found {
     let bar = progress(&found.path.display().to_string());
     // A panic of a task is a finding, which is told in its place.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let answer = hunt(&mut Runner::new(&found.scenario), options, &mut |summary: &Summary| {
+    let mut runner = Runner::new(&found.scenario).choosing(policy.clone());
+    let answer = hunt(&mut runner, options, &mut |summary: &Summary| {
         if summary.schedules.is_multiple_of(256) {
             bar.set_position(summary.schedules);
         }

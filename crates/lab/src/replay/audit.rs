@@ -16,11 +16,12 @@ impl Engine<'_> {
             let (texts, count) = (&mut tally.violations, &mut tally.violation_count);
             let ledger = &mut *self.ledger.borrow_mut();
             let unclaimed = &self.judges.unclaimed;
-            let report = watch::audit(self.manager, &opens, ledger, &mut |violation| {
-                if !unclaimed.contains(&violation.rule) {
-                    note(texts, count, || format!("{}: {}", violation.rule.id(), violation.text));
-                }
-            });
+            let report =
+                watch::audit(self.manager, &watch::Others::files(&opens), ledger, &mut |violation| {
+                    if !unclaimed.contains(&violation.rule) {
+                        note(texts, count, || format!("{}: {}", violation.rule.id(), violation.text));
+                    }
+                });
             tally.audits += 1;
             tally.checked.add(&report);
         }

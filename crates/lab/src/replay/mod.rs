@@ -127,7 +127,7 @@ pub(crate) fn read(path: &Path) -> Result<(String, Recording), Error> {
 }
 
 /// All choices together.
-fn chosen(policies: &[Policy]) -> Result<Policy, Error> {
+pub(crate) fn chosen(policies: &[Policy]) -> Result<Policy, Error> {
     let together = policies.iter().try_fold(Policy::default(), |all, more| all.and(more));
     together.map_err(|why| Error::new(&format!("--policy: {why}")))
 }

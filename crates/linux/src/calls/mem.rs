@@ -30,7 +30,7 @@ impl<'m, M: Machine> Linux<'m, M> {
                 cx.machine().read_frame(cx.cpu(), frame, piece.offset, part);
             }
             done += piece.len;
-            self.let_go_of(cx, held);
+            self.release_page(cx, held);
         })
     }
 
@@ -54,7 +54,7 @@ impl<'m, M: Machine> Linux<'m, M> {
                 cx.machine().write_frame(cx.cpu(), frame, piece.offset, part);
             }
             done += piece.len;
-            self.let_go_dirty(cx, held);
+            self.release_dirty(cx, held);
         })
     }
 

@@ -35,7 +35,7 @@ impl<'m, M: Machine> Linux<'m, M> {
                 let Some(part) = object.front() else { break };
                 object.consume(part.len)
             };
-            self.let_go_of(cx, held);
+            self.release_page(cx, held);
         }
         self.pipes.free(cx.at(), pipe);
     }
@@ -86,7 +86,7 @@ impl<'m, M: Machine> Linux<'m, M> {
             object.push(part)
         };
         pushed.map_err(|part| {
-            self.let_go_of(cx, part.held);
+            self.release_page(cx, part.held);
             Errno::EAGAIN
         })
     }
@@ -143,6 +143,6 @@ impl<'m, M: Machine> Linux<'m, M> {
             let _locked = lock(cx, object);
             object.consume(len)
         };
-        self.let_go_of(cx, held);
+        self.release_page(cx, held);
     }
 }

@@ -125,8 +125,8 @@ impl<'m, M: Machine> Linux<'m, M> {
             }
         }
         match way {
-            Way::ToRemote => self.let_go_dirty(cx, held),
-            Way::ToCaller => self.let_go_of(cx, held),
+            Way::ToRemote => self.release_dirty(cx, held),
+            Way::ToCaller => self.release_page(cx, held),
         }
         copied
     }

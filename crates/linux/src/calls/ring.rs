@@ -197,7 +197,7 @@ impl<'m, M: Machine> Linux<'m, M> {
                 for held in &object.held {
                     // LINUX: io_release_ubuf() leaves the pages clean; whoever did the I/O has marked them. Here
                     // nobody else knows.
-                    self.let_go_dirty(cx, held.replace(Held::Nothing));
+                    self.release_dirty(cx, held.replace(Held::Nothing));
                 }
                 next = object.next.replace(None);
                 self.chunks.free(cx.at(), chunk);

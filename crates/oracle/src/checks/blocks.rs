@@ -1,6 +1,7 @@
 //! Frames: accounting, free lists, counts.
 
 use crate::context::{Run, holds};
+use crate::outside::Known;
 use frame::descriptor::ZONE_KINDS;
 use frame::{Block, MigrateType, ORDERS, SUBSECTION_ORDER, State, ZoneReport};
 use machine::{HUGE_ORDER, MAX_ORDER, Machine, Order};
@@ -19,11 +20,15 @@ struct Used {
 /// Compares every block with what was claimed of it.
 pub(crate) fn check<M: Machine>(run: &mut Run<'_, '_, M>) {
     claim_held(run);
+    let pins = claim_pins(run);
     let zeros = [0; NODES * ZONE_KINDS];
     let mut used = Used { handed_out: zeros, reserved: zeros, free_blocks: 0, per_cpu_blocks: 0 };
     for block in run.spaces.frames().blocks() {
         run.report.blocks += 1;
         check_block(run, &block, &mut used);
+        if pins == Known::All && block.meta.state().is_user() {
+            fr7(run, &block);
+        }
     }
     fr2_lists(run, &used);
     for zone in run.spaces.frames().zones() {
@@ -40,6 +45,18 @@ fn claim_held<M: Machine>(run: &mut Run<'_, '_, M>) {
             *held = held.saturating_add(1);
         }
     });
+}
+
+/// All pins of a folio are its head's.
+fn claim_pins<M: Machine>(run: &mut Run<'_, '_, M>) -> Known {
+    let holders = run.outside.holders;
+    holders.for_each_pin(&mut |pfn| {
+        let head = run.spaces.frames().memmap().quiet_head(pfn).map_or(pfn, |(head, _)| head);
+        if run.descriptor(head).is_some() {
+            let pins = &mut run.tally(head).pins;
+            *pins = pins.saturating_add(1);
+        }
+    })
 }
 
 fn check_block<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block, used: &mut Used) {
@@ -167,6 +184,14 @@ fn fr4<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block) {
     let (pfn, maps) = (block.pfn, block.counts.maps());
     let entries = u64::from(run.tally(pfn).entries);
     holds!(run, FR4, maps == entries, "{pfn:?} counts {maps} mappings, {entries} entries map it");
+}
+
+fn fr7<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block) {
+    let (pfn, known) = (block.pfn, u64::from(run.tally(block.pfn).pins));
+    let pins = block.counts.pins();
+    if pins > 0 || known > 0 {
+        holds!(run, FR7, pins == known, "{pfn:?} counts {pins} pins, its holders have {known}");
+    }
 }
 
 fn cr2<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block) {

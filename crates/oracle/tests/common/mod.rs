@@ -302,6 +302,11 @@ impl Holders for World<'_> {
         self.held.iter().copied().for_each(hold);
     }
 
+    fn for_each_pin(&self, pin: &mut dyn FnMut(Pfn)) -> Known {
+        self.pins.iter().copied().for_each(pin);
+        Known::All
+    }
+
     fn opens(&self, file: Id<File>) -> Option<u64> {
         Some(self.opens.get(&file.raw()).copied().unwrap_or(0))
     }

@@ -16,9 +16,14 @@ impl World<'_> {
         let frames = self.manager.frames().memmap().end().0 as usize;
         let mut tallies = vec![Tally::default(); frames];
         let opens = |file| if are_open { self.files.opens(file) } else { 0 };
-        watch::audit(&self.manager, &opens, &mut DenseLedger(&mut tallies), &mut |violation| {
-            self.complain(&format!("{when}: {}: {}", violation.rule.id(), violation.text));
-        });
+        watch::audit(
+            &self.manager,
+            &watch::Others::files(&opens),
+            &mut DenseLedger(&mut tallies),
+            &mut |violation| {
+                self.complain(&format!("{when}: {}: {}", violation.rule.id(), violation.text));
+            },
+        );
     }
 
     /// Everybody has exited: closes the files, and nothing may be left.

@@ -54,6 +54,7 @@ impl World<'_> {
 
     /// What the judge will say depends on calls that are over, or not.
     fn judging(&self, who: Actor<'_>, memory: u32, addr: VirtAddr) {
+        self.hear_device(who);
         Shared::Memory(memory).read(who.ctx);
         Shared::Page(memory, addr.page()).read(who.ctx);
         if !self.files.is_empty() {
@@ -72,7 +73,7 @@ impl World<'_> {
         }
     }
 
-    fn mismatch_text(&self, who: Actor<'_>, addr: VirtAddr, mismatch: &Mismatch) -> String {
+    pub(super) fn mismatch_text(&self, who: Actor<'_>, addr: VirtAddr, mismatch: &Mismatch) -> String {
         let did = match mismatch.got {
             Some(got) => format!("loaded {}", text_of(Value::Word(got))),
             None => "stored".into(),

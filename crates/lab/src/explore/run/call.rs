@@ -73,8 +73,10 @@ impl<'w> World<'w> {
         call: impl FnOnce(&mut Cx<'w, SimMachine>) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         let ranges = judge::ranges(&change);
+        self.hear_device(who);
         let begun = self.judge.borrow_mut().begin(live.memory, change);
         let done = call(&mut self.cx(who.ctx));
+        self.hear_device(who);
         Shared::change_pages(who.ctx, live.memory, &ranges);
         let mut judge = self.judge.borrow_mut();
         match &done {

@@ -16,7 +16,13 @@ impl World<'_> {
     pub(super) fn audit(&self, ledger: &mut Vec<Tally>, when: &str) -> Result<(), Failure> {
         ledger.resize(self.manager.frames().memmap().end().0 as usize, Tally::default());
         let mut found = None;
-        watch::audit(&self.manager, &|file| self.opens(file), &mut DenseLedger(ledger), &mut |violation| {
+        let opens = |file| self.opens(file);
+        let holds = self.holds.borrow();
+        let others = watch::Others { opens: &opens, holds: &|see| holds.for_each(see) };
+        watch::audit(&self.manager, &others, &mut DenseLedger(ledger), &mut |violation| {
+            if self.unclaimed.contains(&violation.rule) {
+                return;
+            }
             let (rule, text) = (violation.rule.id(), violation.text.as_str());
             let text = format!("{when}: {text}\n  {rule}: {}", violation.rule.statement());
             found.get_or_insert(Failure { rule: Some(rule.into()), ..Failure::new(Kind::Rule, text) });
@@ -64,6 +70,7 @@ impl World<'_> {
     pub(super) fn take_down(&self, ledger: &mut Vec<Tally>) -> Result<(), Failure> {
         let linux = self.manager.linux();
         let mut cx = self.manager.cx(CpuId(0), TaskId(0));
+        self.let_all_go();
         for live in self.processes.borrow_mut().iter_mut().rev().flatten() {
             if std::mem::replace(&mut live.is_alive, false) {
                 linux.exit(&mut cx, live.id, Exit::Code(0));

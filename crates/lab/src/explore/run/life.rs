@@ -44,8 +44,10 @@ impl World<'_> {
 
     fn fork(&self, who: Actor<'_>, at: Place, live: Live, child: ProcessName) -> Result<(), Errno> {
         Shared::Memory(live.memory).change(who.ctx);
+        self.hear_device(who);
         let begun = self.judge.borrow_mut().begin(live.memory, Change::Fork);
         let forked = self.manager.linux().fork(&mut self.cx(who.ctx), live.id);
+        self.hear_device(who);
         Shared::Memory(live.memory).change(who.ctx);
         let id = match forked {
             Ok(id) => id,
@@ -98,6 +100,7 @@ impl World<'_> {
         let heap = image.heap.map_or(0, |name| region(name).start.addr().0);
         let image = ExecImage { segments: &[], stack, break_start: heap, code: (VirtAddr(0), VirtAddr(0)) };
         linux.exec(&mut self.cx(who.ctx), live.id, Some(who.ctx.task()), &image)?;
+        self.hear_device(who);
         let mut judge = self.judge.borrow_mut();
         judge.leave(live.memory);
         let memory = judge.fresh_memory();
@@ -118,6 +121,7 @@ impl World<'_> {
         if linux.exit_task(&mut self.cx(who.ctx), who.ctx.task(), Exit::Code(code)) {
             // Its other threads may have left only just now.
             self.processes.borrow_mut()[who.process.0] = ended;
+            self.hear_device(who);
             self.judge.borrow_mut().leave(live.memory);
             self.wake(who.ctx, Shared::Birth(who.process));
         }

@@ -11,6 +11,7 @@ mod life;
 mod log;
 mod moving;
 mod outcome;
+mod pins;
 mod shared;
 mod step;
 mod value;
@@ -23,6 +24,8 @@ use freehold::machine::{CpuId, TaskId};
 use oracle::Tally;
 use sim::explore::{Plan, Run};
 use sim::{Checks, Scope, SimConfig, SimError, SimMachine, TlbSize};
+
+use crate::policy::Policy;
 
 use super::script::{Place, ProcessName, Scenario, Step};
 use world::{Actor, World};
@@ -47,6 +50,7 @@ pub struct Runner<'s> {
     shared: Vec<bool>,
     ledger: Vec<Tally>,
     prepare: Option<&'s dyn Fn(&SimMachine)>,
+    policy: Policy,
     cost: Cost,
 }
 
@@ -59,6 +63,7 @@ impl<'s> Runner<'s> {
             shared: shared::shared_variables(scenario),
             ledger: Vec::new(),
             prepare: None,
+            policy: Policy::default(),
             cost: Cost::default(),
         }
     }
@@ -72,6 +77,12 @@ impl<'s> Runner<'s> {
     #[must_use]
     pub fn preparing(self, prepare: &'s dyn Fn(&SimMachine)) -> Runner<'s> {
         Runner { prepare: Some(prepare), ..self }
+    }
+
+    /// Lets the manager do what can be done in several ways as chosen.
+    #[must_use]
+    pub fn choosing(self, policy: Policy) -> Runner<'s> {
+        Runner { policy, ..self }
     }
 
     /// Runs the scenario under a schedule. What happens is told to `log`, if there is one.
@@ -97,7 +108,7 @@ impl<'s> Runner<'s> {
         log: Option<&RefCell<Log>>,
     ) -> Result<(), Failure> {
         let scenario = self.scenario;
-        let world = World::new((scenario, &self.shared), sim, log)?;
+        let world = World::new((scenario, &self.shared), sim, &self.policy, log)?;
         if log.is_some() {
             world.ears.listen(sim);
         }

@@ -5,7 +5,8 @@ use sim::TaskCtx;
 use sim::explore::{Outside, Touch};
 
 use super::super::script::{
-    Action, Alternative, Call, EventName, Expr, FileName, ProcessName, Scenario, Step, VariableName, Wanted,
+    Action, Alternative, Call, EventName, Expr, FileName, PinName, PipeName, ProcessName, Scenario, Step,
+    VariableName, Wanted,
 };
 
 /// Something that steps of several CPUs may touch.
@@ -25,6 +26,10 @@ pub(super) enum Shared {
     Page(u32, Vpn),
     /// What is stored of a file.
     Disk(FileKey),
+    /// Who holds what under a name.
+    Held(PinName),
+    /// A pipe that was made.
+    Pipe(PipeName),
 }
 
 /// A call on more pages than this counts as one on the whole memory.
@@ -42,6 +47,8 @@ impl Shared {
             Shared::Memory(memory) => own(5, u64::from(memory)),
             Shared::Page(memory, page) => own(6, u64::from(memory) << 40 | page.0),
             Shared::Disk(key) => Outside::File(key),
+            Shared::Held(name) => own(7, name.0 as u64),
+            Shared::Pipe(name) => own(8, name.0 as u64),
         }
     }
 
@@ -101,6 +108,10 @@ fn in_steps(steps: &[Step], see: &mut dyn FnMut(VariableName)) {
             }
             Action::Expect(expr) => in_expr(expr, see),
             Action::Entry(word, _) => in_some(word.page.as_ref(), see),
+            Action::Pins(step, wanted) => {
+                step.exprs(&mut |expr| in_expr(expr, see));
+                in_wanted(wanted, see);
+            }
             Action::Repeat { counter, until, body, .. } => {
                 counter.iter().for_each(|name| see(*name));
                 in_some(until.as_ref(), see);

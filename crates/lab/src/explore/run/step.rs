@@ -74,6 +74,11 @@ impl World<'_> {
             }
             Action::Expect(expr) => self.must_hold(who, at, expr),
             Action::Entry(word, due) => self.check_entry(who, at, word, *due),
+            Action::Pins(step, wanted) => {
+                let got = self.pin_step(who, at, step);
+                self.compare(who, at, wanted, got);
+                text_of(got)
+            }
         };
         if let Some(failure) = self.violation() {
             self.fail(who.ctx, at, failure);

@@ -15,7 +15,9 @@ use super::ears::Ears;
 use super::judge::Judge;
 use super::log::{Entry, Log, What};
 use super::outcome::{Failure, Kind, Spot};
+use super::pins::Holds;
 use super::shared::Shared;
+use crate::policy::Policy;
 use crate::watch;
 
 /// A process of the scenario.
@@ -62,6 +64,10 @@ pub(super) struct World<'w> {
     waiting: RefCell<Vec<(Shared, TaskId)>>,
     /// Shared memories without a name, so far.
     nameless: Cell<u64>,
+    /// Pages that others hold.
+    pub(super) holds: RefCell<Holds>,
+    /// Rules that the chosen policy does not claim to keep.
+    pub(super) unclaimed: Vec<oracle::Rule>,
     pub(super) failure: RefCell<Option<Failure>>,
     pub(super) log: Option<&'w RefCell<Log>>,
     /// For what the machine tells.
@@ -75,10 +81,11 @@ impl<'w> World<'w> {
     pub(super) fn new(
         (scenario, shared): (&'w Scenario, &'w [bool]),
         sim: &'w SimMachine,
+        policy: &Policy,
         log: Option<&'w RefCell<Log>>,
     ) -> Result<World<'w>, Failure> {
         let short = |what: &str| Failure::new(Kind::Misuse, format!("too little memory for {what}"));
-        let manager = Manager::new(sim, &freehold::Config::default()).map_err(|_| short("the manager"))?;
+        let manager = Manager::new(sim, &policy.config()).map_err(|_| short("the manager"))?;
         let mut judge = Judge::default();
         let mut cx = manager.cx(CpuId(0), TaskId(0));
         let mut files = Vec::with_capacity(scenario.files.len());
@@ -106,6 +113,8 @@ impl<'w> World<'w> {
             shared,
             waiting: RefCell::default(),
             nameless: Cell::new(0),
+            holds: RefCell::default(),
+            unclaimed: policy.unclaimed(),
             failure: RefCell::default(),
             log,
             ears: Ears::default(),

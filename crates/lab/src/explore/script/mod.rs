@@ -11,6 +11,7 @@ mod limits;
 mod model;
 mod names;
 mod parse;
+mod pins;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -20,3 +21,4 @@ pub use error::ScriptError;
 pub use limits::FILE_BYTES;
 pub use model::*;
 pub use parse::parse;
+pub use pins::{Hold, HoldKind, PinStep, PinWord, Stored, Waits};

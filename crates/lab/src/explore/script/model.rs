@@ -1,6 +1,7 @@
 //! A scenario, as its file says it. Names are resolved: they are numbers here.
 
 use super::entry::Standing;
+use super::pins::PinStep;
 use freehold::linux::Errno;
 use freehold::machine::{Perms, VirtAddr, Vpn};
 
@@ -22,7 +23,11 @@ numbers! {
     /// A variable, by its place in [`Scenario::variables`].
     VariableName,
     /// An event, by its place in [`Scenario::events`].
-    EventName
+    EventName,
+    /// Pages that are held; pins, references and fixed buffers have one row of names.
+    PinName,
+    /// A pipe.
+    PipeName
 }
 
 /// A scenario.
@@ -50,6 +55,10 @@ pub struct Scenario {
     pub variables: Vec<String>,
     /// Names of events.
     pub events: Vec<String>,
+    /// How many names of pins there are.
+    pub pins: usize,
+    /// How many names of pipes there are.
+    pub pipes: usize,
     /// What CPU 0 does before the others start.
     pub setup: Vec<Step>,
     /// What CPUs do at the same time, by CPU.
@@ -139,6 +148,8 @@ pub enum Action {
     Expect(Expr),
     /// The entry of this word's page must be so.
     Entry(WordAt, Standing),
+    /// Something with pages that others hold.
+    Pins(PinStep, Wanted),
     /// A block, several times.
     Repeat {
         /// How often at most.

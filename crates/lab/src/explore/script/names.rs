@@ -6,7 +6,8 @@ use super::error::ScriptError;
 use super::lex::Words;
 use super::limits;
 use super::model::{
-    EventName, FileName, FileShape, Place, ProcessName, Region, RegionName, Sign, VariableName,
+    EventName, FileName, FileShape, PinName, PipeName, Place, ProcessName, Region, RegionName, Sign,
+    VariableName,
 };
 
 /// Where the first region is: the first page of a leaf table.
@@ -28,6 +29,8 @@ enum Kind {
     Region,
     Variable,
     Event,
+    Pin,
+    Pipe,
 }
 
 impl Kind {
@@ -38,6 +41,8 @@ impl Kind {
             Kind::Region => "a region",
             Kind::Variable => "a variable",
             Kind::Event => "an event",
+            Kind::Pin => "a pin",
+            Kind::Pipe => "a pipe",
         }
     }
 }
@@ -70,6 +75,8 @@ pub(super) struct Names {
     processes: Vec<Promise>,
     variables: Vec<Promise>,
     events: Vec<Promise>,
+    pins: Vec<Promise>,
+    pipes: Vec<Promise>,
     pub(super) files: Vec<FileShape>,
     pub(super) regions: Vec<Region>,
     next_place: Vpn,
@@ -82,6 +89,8 @@ impl Names {
             processes: Vec::new(),
             variables: Vec::new(),
             events: Vec::new(),
+            pins: Vec::new(),
+            pipes: Vec::new(),
             files: Vec::new(),
             regions: Vec::new(),
             next_place: FIRST_PLACE,
@@ -96,6 +105,10 @@ impl Names {
             Some(Kind::Variable)
         } else if promised(&self.events) {
             Some(Kind::Event)
+        } else if promised(&self.pins) {
+            Some(Kind::Pin)
+        } else if promised(&self.pipes) {
+            Some(Kind::Pipe)
         } else if self.files.iter().any(|file| file.name == name) {
             Some(Kind::File)
         } else if self.regions.iter().any(|region| region.name == name) {
@@ -129,6 +142,8 @@ impl Names {
         let list = match kind {
             Kind::Process => &mut self.processes,
             Kind::Variable => &mut self.variables,
+            Kind::Pin => &mut self.pins,
+            Kind::Pipe => &mut self.pipes,
             _ => &mut self.events,
         };
         let index = list.iter().position(|promise| promise.name == name);
@@ -184,6 +199,31 @@ impl Names {
     /// An event.
     pub(super) fn event(&mut self, words: &mut Words<'_>) -> Result<EventName, ScriptError> {
         self.promise(words, Kind::Event, false).map(EventName)
+    }
+
+    /// Pages that are held from here on.
+    pub(super) fn make_pin(&mut self, words: &mut Words<'_>) -> Result<PinName, ScriptError> {
+        self.promise(words, Kind::Pin, true).map(PinName)
+    }
+
+    /// Pages that are held.
+    pub(super) fn pin(&mut self, words: &mut Words<'_>) -> Result<PinName, ScriptError> {
+        self.promise(words, Kind::Pin, false).map(PinName)
+    }
+
+    /// A pipe that something is put into.
+    pub(super) fn make_pipe(&mut self, words: &mut Words<'_>) -> Result<PipeName, ScriptError> {
+        self.promise(words, Kind::Pipe, true).map(PipeName)
+    }
+
+    /// A pipe.
+    pub(super) fn pipe(&mut self, words: &mut Words<'_>) -> Result<PipeName, ScriptError> {
+        self.promise(words, Kind::Pipe, false).map(PipeName)
+    }
+
+    /// How many names of pins and of pipes there are.
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.pins.len(), self.pipes.len())
     }
 
     /// A new file.
@@ -284,6 +324,8 @@ impl Names {
                 None => Ok(list.iter().map(|promise| promise.name.clone()).collect::<Vec<_>>()),
             }
         };
+        unmade(&self.pins, "nothing holds pages as `NAME`: `pin`, `hold` or `register` would")?;
+        unmade(&self.pipes, "nothing is put into a pipe `NAME`: `splice` would")?;
         Ok([
             unmade(&self.processes, "nothing makes a process `NAME`: `fork`, `clone` or `vfork` would")?,
             unmade(&self.variables, "nothing gives `NAME` a value: `set` or `->` would")?,

@@ -283,6 +283,7 @@ impl<'t> Parser<'t> {
     fn finish(self, last: u32) -> Result<Scenario, ScriptError> {
         let missing = |what: String| ScriptError::new(last, 1, what);
         let [processes, variables, events] = self.names.finish()?;
+        let (pins, pipes) = self.names.held();
         let mut texts = Vec::new();
         for (name, text) in TEXTS.iter().zip(self.texts) {
             texts.push(text.ok_or_else(|| missing(format!("there is no `{name}`")))?);
@@ -310,6 +311,8 @@ impl<'t> Parser<'t> {
             regions: self.names.regions,
             variables,
             events,
+            pins,
+            pipes,
             setup: self.setup.unwrap_or_default(),
             cpus,
             end: self.end.unwrap_or_default(),

@@ -13,6 +13,7 @@ use super::model::{
     RegionName, Sign, Value, VariableName, Wanted, WordAt,
 };
 use super::names::{Names, Where};
+use super::pins;
 
 /// What a line of a section is.
 pub(super) enum Head {
@@ -45,8 +46,8 @@ const ADVICE: [(&str, u64); 14] = [
 
 /// Reads steps.
 pub(super) struct Steps<'w, 't> {
-    words: &'w mut Words<'t>,
-    names: &'w mut Names,
+    pub(super) words: &'w mut Words<'t>,
+    pub(super) names: &'w mut Names,
 }
 
 impl<'w, 't> Steps<'w, 't> {
@@ -108,6 +109,7 @@ impl<'w, 't> Steps<'w, 't> {
             }
             "drain" => Action::Chore(Chore::Drain),
             "idle" => Action::Chore(Chore::Idle),
+            _ if pins::is_verb(verb) => self.pin_step(verb)?,
             _ => {
                 let call = self.call(verb)?;
                 let has_value = matches!(call, Call::Get(_) | Call::Wait(_));
@@ -341,7 +343,7 @@ impl<'w, 't> Steps<'w, 't> {
     }
 
     /// `a`, `a[1]`, `a[1..3]`
-    fn pages(&mut self) -> Result<Pages, ScriptError> {
+    pub(super) fn pages(&mut self) -> Result<Pages, ScriptError> {
         let region = self.names.region(self.words)?;
         self.pages_of(region)
     }
@@ -356,15 +358,22 @@ impl<'w, 't> Steps<'w, 't> {
         Ok(Pages { region, first, end })
     }
 
-    fn word_at(&mut self) -> Result<WordAt, ScriptError> {
+    pub(super) fn word_at(&mut self) -> Result<WordAt, ScriptError> {
         Exprs::new(self.words, self.names).word_at()
+    }
+
+    /// `[1]+8`
+    pub(super) fn page_and_offset(&mut self) -> Result<(Option<Expr>, u64), ScriptError> {
+        let mut exprs = Exprs::new(self.words, self.names);
+        let page = exprs.page()?;
+        Ok((page, exprs.offset()?))
     }
 
     fn whole(&mut self) -> Result<Expr, ScriptError> {
         Exprs::new(self.words, self.names).whole()
     }
 
-    fn sum(&mut self) -> Result<Expr, ScriptError> {
+    pub(super) fn sum(&mut self) -> Result<Expr, ScriptError> {
         Exprs::new(self.words, self.names).sum()
     }
 
@@ -378,7 +387,7 @@ impl<'w, 't> Steps<'w, 't> {
 
     // ---- what it may come to ----
 
-    fn wanted(&mut self, has_value: bool, verb: &str) -> Result<Wanted, ScriptError> {
+    pub(super) fn wanted(&mut self, has_value: bool, verb: &str) -> Result<Wanted, ScriptError> {
         let mut wanted = Wanted::default();
         if !matches!(self.words.peek()?, Token::End | Token::Symbol("->")) {
             self.alternative(&mut wanted.any_of, has_value, verb)?;
