@@ -3,17 +3,19 @@
 use crate::error::FaultError;
 use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
+use frame::Flags;
 use machine::trace::Mapped;
 use machine::{Asid, Cx, Event, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level};
 use object::CachedPage;
 use object::exclusive::AnonCtx;
+use space::VmaFlags;
 use table::Leaf;
 
 impl<'m, M: Machine> Faults<'m, M> {
     /// The leaf of the page, locked, if the VMA is what the fault saw. Only then may entries be installed.
-    pub(crate) fn lock_current<'c>(
+    pub(crate) fn lock_current<'c, const L: u8>(
         &self,
-        cx: &'c mut Cx<'m, M, { level::PROCESS }>,
+        cx: &'c mut Cx<'m, M, L>,
         wish: &Wish,
     ) -> Result<Option<Leaf<'c, 'm, M>>, Shortage> {
         let spaces = self.spaces();
@@ -24,13 +26,20 @@ impl<'m, M: Machine> Faults<'m, M> {
     }
 
     /// The same if the entry is what the fault saw, too. Only then may the entry be changed.
-    pub(crate) fn lock_unchanged<'c>(
+    pub(crate) fn lock_unchanged<'c, const L: u8>(
         &self,
-        cx: &'c mut Cx<'m, M, { level::PROCESS }>,
+        cx: &'c mut Cx<'m, M, L>,
         wish: &Wish,
     ) -> Result<Option<Leaf<'c, 'm, M>>, Shortage> {
         let leaf = self.lock_current(cx, wish)?;
         Ok(leaf.filter(|leaf| leaf.entry(wish.page) == wish.entry || leaf.planted(Plant::EntryUnchecked)))
+    }
+
+    /// Notes that a page is locked in memory, if its VMA is: reclaim leaves it alone. (leaf lock)
+    pub(crate) fn note_locked(&self, leaf: &Leaf<'_, 'm, M>, wish: &Wish, pfn: Pfn) {
+        if wish.vma.flags.contains(VmaFlags::LOCKED) {
+            self.spaces().frames().descriptor(pfn).set(leaf, Flags::MLOCKED);
+        }
     }
 
     /// A frame of zeros, referenced once and known to nobody.

@@ -25,8 +25,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Purpose {
     /// The access of [`Wish::access`].
     Access,
-    /// A page of the program's own behind an entry that stays as it is: what a store would get, but not writable
-    /// (CR12; Linux: `FAULT_FLAG_UNSHARE`). The access is a store.
+    /// A page of the program's own behind an entry that stays as it is: what a store would get, but not
+    /// writable (CR12; Linux: `FAULT_FLAG_UNSHARE`). The access is a store.
     Own,
 }
 
@@ -37,6 +37,15 @@ pub(crate) enum Stay {
     Short,
     /// It will be pinned for long: it is not to come from a Movable zone.
     Long,
+}
+
+/// What a page is brought back for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Back {
+    /// Its program touches it.
+    Touched,
+    /// Its area ends (`swapoff`).
+    AreaEnds,
 }
 
 /// One fault: what is wanted where, and what was seen there.
@@ -233,6 +242,7 @@ impl<'m, M: Machine> Faults<'m, M> {
             Kind::Leaf(_) => Ok(Outcome::Again),
             Kind::Absent(_) => match Soft::of::<M>(wish.entry, wish.level) {
                 Some(Soft::Migration { frame, .. }) => self.wait_moved(cx, wish, frame),
+                Some(Soft::Swap { slot, sole }) => self.swap_fault(cx, wish, (slot, sole), Back::Touched),
                 _ => Ok(Outcome::Again),
             },
         }

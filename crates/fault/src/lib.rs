@@ -16,9 +16,12 @@ mod huge;
 mod moved;
 pub mod pin;
 mod populate;
+mod swap_in;
+mod swap_off;
 mod write_protect;
 
 pub use crate::error::{FaultError, SegvKind};
 pub use crate::faults::Faults;
 pub use crate::pin::{HoldError, How, Rights, Term};
 pub use crate::populate::Populate;
+pub use crate::swap_off::SwapOffError;

@@ -57,6 +57,8 @@ impl<'m, M: Machine> Faults<'m, M> {
             let verdict = if anonymous { reuse.told() } else { Verdict::FilePage };
             leaf.trace(|| judged(wish, pfn, verdict, descriptor.held()));
             if reuse.is_in_place() {
+                // What the swap cache has of it would be stale.
+                self.spaces().objects().abandon_swap(&mut leaf, pfn);
                 make_writable(&mut leaf, wish);
                 leaf.count(Counter::CowReused);
                 return Ok(Outcome::Done);
@@ -107,7 +109,8 @@ pub(crate) fn judged(wish: &Wish, frame: Pfn, verdict: Verdict, held: Held) -> E
     Event::StoreJudged { page: wish.page, frame, verdict, held }
 }
 
-/// Lets stores pass, if that is what the fault is for. Nothing has to be flushed: a CPU that remembers the old entry faults and finds this one.
+/// Lets stores pass, if that is what the fault is for. Nothing has to be flushed: a CPU that remembers the
+/// old entry faults and finds this one.
 pub(crate) fn make_writable<M: Machine>(leaf: &mut Leaf<'_, '_, M>, wish: &Wish) -> Entry {
     if wish.purpose == Purpose::Own {
         return wish.entry;

@@ -102,6 +102,8 @@ impl Flags {
     pub const BY_PAGES: Flags = Flags(1 << 10);
     /// An anonymous page that is in the swap cache; its fourth word names the slot.
     pub const SWAPCACHED: Flags = Flags(1 << 11);
+    /// An anonymous page whose bytes are of no use unless somebody has written to it since (`MADV_FREE`).
+    pub const LAZY_FREE: Flags = Flags(1 << 15);
 
     /// What the parts of a folio have from the whole.
     pub(crate) const OF_PARTS: Flags = Flags::UPTODATE
@@ -194,22 +196,23 @@ const LIST: (u32, u64) = (25, 0x7);
 const ZONE: (u32, u64) = (28, 0x3);
 const NODE: (u32, u64) = (30, 0xff);
 const GENERATION: (u32, u64) = (38, 0xffff);
+pub(crate) const AGE: (u32, u64) = (54, 0x7);
 
 /// The second word of a descriptor, at one moment.
 ///
 /// ```text
-///  53..38     37..30 29..28 27..25 24   23..20 19..16 15..0
-///  generation node   zone   list   head order  state  flags
+///  56..54 53..38     37..30 29..28 27..25 24   23..20 19..16 15..0
+///  age    generation node   zone   list   head order  state  flags
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Meta(pub u64);
 
 impl Meta {
-    const fn part(self, (shift, mask): (u32, u64)) -> u64 {
+    pub(crate) const fn part(self, (shift, mask): (u32, u64)) -> u64 {
         self.0 >> shift & mask
     }
 
-    const fn with(self, (shift, mask): (u32, u64), value: u64) -> Meta {
+    pub(crate) const fn with(self, (shift, mask): (u32, u64), value: u64) -> Meta {
         Meta(self.0 & !(mask << shift) | (value & mask) << shift)
     }
 
@@ -278,7 +281,7 @@ impl Meta {
 
     /// Without the flags that describe what a frame holds rather than the frame.
     pub(crate) const fn without_contents(self) -> Meta {
-        Meta(self.0 & !(FLAGS & !(Flags::UNMAPPED.0 as u64)))
+        Meta(self.0 & !(FLAGS & !(Flags::UNMAPPED.0 as u64))).with(AGE, 0)
     }
 
     pub(crate) const fn next_generation(self) -> Meta {
@@ -336,7 +339,7 @@ machine::cells! {
         /// See [`crate::counts`].
         counts: Word,
         /// See [`Meta`].
-        meta: Word,
+        pub(crate) meta: Word,
         /// Whose it is (28 bits, high) and where in it (36 bits, low). Meaning: the state's.
         owner: Word,
         /// Free blocks: the list's neighbours. Folios: the owner's to use.

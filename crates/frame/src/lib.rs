@@ -27,6 +27,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod age;
 mod allocate;
 mod buddy;
 pub mod counts;

@@ -51,3 +51,4 @@ pub use crate::ring::Ring;
 pub use crate::signal::{BusCode, SegvCode, Signal};
 pub use crate::system::{Layout, Linux};
 pub use balance::Policy;
+pub use object::swap::SwapDevice;

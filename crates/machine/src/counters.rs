@@ -91,6 +91,12 @@ counters! {
     PgPgIn = "pgpgin",
     /// Pages written to files.
     PgPgOut = "pgpgout",
+    /// Pages read from swap areas.
+    PSwpIn = "pswpin",
+    /// Pages written to swap areas.
+    PSwpOut = "pswpout",
+    /// Pages read from swap areas before anybody asked for them.
+    SwapRa = "swap_ra",
     /// Flush rounds: one request to some CPUs to drop translations, waited for once.
     TlbFlushRounds = "nr_tlb_remote_flush",
     /// CPUs asked by interrupt to flush.

@@ -53,6 +53,25 @@ plants! {
     /// A CPU that comes back to a space does not compare generations (L-15): lazy TLB mode without
     /// `tlb_gen`.
     GenerationIgnored = "generation-ignored",
+    // ---- swap ----
+    /// A page that turns out to be pinned gets its entry back, and its slot is not given back (row 15 of the
+    /// COW table): the slot is never free again. Linux: the `swap_free` on that path of `try_to_unmap_one`.
+    SwapCountLeaked = "swap-count-leaked",
+    /// Fork leaves swap entries exclusive (CR15, C-15): both sides bring the page back, take it for theirs
+    /// alone, and write it in place. Linux clears `pte_swp_exclusive` in `copy_nonpresent_pte`.
+    SwapSoleKeptByFork = "swap-sole-kept-by-fork",
+    /// A swap entry does not remember that its page was exclusive when it comes back (CR16, C-4): the next
+    /// store copies it away from whoever refers to it for a device. Linux before `pte_swp_exclusive` (5.19).
+    SwapSoleForgotten = "swap-sole-forgotten",
+    /// `swapoff` brings pages back as if none had been exclusive (CR17, C-4).
+    SwapOffForgetsSole = "swapoff-forgets-sole",
+    /// A fault reads its slot past the cache (C-17): another fault brings the page back, a program stores to
+    /// it, it is swapped out to the same slot, and the first maps what it read before. Linux had this for
+    /// devices that read at once, until commit 13ddaf26be32.
+    SwapReadsRoundCache = "swap-reads-round-cache",
+    /// A page that is being written to a device that wants its bytes stable comes back exclusive (CR16,
+    /// C-16), and is stored to while it is written.
+    StableWritesIgnored = "stable-writes-ignored",
     // ---- faults and tables ----
     /// A fault does not ask under the leaf's lock whether the VMA is still what it saw (LR3): Linux's
     /// speculative faults and per-VMA locks stand and fall with this look.
@@ -86,19 +105,20 @@ plants! {
     SplitForgetsPrivate = "split-forgets-private",
     // ---- pins ----
     /// A pin taken without a lock is kept though the entry has changed meanwhile (CR9 B4, C-5): the frame is
-    /// another page's by then, and a device stores there. Linux looks at the entry again in `gup_fast_pte_range`.
+    /// another page's by then, and a device stores there. Linux looks at the entry again in
+    /// `gup_fast_pte_range`.
     PinWithoutRecheck = "pin-without-recheck",
-    /// A pin is taken whatever the exclusive bit says (CR3, CR9 B5, C-8): the program's next store goes to a copy,
-    /// and the device goes on with the old page. Linux: `gup_must_unshare`.
+    /// A pin is taken whatever the exclusive bit says (CR3, CR9 B5, C-8): the program's next store goes to a
+    /// copy, and the device goes on with the old page. Linux: `gup_must_unshare`.
     PinWhateverTheBit = "pin-whatever-the-bit",
-    /// Exclusivity is taken away in two steps, first a look at the pins and then the bit (CR8, C-7): a pin comes
-    /// between.
+    /// Exclusivity is taken away in two steps, first a look at the pins and then the bit (CR8, C-7): a pin
+    /// comes between.
     ShareInTwoSteps = "share-in-two-steps",
-    /// A debugger's store to a read-only private page does not ask whether the page is exclusive (C-20): it reaches
-    /// everybody who has the page (CVE-2016-5195, Dirty COW, was of this class).
+    /// A debugger's store to a read-only private page does not ask whether the page is exclusive (C-20): it
+    /// reaches everybody who has the page (CVE-2016-5195, Dirty COW, was of this class).
     ForceWithoutExclusive = "force-without-exclusive",
-    /// A read-only pin does not make the page exclusive first (CR12, C-22): it keeps the zero page, or a page that
-    /// others share, and never sees what the program stores later.
+    /// A read-only pin does not make the page exclusive first (CR12, C-22): it keeps the zero page, or a page
+    /// that others share, and never sees what the program stores later.
     UnshareForgotten = "unshare-forgotten",
     // ---- large pages ----
     /// An entry of 2 MiB becomes 512 whose pages are exclusive to nobody: a pinned one is copied under its

@@ -9,6 +9,7 @@ use crate::exclusive::{AnonCtx, born};
 use crate::model::{File, FileKind};
 use crate::objects::Objects;
 use crate::page::{CachedPage, PageCtx};
+use crate::swap::slot::Kept;
 use frame::counts::{AtCap, Exclusive};
 use frame::{Flags, Id, State};
 use machine::entry::{Attrs, Kind};
@@ -142,11 +143,15 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// Frees what a settled change held.
     pub fn finish(&self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, payload: Payload) {
         match payload {
-            Payload::Page { frame, .. } => {
-                self.frames().put(cx.at(), frame);
+            Payload::Page { frame, .. } => self.put_mapped(cx.at(), frame),
+            Payload::Absent(value) => {
+                // Migration entries hold nothing.
+                if let Some(Soft::Swap { slot, .. }) = Soft::from_payload(value) {
+                    self.put_swap(cx.at(), slot, Kept::Nothing);
+                }
             }
-            // The zero page is not counted; software's entries hold nothing; tables are freed by the walker.
-            Payload::Special(_) | Payload::Absent(_) | Payload::Table(_) => {}
+            // The zero page is not counted; tables are freed by the walker.
+            Payload::Special(_) | Payload::Table(_) => {}
         }
     }
 }

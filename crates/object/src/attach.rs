@@ -175,13 +175,24 @@ impl<'m, M: Machine> Objects<'m, M> {
         indices: Range<u64>,
         mut visit: impl FnMut(&mut Cx<'m, M, { level::RMAP }>, &Mapping, VpnRange),
     ) {
+        // A file is kept by its page, which the caller has locked; a lineage by nothing.
+        if let Owner::Lineage(lineage) = owner
+            && !self.hold_lineage(cx, lineage)
+        {
+            return;
+        }
         let list = self.mappers(owner);
-        let mut held = list.lock.read(cx);
-        for mapping in self.listed(list).filter_map(Attachment::mapping) {
-            let part = mapping.part(&indices);
-            if !part.is_empty() {
-                visit(&mut held, &mapping, part);
+        {
+            let mut held = list.lock.read(cx);
+            for mapping in self.listed(list).filter_map(Attachment::mapping) {
+                let part = mapping.part(&indices);
+                if !part.is_empty() {
+                    visit(&mut held, &mapping, part);
+                }
             }
+        }
+        if let Owner::Lineage(lineage) = owner {
+            self.drop_lineage(cx.at(), lineage);
         }
     }
 }

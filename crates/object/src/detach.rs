@@ -17,7 +17,8 @@ use crate::exclusive::Was;
 use crate::model::{Mapping, Owner};
 use crate::objects::Objects;
 use crate::page::{PageCtx, owner_id};
-use frame::{Descriptor, Flags, State};
+use crate::swap::slot::Kept;
+use frame::{Descriptor, Flags, Pinned, State};
 use machine::entry::{Attrs, Kind};
 use machine::{Cx, EntryFormat, Level, Machine, Pfn, Plant, Vpn, VpnRange, level};
 use revoke::Batch;
@@ -30,6 +31,9 @@ pub enum Into {
     Migration,
     /// Swap entries of the slot that the page has in the swap cache.
     Swap(Slot),
+    /// Nothing: the page's bytes are of no use, unless an entry says that somebody has written to it since
+    /// (`MADV_FREE`; Linux: lazyfree).
+    Nothing,
 }
 
 /// How detaching ended.
@@ -187,13 +191,22 @@ impl<'m, M: Machine> Objects<'m, M> {
         let page = self.descriptor(folio.head);
         let place = folio.place(mapping, at);
         let rss = self.rss_of(leaf, entry, place);
+        // CR14: the slot is counted before the entry goes, so that nobody finds it free in between.
+        if let Into::Swap(slot) = into
+            && self.dup_swap(leaf, slot).is_err()
+        {
+            return Step::Pinned;
+        }
         let (old, token) = leaf.lift(at, rss);
         batch.push(leaf, token);
+        let written = into == Into::Nothing && M::Entry::attrs(old).dirty;
         let was = match place {
+            None if written => Err(Pinned),
             None => self.try_share(leaf, pfn),
             Some(_) => Ok(Was::Shared),
         };
         let Ok(was) = was else {
+            self.undo_count(leaf, into);
             leaf.install(at, old, rss);
             return Step::Pinned;
         };
@@ -204,12 +217,22 @@ impl<'m, M: Machine> Objects<'m, M> {
             None => page.set(leaf, Flags::DIRTY),
         }
         page.remove_map(leaf);
-        let (soft, rss) = self.soft_for(leaf, into, (pfn, rss), was, attrs);
-        leaf.install(at, soft.entry::<M>(), rss);
+        if let Some((soft, rss)) = self.soft_for(leaf, into, (pfn, rss), was, attrs) {
+            leaf.install(at, soft.entry::<M>(), rss);
+        }
         Step::Done
     }
 
-    /// The entry that stands for a mapping, and how it counts.
+    /// The entry was put back: its slot has one less (row 15).
+    fn undo_count(&self, leaf: &mut Leaf<'_, 'm, M>, into: Into) {
+        if let Into::Swap(slot) = into
+            && !leaf.planted(Plant::SwapCountLeaked)
+        {
+            self.put_swap(leaf, slot, Kept::Frame);
+        }
+    }
+
+    /// The entry that stands for a mapping, and how it counts; `None` if none does.
     fn soft_for(
         &self,
         cx: &Cx<'m, M, { level::TABLE1 }>,
@@ -217,12 +240,12 @@ impl<'m, M: Machine> Objects<'m, M> {
         (pfn, rss): (Pfn, Option<Rss>),
         was: Was,
         attrs: Attrs,
-    ) -> (Soft, Option<Rss>) {
+    ) -> Option<(Soft, Option<Rss>)> {
         let exclusive = was == Was::Exclusive && self.cow().remembers();
         match into {
             Into::Swap(slot) => {
                 let sole = if exclusive { Sole::Exclusive } else { Sole::Shared };
-                (Soft::Swap { slot, sole }, Some(Rss::Swap))
+                Some((Soft::Swap { slot, sole }, Some(Rss::Swap)))
             }
             Into::Migration => {
                 let kind = match attrs.perms.write {
@@ -232,8 +255,9 @@ impl<'m, M: Machine> Objects<'m, M> {
                     }
                     false => MigrationKind::Readable,
                 };
-                (Soft::Migration { frame: pfn, kind, attrs }, rss)
+                Some((Soft::Migration { frame: pfn, kind, attrs }, rss))
             }
+            Into::Nothing => None,
         }
     }
 

@@ -86,14 +86,14 @@ impl<'m, M: Machine> Objects<'m, M> {
     pub fn reuse(&self, leaf: &Leaf<'_, 'm, M>, at: Vpn, pfn: Pfn) -> Reuse {
         let folio = self.folio(leaf, pfn);
         let page = folio.page;
-        let counts = page.counts(leaf);
+        let (counts, cached) = self.counts_and_cache(leaf, page);
         debug_assert!(counts.maps() > 0, "a fault on {at:?} comes through a mapping");
         let facts = Facts {
             counts,
             exclusive: counts.is_exclusive() || Self::has_bit(leaf, folio),
             all_mine: counts.maps() == 1 || self.are_all_here(leaf, folio, counts),
-            cache_refs: 0,
-            swap_entries: 0,
+            cache_refs: u64::from(cached.is_some()),
+            swap_entries: cached.map_or(0, |slot| self.entries_of_slot(leaf, slot, pfn)),
         };
         let decided = match self.cow().reuse(&facts) {
             Reuse::Copy if counts.maps() == 1 && leaf.planted(Plant::ReuseByMapcount) => Reuse::Alone,
@@ -109,8 +109,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         decided
     }
 
-    /// Whether every mapping of a large folio is an entry of the locked leaf. (They are counted only if nobody
-    /// else has a reference.)
+    /// Whether every mapping of a large folio is an entry of the locked leaf. (They are counted only if
+    /// nobody else has a reference.)
     fn are_all_here(&self, leaf: &Leaf<'_, 'm, M>, folio: Folio<'m>, counts: Counts) -> bool {
         folio.is_large()
             && counts.refs() == counts.maps()

@@ -12,6 +12,7 @@
 //!   the answer is that it is still mapped.
 //! * **Pins** ([`pin`]): references and pins taken through an entry, and given back.
 //! * **Large folios** ([`large`], [`split`]): 2 MiB of anonymous memory under one count.
+//! * **Swap** ([`swap`]): areas, slots, the swap cache; pages leave memory and come back.
 //! * **Accounting** ([`account`]): mapping and unmapping, so that entries, map counts, references and
 //!   resident pages change together.
 //!
@@ -49,6 +50,7 @@ pub mod baseline;
 pub mod cow;
 mod detach;
 mod dirty;
+mod evict;
 pub mod exclusive;
 pub mod fill;
 pub mod inspect;
@@ -64,6 +66,7 @@ pub mod radix;
 mod reclaim;
 pub mod rules;
 pub mod split;
+pub mod swap;
 mod truncate;
 mod unmap;
 pub mod writeback;

@@ -9,8 +9,9 @@
 use crate::attach::Place;
 use crate::model::{Attachment, Lineage, Mapping, Owner, Sharing};
 use crate::objects::Objects;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use frame::Id;
-use machine::{Cx, EntryFormat, Machine, PAGE_SHIFT, Shortage, Vpn, VpnRange, level};
+use machine::{Cx, EntryFormat, Machine, Memory, PAGE_SHIFT, Shortage, Vpn, VpnRange, level};
 use table::PageTable;
 
 impl<'m, M: Machine> Objects<'m, M> {
@@ -29,6 +30,8 @@ impl<'m, M: Machine> Objects<'m, M> {
                 return Err(shortage);
             }
         };
+        // ORDERING: Release pairs with the Acquire in `hold_lineage`.
+        cx.store(&self.lineages.get(lineage).holds, 1, Release);
         self.attach(cx, member, Owner::Lineage(lineage), &whole::<M>(table), Place::Any);
         Ok((lineage, member))
     }
@@ -54,7 +57,32 @@ impl<'m, M: Machine> Objects<'m, M> {
         let left = self.unlist(cx, member);
         self.attachments.free(cx.at(), member);
         if let (0, Owner::Lineage(lineage)) = (left, owner) {
-            self.lineages.free(cx.at(), lineage);
+            self.drop_lineage(cx.at(), lineage);
+        }
+    }
+
+    /// Keeps a lineage for a walk, if it has members. A page that was unmapped everywhere still names the
+    /// lineage it was of; that number may be nobody's by now, or another's, whose members do not map the
+    /// page.
+    pub(crate) fn hold_lineage<const L: u8>(&self, cx: &Cx<'m, M, L>, id: Id<Lineage>) -> bool {
+        let holds = &self.lineages.get(id).holds;
+        // RELAXED: the compare-exchange decides.
+        let mut seen = cx.load(holds, Relaxed);
+        while seen != 0 {
+            // ORDERING: Acquire pairs with the Release in `found_lineage`.
+            match cx.compare_exchange(holds, seen, seen + 1, Acquire) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// A walk, or the last member, is done with a lineage.
+    pub(crate) fn drop_lineage(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, id: Id<Lineage>) {
+        // ORDERING: AcqRel: the last one frees after everybody.
+        if cx.fetch_add(&self.lineages.get(id).holds, 1u64.wrapping_neg(), AcqRel) == 1 {
+            self.lineages.free(cx, id);
         }
     }
 

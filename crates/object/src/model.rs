@@ -336,6 +336,8 @@ impl Mappers {
 machine::cells! {
     /// A family of address spaces.
     pub struct Lineage {
+        /// One for all members together, and one for each reverse walk while it lasts. 0: nobody's.
+        pub(crate) holds: Word,
         /// Its members (whole address spaces, index = page number) and, in between, ranges that were moved.
         pub(crate) mappers: Mappers,
     }

@@ -3,6 +3,7 @@
 use crate::cow::{Cow, Exclusive};
 use crate::model::{Attachment, BUCKETS, Bucket, File, Lineage};
 use crate::radix::Nodes;
+use crate::swap::Swap;
 use frame::{Frames, Request, Slab, State};
 use machine::{Boot, Cx, Field, Machine, Order, PageOp, Pfn, Shortage, UserFrame, level};
 use table::Tables;
@@ -16,6 +17,7 @@ pub struct Slabs<'m, M: Machine> {
     registry: &'m [Bucket],
     hand: &'m Field<u64>,
     cow: &'static dyn Cow,
+    swap: Swap<'m>,
 }
 
 impl<'m, M: Machine> Slabs<'m, M> {
@@ -29,6 +31,7 @@ impl<'m, M: Machine> Slabs<'m, M> {
             registry: boot.array(BUCKETS)?,
             hand: &boot.array(1)?[0],
             cow: &Exclusive,
+            swap: Swap::new(boot)?,
         })
     }
 
@@ -52,6 +55,7 @@ pub struct Objects<'m, M: Machine> {
     pub(crate) hand: &'m Field<u64>,
     zero: Pfn,
     cow: &'static dyn Cow,
+    pub(crate) swap: Swap<'m>,
 }
 
 impl<'m, M: Machine> Objects<'m, M> {
@@ -66,8 +70,8 @@ impl<'m, M: Machine> Objects<'m, M> {
             frames.allocate(cx, &Request { mobility: frame::Mobility::Unmovable, ..Request::user() })?;
         cx.machine().page_op(cx.cpu(), PageOp::Zero { to: UserFrame(zero), order: Order::ZERO });
         frames.descriptor(zero).set_state(cx, State::Zero);
-        let Slabs { files, nodes, attachments, lineages, registry, hand, cow } = slabs;
-        Ok(Objects { frames, tables, files, nodes, attachments, lineages, registry, hand, zero, cow })
+        let Slabs { files, nodes, attachments, lineages, registry, hand, cow, swap } = slabs;
+        Ok(Objects { frames, tables, files, nodes, attachments, lineages, registry, hand, zero, cow, swap })
     }
 
     /// The frames.

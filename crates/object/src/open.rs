@@ -161,7 +161,7 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 
     /// Ends a use without writing anything.
-    fn drop_user(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, id: Id<File>) {
+    pub(crate) fn drop_user(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, id: Id<File>) {
         let file = self.files.get(id);
         let left = loop {
             if file.try_drop_user(cx) {
@@ -221,7 +221,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         core::iter::successors(bucket.first.get(), |&id| self.files.get(id).next.get())
     }
 
-    fn bucket(&self, key: FileKey) -> &'m Bucket {
+    pub(crate) fn bucket(&self, key: FileKey) -> &'m Bucket {
         let hash = key.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
         &self.registry[hash as usize % BUCKETS]
     }

@@ -1,8 +1,9 @@
 //! The audit.
 
-use crate::checks::{blocks, files, locks, slabs, spaces as address_spaces, tlbs};
+use crate::checks::{blocks, files, locks, slabs, spaces as address_spaces, swap, tlbs};
 use crate::context::Run;
 use crate::ledger::Ledger;
+use crate::named::Named;
 use crate::outside::Outside;
 use crate::report::Report;
 use crate::violation::Violation;
@@ -32,10 +33,13 @@ impl<'a, 'm, M: Machine> Audit<'a, 'm, M> {
     ) -> Report {
         ledger.clear();
         let (machine, core, spaces) = (self.machine, self.core, self.spaces);
-        let mut run = Run { machine, core, spaces, outside, ledger, sink, report: Report::EMPTY };
+        let (report, named) = (Report::EMPTY, Named::default());
+        let mut run = Run { machine, core, spaces, outside, ledger, sink, report, named };
         slabs::claim_frames(&mut run);
+        swap::claim_frames(&mut run);
         let file_sums = files::check(&mut run);
         let space_sums = address_spaces::check(&mut run, file_sums.listed);
+        swap::check(&mut run);
         slabs::fr6(&mut run, &file_sums, &space_sums);
         blocks::check(&mut run);
         tlbs::check(&mut run);

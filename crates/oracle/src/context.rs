@@ -1,6 +1,7 @@
 //! What every checker works with.
 
 use crate::ledger::{Ledger, Tally};
+use crate::named::Named;
 use crate::outside::Outside;
 use crate::report::Report;
 use crate::rule::Rule;
@@ -21,6 +22,7 @@ pub(crate) struct Run<'r, 'm, M: Machine> {
     pub(crate) ledger: &'r mut dyn Ledger,
     pub(crate) sink: &'r mut dyn FnMut(Violation),
     pub(crate) report: Report,
+    pub(crate) named: Named,
 }
 
 impl<'r, 'm, M: Machine> Run<'r, 'm, M> {

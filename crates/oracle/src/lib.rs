@@ -21,6 +21,7 @@ pub mod audit;
 mod checks;
 mod context;
 pub mod ledger;
+mod named;
 pub mod outside;
 pub mod report;
 pub mod rule;

@@ -53,6 +53,7 @@ rules! {
     CR1 = "A writable entry of an anonymous page means that the page is exclusive.",
     CR2 = "An exclusive page is anonymous and mapped by exactly one entry.",
     CR4 = "A pinned anonymous page is exclusive.",
+    CR15 = "A swap entry that is exclusive is the only one of its slot.",
     CR29 = "The zero page is never exclusive, never writable, never counted, and the only frame mapped \
         as special.",
     // ---- VMAs ----
@@ -72,6 +73,10 @@ rules! {
     PR6 = "No page is locked or in writeback, and a file's counts of cached and dirty pages are exact.",
     PR7 = "A private mapping lets no store reach the object's page, and a shared one maps only the \
         object's pages.",
+    // ---- swap ----
+    SW1 = "The swap entries that name a slot are as many as it counts.",
+    SW2 = "A page in the swap cache is anonymous, names its slot, and is there alone; a slot in use has \
+        entries, or a page that is mapped, and nobody works on it.",
     // ---- locks ----
     LK1 = "No lock is held, no CPU is inside an epoch, and nobody waits for the manager.",
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::layout::Layout;
+use crate::page_out::Unneeded;
 use crate::space::Space;
 use crate::spaces::Spaces;
 use crate::vma::{Vma, VmaFlags};
@@ -28,6 +29,10 @@ pub enum Advice {
     DontNeed,
     /// Private contents may be dropped when memory is short.
     Free,
+    /// Not needed soon: pages that nobody else maps are the next to leave memory.
+    Cold,
+    /// Not needed soon: pages that nobody else maps leave memory now.
+    PageOut,
     /// Not inherited by fork.
     DontFork,
     /// Inherited by fork again.
@@ -82,6 +87,8 @@ impl<M: Machine> Layout<'_, '_, M> {
             Advice::WillNeed => return self.read_ahead(id, part),
             Advice::DontNeed => return self.drop_contents(id, part),
             Advice::Free => return self.free_lazily(id, part),
+            Advice::Cold => return self.page_out(id, part, Unneeded::Cold),
+            Advice::PageOut => return self.page_out(id, part, Unneeded::PageOut),
         };
         self.set_flags_of_part(part, new)
     }

@@ -3,10 +3,10 @@
 use crate::layout::Layout;
 use crate::spaces::Spaces;
 use crate::vma::{Snapshot, Vma};
-use frame::{Id, State};
+use frame::{Descriptor, Flags, Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::trace::Work;
-use machine::{Entry, EntryFormat, Event, Level, Machine, Perms, Pfn, VpnRange};
+use machine::{Entry, EntryFormat, Event, Level, Machine, Order, Perms, Pfn, VpnRange};
 use table::{Cursor, Leaf, MigrationKind, Soft};
 
 impl<M: Machine> Layout<'_, '_, M> {
@@ -27,10 +27,16 @@ impl<M: Machine> Layout<'_, '_, M> {
         });
     }
 
-    /// Takes the dirty and accessed bits of private pages away, so that reclaim may drop them (`MADV_FREE`).
+    /// Takes the dirty and accessed bits of private pages away that nobody else has, so that reclaim may drop
+    /// them, and drops those that are swapped out (`MADV_FREE`).
     pub(crate) fn forget_use(&mut self, part: VpnRange) {
-        self.for_each_entry(part, Work::Forget, |_, leaf, entry| {
-            let Kind::Leaf(_) = M::Entry::kind(entry, leaf.level()) else { return entry };
+        self.drop_swapped(part);
+        self.for_each_entry(part, Work::Forget, |spaces, leaf, entry| {
+            let Kind::Leaf(pfn) = M::Entry::kind(entry, leaf.level()) else { return entry };
+            let kept = || !note_useless(spaces.frames().descriptor(pfn), leaf);
+            if leaf.level() == Level::LEAF && (M::Entry::attrs(entry).special || kept()) {
+                return entry;
+            }
             let unused = Attrs { dirty: false, accessed: false, ..M::Entry::attrs(entry) };
             M::Entry::with_attrs(entry, unused, leaf.level())
         });
@@ -82,6 +88,20 @@ impl<M: Machine> Layout<'_, '_, M> {
         }
         spaces.settle(self, table, &mut batch);
     }
+}
+
+/// Reclaim may drop a page without storing it, if only this entry has it. (Linux: `folio_mark_lazyfree`.)
+/// Other pages keep their marks: what the swap cache has of them may be older than they are.
+fn note_useless<M: Machine>(page: &Descriptor, leaf: &Leaf<'_, '_, M>) -> bool {
+    let (meta, counts) = (page.meta(&**leaf), page.counts(&**leaf));
+    let alone = counts.is_exclusive() && counts.refs() == 1;
+    let plain = meta.is_head() && meta.order() == Order::ZERO && !meta.flags().has(Flags::SWAPCACHED);
+    let useless = alone && plain && meta.state() == State::Anon;
+    if useless {
+        page.clear(&**leaf, Flags::DIRTY);
+        page.set(&**leaf, Flags::LAZY_FREE);
+    }
+    useless
 }
 
 /// A page on its way comes back with the VMA's rights; what may be written then is decided by its fault.

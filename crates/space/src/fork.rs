@@ -18,6 +18,7 @@ use machine::{
 };
 use object::MappedFile;
 use object::exclusive::{AnonCtx, MustCopy};
+use object::swap::slot::TooManyEntries;
 use table::{Cursor, PageTable, Pair, Rss, Soft, TableBatch};
 
 impl<'m, M: Machine> Spaces<'m, M> {
@@ -182,8 +183,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
         batch: &mut TableBatch<'_, 'm, M>,
     ) -> Result<(), Error> {
         if let Some(soft) = Soft::of::<M>(entry, Level::LEAF) {
-            self.copy_soft(pair, (page, file), soft, entry);
-            return Ok(());
+            return self.copy_soft(pair, (page, file), soft, entry);
         }
         let Kind::Leaf(pfn) = M::Entry::kind(entry, Level::LEAF) else { return Ok(()) };
         let attrs = M::Entry::attrs(entry);
@@ -225,13 +225,19 @@ impl<'m, M: Machine> Spaces<'m, M> {
         (page, file): (Vpn, Option<MappedFile>),
         soft: Soft,
         entry: Entry,
-    ) {
+    ) -> Result<(), Error> {
+        if let Soft::Swap { slot, .. } = soft {
+            // LINUX: copy_nonpresent_pte(): swap_duplicate() may fail.
+            self.objects().dup_swap(pair.cx(), slot).map_err(|TooManyEntries| Error::NoMemory)?;
+        }
         let rss = self.objects().rss_of(pair.cx(), entry, file.map(|file| file.at(page)));
-        let shared = soft.shared().entry::<M>();
+        let kept = matches!(soft, Soft::Swap { .. }) && pair.cx().planted(Plant::SwapSoleKeptByFork);
+        let shared = if kept { entry } else { soft.shared().entry::<M>() };
         if shared != entry {
             pair.from().exchange_absent(page, (rss, rss), shared);
         }
         pair.to().install(page, shared, rss);
+        Ok(())
     }
 
     /// A page that is pinned, or cannot be counted once more, stays the parent's alone: the child

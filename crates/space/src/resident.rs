@@ -49,6 +49,11 @@ impl<'m, M: Machine> Spaces<'m, M> {
         if moving || matches!(M::Entry::kind(seen.entry, seen.level), Kind::Leaf(_)) {
             return true;
         }
+        // LINUX: mincore_pte_range(): a swapped page is resident if the swap cache has it.
+        if let Some(Soft::Swap { slot, .. }) = Soft::of::<M>(seen.entry, seen.level) {
+            let state = self.objects().slot_state(cx, slot);
+            return state.frame().is_some() && !state.is_busy();
+        }
         let Some(file) = vma.file else { return false };
         let cached = self.objects().lookup(cx.at(), PageCtx { file, index: vma.file_index(page) });
         cached.map(|page| self.objects().release(cx.at(), page)).is_some()

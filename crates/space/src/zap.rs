@@ -21,7 +21,7 @@ pub(crate) enum Tables {
 }
 
 /// Every page user space may have.
-pub(crate) fn everything<M: Machine>() -> VpnRange {
+pub fn everything<M: Machine>() -> VpnRange {
     VpnRange::new(Vpn(0), user_end::<M>())
 }
 

@@ -83,6 +83,8 @@ events! {
     35 "task stops" TaskStops {}
     48 "page moved" Moved { from, to }
     49 "page not moved" MoveRefused { frame, held }
+    50 "page swapped out" SwappedOut { frame, slot }
+    51 "page swapped in" SwappedIn { frame, slot }
 }
 
 /// Tags of what the program does.

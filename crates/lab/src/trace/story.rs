@@ -201,6 +201,10 @@ impl<'i> Story<'i> {
             Event::PageRead { frame, .. } if frame.0 == own => Some("is read from the file".into()),
             Event::Moved { from, to } if from.0 == own || to.0 == own => Some(tell(event)),
             Event::MoveRefused { frame, .. } if frame.0 == own => Some(tell(event)),
+            Event::SwappedOut { frame, .. } if frame.0 == own => {
+                Some("is going to be written to swap".into())
+            }
+            Event::SwappedIn { frame, .. } if frame.0 == own => Some("is read from swap".into()),
             Event::PageUncached { frame, .. } if frame.0 == own => Some("leaves the file's cache".into()),
             Event::PageDirtied { frame, .. } if frame.0 == own => Some("is marked dirty".into()),
             Event::WritebackBegun { frame, .. } if frame.0 == own => {

@@ -84,12 +84,21 @@ fn of_files(event: &Event) -> Option<String> {
         Event::WritebackBegun { frame, file, index } => {
             format!("{} (frame {:#x}) is going to be written", page_of(file, index), frame.0)
         }
+        Event::SwappedOut { frame, slot } => {
+            format!("frame {:#x} is going to be written to {}", frame.0, slot_of(slot))
+        }
+        Event::SwappedIn { frame, slot } => format!("frame {:#x} is read from {}", frame.0, slot_of(slot)),
         Event::WritebackEnded { frame, file, index, stored } => {
             let how = if stored { "is written" } else { "could not be written" };
             format!("{} (frame {:#x}) {how}", page_of(file, index), frame.0)
         }
         _ => return None,
     })
+}
+
+/// A slot of a swap area.
+fn slot_of(bits: u64) -> String {
+    format!("slot {} of swap area {}", bits >> 5, bits & 0x1f)
 }
 
 fn of_tables(event: &Event) -> Option<String> {

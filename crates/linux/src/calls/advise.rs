@@ -38,6 +38,8 @@ fn parse(behaviour: u64) -> Option<Behaviour> {
         15 => Behaviour::Kept(Advice::NoHugePage),
         18 => Behaviour::Kept(Advice::WipeOnFork),
         19 => Behaviour::Kept(Advice::KeepOnFork),
+        20 => Behaviour::Now(Advice::Cold),
+        21 => Behaviour::Now(Advice::PageOut),
         22 => Behaviour::Populate(Populate::Read),
         23 => Behaviour::Populate(Populate::Write),
         _ => return None,

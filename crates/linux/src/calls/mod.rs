@@ -19,6 +19,7 @@ pub mod protect;
 pub mod remap;
 pub mod resident;
 pub mod ring;
+pub mod swap;
 pub mod sync;
 pub mod threads;
 pub mod truncate;

@@ -127,6 +127,22 @@ pub enum Event {
         stored: bool,
     },
 
+    // ---- swap ----
+    /// An anonymous page is going to be written to its slot.
+    SwappedOut {
+        /// The frame.
+        frame: Pfn,
+        /// The slot: page times 32 plus area.
+        slot: u64,
+    },
+    /// An anonymous page was read from its slot.
+    SwappedIn {
+        /// The frame.
+        frame: Pfn,
+        /// The slot: page times 32 plus area.
+        slot: u64,
+    },
+
     // ---- page tables ----
     /// An address space has page tables from here on.
     SpaceMade {

@@ -1,5 +1,6 @@
 //! Frames: accounting, free lists, counts.
 
+use super::swap;
 use crate::context::{Run, holds};
 use crate::outside::Known;
 use frame::descriptor::ZONE_KINDS;
@@ -75,6 +76,7 @@ fn check_block<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block, used: &mut U
         cr2(run, block);
         let bits = cr2_parts(run, block);
         cr4(run, block, bits);
+        swap::sw2_page(run, block);
     }
 }
 

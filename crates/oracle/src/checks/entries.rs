@@ -1,5 +1,6 @@
 //! Entries of page tables: what they map, and what they let pass.
 
+use super::swap;
 use super::tables::{self, Table};
 use crate::context::{Run, holds};
 use core::fmt;
@@ -9,7 +10,7 @@ use machine::entry::{Attrs, Kind};
 use machine::{Access, Entry, EntryFormat, Level, Machine, Order, Pfn, Vpn, VpnRange};
 use object::{File, FileKind, Lineage, owner_id, owner_number};
 use space::{Space, Vma, VmaFlags};
-use table::{PageTable, Rss, Sight};
+use table::{PageTable, Rss, Sight, Soft};
 
 /// Where an entry is.
 #[derive(Clone, Copy)]
@@ -120,6 +121,11 @@ fn check_entry<'m, M: Machine>(
     (around, lineage): (Option<Around<'m>>, Option<Id<Lineage>>),
     counted: &mut Counted,
 ) {
+    if let Some(Soft::Swap { slot, sole }) = Soft::of::<M>(entry, level) {
+        run.report.entries += 1;
+        counted.rss[Rss::Swap as usize] += 1;
+        return swap::entry(run, at, (slot, sole));
+    }
     let Kind::Leaf(pfn) = M::Entry::kind(entry, level) else { return };
     run.report.entries += 1;
     let attrs = M::Entry::attrs(entry);

@@ -7,6 +7,7 @@ pub(crate) mod locks;
 pub(crate) mod slabs;
 pub(crate) mod spaces;
 mod sums;
+pub(crate) mod swap;
 mod tables;
 pub(crate) mod tlbs;
 mod vmas;

@@ -9,8 +9,8 @@ use super::expr::Exprs;
 use super::lex::{Token, Words};
 use super::limits;
 use super::model::{
-    Action, Advice, Alternative, Call, Chore, Expr, FileName, Image, Map, Moving, OldPlace, Pages, ProcessName,
-    RegionName, Sign, Value, VariableName, Wanted, WordAt,
+    Action, Advice, Alternative, Call, Chore, Expr, FileName, Image, Map, Moving, OldPlace, Pages,
+    ProcessName, RegionName, Sign, Value, VariableName, Wanted, WordAt,
 };
 use super::names::{Names, Where};
 use super::pins;
