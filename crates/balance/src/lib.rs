@@ -4,7 +4,8 @@
 //! holds no lock when it arrives here; [`Balance::with_memory`] makes memory free and starts it again.
 //!
 //! ```text
-//! operation ── Shortage ──> reclaim: lists of this CPU, clean unmapped file pages
+//! operation ── Shortage ──> a block of several frames: compaction
+//!     ^                     reclaim: lists of this CPU, clean unmapped file pages
 //!     ^                        │ progress                       │ none, again and again
 //!     └────────────────────────┘                                v
 //!     └──────────────── the largest space dies, its private memory goes at once
@@ -15,11 +16,13 @@
 #[cfg(test)]
 extern crate std;
 
+mod compact;
 mod memory;
 mod oom;
 mod policy;
 mod reclaim;
 
+pub use crate::compact::{Compacted, compact_memory};
 pub use crate::memory::Balance;
 pub use crate::oom::Victim;
 pub use crate::policy::{Policy, Shortfall};

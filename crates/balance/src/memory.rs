@@ -1,11 +1,13 @@
 //! Running operations under shortage.
 
+use crate::compact::{Compacted, compact_for};
 use crate::oom::{self, Victim};
 use crate::policy::{Policy, Shortfall};
 use crate::reclaim::{Progress, has_free, reclaim};
-use frame::Id;
+use frame::{Id, Request};
 use machine::lock::Sleep;
-use machine::{Boot, Cx, Field, Machine, Order, Shortage, level};
+use machine::{Boot, Cx, Field, Machine, Order, Pfn, Shortage, level};
+use object::Effort;
 use space::{Space, Spaces};
 
 /// How often an operation starts again between two kills (Linux: `MAX_RECLAIM_RETRIES`).
@@ -80,6 +82,10 @@ impl<'m> Balance<'m> {
                 return Err(E::killed(shortage));
             }
             retries += 1;
+            let effort = if retries == 1 { Effort::Try } else { Effort::Wait };
+            if retries <= RETRIES && compact_for(cx.at(), spaces, shortage.order, effort) == Compacted::Made {
+                continue;
+            }
             if retries <= RETRIES && reclaim(cx.at(), spaces, shortage.order) == Progress::Made {
                 continue;
             }
@@ -92,6 +98,18 @@ impl<'m> Balance<'m> {
                 Round::CallerDies => return Err(E::killed(shortage)),
             }
         }
+    }
+
+    /// A block of frames, with compaction, reclaim and more as far as the policy goes (Linux:
+    /// `__alloc_pages_slowpath`).
+    pub fn allocate<M: Machine>(
+        &self,
+        cx: &mut Cx<'m, M>,
+        spaces: &Spaces<'m, M>,
+        request: &Request,
+        policy: Policy,
+    ) -> Result<Pfn, Shortage> {
+        self.with_memory(cx, spaces, None, policy, |cx| spaces.frames().allocate(cx.at(), request))
     }
 
     /// Kills the largest space, unless somebody made memory free while this waited for its turn.

@@ -110,7 +110,7 @@ impl<'m, M: Machine> Frames<'m, M> {
     }
 
     /// The one point every block passes on its way out, whichever way it came (XR18).
-    fn hand_out(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, pfn: Pfn, request: &Request) {
+    pub(crate) fn hand_out(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, pfn: Pfn, request: &Request) {
         let descriptor = self.descriptor(pfn);
         let order = request.order;
         let meta: Meta = descriptor.meta_field().get();
@@ -146,7 +146,7 @@ impl<'m, M: Machine> Frames<'m, M> {
 }
 
 /// What those who watch are told.
-fn allocated(frame: Pfn, zone: &Zone, request: &Request, source: Source) -> Event {
+pub(crate) fn allocated(frame: Pfn, zone: &Zone, request: &Request, source: Source) -> Event {
     Event::FrameAllocated {
         frame,
         order: request.order,

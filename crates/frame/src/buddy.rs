@@ -154,6 +154,22 @@ impl<'m> Buddy<'_, 'm> {
         })
     }
 
+    /// The order of the free block that begins at a frame, if one does.
+    pub(crate) fn free_block_at(&self, pfn: Pfn) -> Option<Order> {
+        let order = self.meta(pfn).order();
+        self.is_free_block(pfn, order).then_some(order)
+    }
+
+    /// Takes the first part of a free block as single frames, each on its way: in no list.
+    pub(crate) fn take_at(&self, pfn: Pfn, part: Order) {
+        self.split(pfn, part);
+        for i in 0..part.frames() {
+            let single = self.meta(pfn.plus(i)).as_head(Order::ZERO).with_state(State::PerCpu);
+            self.descriptor(pfn.plus(i)).meta_field().set(single);
+        }
+        self.zone.free_frames.sub(part.frames());
+    }
+
     /// Takes a free block, gives its upper halves back until it has the wanted order.
     fn split(&self, pfn: Pfn, order: Order) -> Pfn {
         let meta = self.meta(pfn);

@@ -34,6 +34,7 @@ const ZONE: (u32, u64) = (2, 0x3);
 const NODE: (u32, u64) = (4, 0xff);
 const TYPE: (u32, u64) = (12, 0x7);
 const WHOLE: (u32, u64) = (16, 0xf);
+const SKIP: (u32, u64) = (20, 0x1);
 
 /// The word of a subsection, at one moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,19 @@ impl Subsection {
             0 => None,
             order => Some(Order(order as u8)),
         }
+    }
+
+    /// Whether compaction found nothing to move in it the last time.
+    pub const fn is_skipped(self) -> bool {
+        self.part(SKIP) != 0
+    }
+
+    pub(crate) const fn skipped(self) -> Self {
+        self.with(SKIP, 1)
+    }
+
+    pub(crate) const fn not_skipped(self) -> Self {
+        self.with(SKIP, 0)
     }
 
     /// Fresh memory: present, and movable, as Linux starts every pageblock.

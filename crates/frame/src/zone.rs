@@ -1,6 +1,7 @@
 //! A zone: part of one node's memory, its free lists, its watermarks.
 
 use crate::descriptor::{MIGRATE_TYPES, MigrateType, ZONE_KINDS, ZoneKind};
+use crate::isolate::Attempts;
 use crate::list::FreeList;
 use crate::request::{Request, Reserve};
 use machine::lock::Spin;
@@ -68,6 +69,8 @@ machine::cells! {
         pub(crate) pcp_high: Field<u64>,
         /// (lock) Free blocks by order and type.
         pub(crate) free: [[FreeList; MIGRATE_TYPES]; ORDERS],
+        /// What compaction remembers.
+        pub(crate) attempts: Attempts,
     }
 }
 

@@ -117,6 +117,18 @@ counters! {
     PgMigrateSuccess = "pgmigrate_success",
     /// Pages that were to be moved and stayed.
     PgMigrateFail = "pgmigrate_fail",
+    /// Frames compaction looked at for pages to move.
+    CompactMigrateScanned = "compact_migrate_scanned",
+    /// Pageblocks compaction took free frames from.
+    CompactFreeScanned = "compact_free_scanned",
+    /// Pages and free frames compaction took.
+    CompactIsolated = "compact_isolated",
+    /// Times an allocation waited for compaction.
+    CompactStall = "compact_stall",
+    /// Times that gave no block.
+    CompactFail = "compact_fail",
+    /// Times that gave one.
+    CompactSuccess = "compact_success",
     /// Processes killed for want of memory.
     OomKill = "oom_kill",
     /// Allocations that failed.

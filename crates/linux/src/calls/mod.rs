@@ -2,6 +2,7 @@
 
 pub mod advise;
 pub mod brk;
+mod compact;
 pub mod exec;
 pub mod exit;
 pub mod fork;
