@@ -55,6 +55,35 @@ pub const ROWS: &[Row] = &[
         }],
     },
     Row {
+        number: 4,
+        entry: "zero page, read-only",
+        exclusive: "no",
+        event: "read-only pin",
+        result: "for long: a new frame, exclusive, read-only, which later stores reach; shortly: the zero page, not counted",
+        cases: &[
+            Case {
+                kinds: &[Plain],
+                start: Start::Zero,
+                steps: "
+                    pin @ read long as p
+                    entry @ is r exclusive
+                    write @ = 2
+                    expect copies == before
+                    dma read p = 2
+                    unpin p",
+            },
+            Case {
+                kinds: &[Plain],
+                start: Start::Zero,
+                steps: "
+                    pin @ read as p
+                    entry @ is zero
+                    dma read p = 0
+                    unpin p",
+            },
+        ],
+    },
+    Row {
         number: 5,
         entry: "writable",
         exclusive: "yes",
@@ -71,6 +100,72 @@ pub const ROWS: &[Row] = &[
                     entry @ is % r shared
                     expect frame @ == first
                 expect copies == before",
+        }],
+    },
+    Row {
+        number: 6,
+        entry: "writable or read-only",
+        exclusive: "yes",
+        event: "fork, pinned",
+        result: "the parent's entry is as it was; the child gets a copy, exclusive",
+        cases: &[
+            Case {
+                kinds: SMALL,
+                start: Start::Written,
+                steps: "
+                    pin @ write as p
+                    fork C
+                    entry @ is rw exclusive
+                    expect frame @ == first and copies == before + 1
+                    as C:
+                        entry @ is rw exclusive
+                        expect frame @ != first
+                        read @ = 1
+                        write @ = 3
+                    dma write p+8 = 7
+                    read @+8 = 7
+                    unpin p",
+            },
+            Case {
+                kinds: SMALL,
+                start: Start::ReadOnly,
+                steps: "
+                    pin @ read as p
+                    fork C
+                    entry @ is r exclusive
+                    expect frame @ == first and copies == before + 1
+                    as C:
+                        expect frame @ != first
+                        read @ = 1
+                    unpin p",
+            },
+            Case {
+                kinds: SMALL,
+                start: Start::Written,
+                steps: "
+                    hold @ write as p
+                    fork C
+                    entry @ is r shared
+                    expect copies == before
+                    unpin p",
+            },
+        ],
+    },
+    Row {
+        number: 7,
+        entry: "read-only",
+        exclusive: "yes",
+        event: "store",
+        result: "writable, not copied, whatever references there are",
+        cases: &[Case {
+            kinds: SMALL,
+            start: Start::ReadOnly,
+            steps: "
+                    hold @ read as p
+                    write @ = 2
+                    entry @ is rw exclusive
+                    expect frame @ == first and copies == before
+                    unpin p",
         }],
     },
     Row {
@@ -105,6 +200,56 @@ pub const ROWS: &[Row] = &[
                     entry @ is r shared
                     expect frame @ == first
                     read @ = 1",
+        }],
+    },
+    Row {
+        number: 10,
+        entry: "read-only",
+        exclusive: "S",
+        event: "read-only pin",
+        result: "made exclusive first, as row 8 or 9, and stays read-only; then pinned",
+        cases: &[
+            Case {
+                kinds: SMALL,
+                start: Start::Shared,
+                steps: "
+                    pin @ read as p
+                    entry @ is r exclusive
+                    expect frame @ != first and copies == before + 1
+                    write @ = 2
+                    expect copies == before + 1
+                    dma read p = 2
+                    unpin p
+                    as C:
+                        read @ = 1",
+            },
+            Case {
+                kinds: SMALL,
+                start: Start::Last,
+                steps: "
+                    pin @ read as p
+                    entry @ is r exclusive
+                    expect frame @ == first and copies == before
+                    unpin p",
+            },
+        ],
+    },
+    Row {
+        number: 11,
+        entry: "read-only",
+        exclusive: "yes",
+        event: "read-only pin",
+        result: "pinned as it is, without a lock",
+        cases: &[Case {
+            kinds: SMALL,
+            start: Start::ReadOnly,
+            steps: "
+                    pin @ read as p
+                    entry @ is r exclusive
+                    expect frame @ == first and copies == before
+                    write @ = 2
+                    dma read p = 2
+                    unpin p",
         }],
     },
     Row {
@@ -152,6 +297,103 @@ pub const ROWS: &[Row] = &[
                     write @ = 2
                     entry @ is % rw exclusive
                     expect frame @ == first",
+            },
+        ],
+    },
+    Row {
+        number: 15,
+        entry: "any",
+        exclusive: "yes",
+        event: "migration, swap-out or merging, pinned",
+        result: "the old entry is put back as it was; the operation fails",
+        cases: &[
+            Case {
+                kinds: SMALL,
+                start: Start::Written,
+                steps: "
+                    pin @ write as p
+                    migrate a fails EBUSY
+                    entry @ is rw exclusive
+                    expect frame @ == first
+                    unpin p",
+            },
+            Case {
+                kinds: SMALL,
+                start: Start::ReadOnly,
+                steps: "
+                    pin @ read as p
+                    migrate a fails EBUSY
+                    entry @ is r exclusive
+                    expect frame @ == first
+                    unpin p",
+            },
+        ],
+    },
+    Row {
+        number: 19,
+        entry: "writable, read-only and exclusive, or shared",
+        exclusive: "yes, yes, S",
+        event: "migration",
+        result: "a new frame, in the same row",
+        cases: &[
+            Case {
+                kinds: SMALL,
+                start: Start::Written,
+                steps: "
+                    migrate a
+                    entry @ is rw exclusive
+                    expect frame @ != first
+                    read @ = 1",
+            },
+            Case {
+                kinds: SMALL,
+                start: Start::ReadOnly,
+                steps: "
+                    migrate a
+                    entry @ is r exclusive
+                    expect frame @ != first
+                    read @ = 1",
+            },
+            Case {
+                kinds: SMALL,
+                start: Start::Shared,
+                steps: "
+                    migrate a
+                    entry @ is r shared
+                    expect frame @ != first
+                    set now = frame @
+                    as C:
+                        entry @ is r shared
+                        expect frame @ == now
+                        read @ = 1",
+            },
+        ],
+    },
+    Row {
+        number: 27,
+        entry: "any",
+        exclusive: "any",
+        event: "`munmap` or exit",
+        result: "the bit goes with the frame; a pin keeps the frame, and its bytes, until it is given back",
+        cases: &[
+            Case {
+                kinds: SMALL,
+                start: Start::Written,
+                steps: "
+                    unmap a
+                    entry @ is empty",
+            },
+            Case {
+                kinds: SMALL,
+                start: Start::Written,
+                steps: "
+                    pin @ write as p
+                    unmap a
+                    entry @ is empty
+                    dma write p+8 = 7
+                    dma read p = 1
+                    dma read p+8 = 7
+                    unpin p",
             },
         ],
     },

@@ -13,4 +13,6 @@ pub enum Start {
     Shared,
     /// The same, and the child has exited: read-only, and nobody else is left.
     Last,
+    /// The same, and a read-only pin came and went: read-only, exclusive.
+    ReadOnly,
 }

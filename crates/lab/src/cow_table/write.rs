@@ -51,6 +51,9 @@ fn start(start: Start) -> &'static str {
         Start::Zero => "read @ = 0",
         Start::Written => "write @ = 1",
         Start::Shared => "write @ = 1\nfork C\nentry @ is % r shared",
+        Start::ReadOnly => {
+            "write @ = 1\nfork C1\nas C1:\n    exit\nwait C1\npin @ read as u\nunpin u\nentry @ is % r exclusive"
+        }
         Start::Last => "write @ = 1\nfork C\nas C:\n    exit\nwait C\nentry @ is % r shared",
     }
 }
