@@ -17,12 +17,14 @@
 extern crate std;
 
 mod compact;
+mod huge;
 mod memory;
 mod oom;
 mod policy;
 mod reclaim;
 
 pub use crate::compact::{Compacted, compact_memory};
+pub use crate::huge::Scanned;
 pub use crate::memory::Balance;
 pub use crate::oom::Victim;
 pub use crate::policy::{Policy, Shortfall};

@@ -6,7 +6,7 @@ use crate::policy::{Policy, Shortfall};
 use crate::reclaim::{Progress, has_free, reclaim};
 use frame::{Id, Request};
 use machine::lock::Sleep;
-use machine::{Boot, Cx, Field, Machine, Order, Pfn, Shortage, level};
+use machine::{Boot, Cx, Field, Machine, Order, Pfn, Shortage, Vpn, level};
 use object::Effort;
 use space::{Space, Spaces};
 
@@ -20,17 +20,23 @@ const COSTLY: Order = Order(3);
 
 machine::cells! {
     /// What all CPUs share here.
-    struct Shared {
+    pub(crate) struct Shared {
         /// One kill at a time.
         oom: Sleep<{ level::PROCESS }>,
         /// (oom) How many spaces were killed.
         kills: Field<u64>,
+        /// One scanner for large pages at a time.
+        pub(crate) scan: Sleep<{ level::PROCESS }>,
+        /// (scan) The space it goes on in.
+        pub(crate) scan_space: Field<u64>,
+        /// (scan) The page it goes on at.
+        pub(crate) scan_page: Field<Vpn>,
     }
 }
 
 /// Shortage, and what is done about it.
 pub struct Balance<'m> {
-    shared: &'m Shared,
+    pub(crate) shared: &'m Shared,
 }
 
 /// What one round of making memory free came to.

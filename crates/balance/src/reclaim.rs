@@ -1,5 +1,6 @@
 //! Making frames free without hurting anybody.
 
+use crate::huge::split_partly_mapped;
 use frame::Frames;
 use machine::{Cx, Event, Machine, Order, level};
 use space::Spaces;
@@ -25,9 +26,10 @@ pub(crate) fn reclaim<'m, M: Machine>(
 ) -> Progress {
     let frames: &Frames<'m, M> = spaces.frames();
     let dropped = spaces.objects().drop_clean(cx.at(), BATCH);
+    let split = if dropped == 0 { split_partly_mapped(cx, spaces) } else { 0 };
     cx.trace(|| Event::Reclaimed { pages: dropped });
     frames.drain_all(cx.at());
-    if dropped > 0 || has_free(frames, order) { Progress::Made } else { Progress::None }
+    if dropped + split > 0 || has_free(frames, order) { Progress::Made } else { Progress::None }
 }
 
 /// Whether some zone has a free block of this order above its reserve (Linux: `should_reclaim_retry`).

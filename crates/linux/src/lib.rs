@@ -50,5 +50,5 @@ pub use crate::process::{Exit, Process};
 pub use crate::ring::Ring;
 pub use crate::signal::{BusCode, SegvCode, Signal};
 pub use crate::system::{Layout, Linux};
-pub use balance::Policy;
+pub use balance::{Policy, Scanned};
 pub use object::swap::SwapDevice;

@@ -222,7 +222,7 @@ pub(crate) fn anon_born(frame: UserFrame, ctx: AnonCtx) -> Event {
 }
 
 /// The frame that an entry maps and counts.
-fn counted<M: Machine>(entry: Entry) -> Option<Pfn> {
+pub(crate) fn counted<M: Machine>(entry: Entry) -> Option<Pfn> {
     match M::Entry::kind(entry, Level::LEAF) {
         Kind::Leaf(pfn) if !M::Entry::attrs(entry).special => Some(pfn),
         _ => None,

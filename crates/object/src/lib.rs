@@ -13,6 +13,7 @@
 //! * **Pins** ([`pin`]): references and pins taken through an entry, and given back.
 //! * **Large folios** ([`large`], [`split`]): 2 MiB of anonymous memory under one count.
 //! * **Swap** ([`swap`]): areas, slots, the swap cache; pages leave memory and come back.
+//! * **Large folios** ([`large`], [`split`], [`collapse`]): 2 MiB of anonymous memory under one count.
 //! * **Accounting** ([`account`]): mapping and unmapping, so that entries, map counts, references and
 //!   resident pages change together.
 //!
@@ -47,6 +48,7 @@ pub mod account;
 pub mod attach;
 #[cfg(feature = "baselines")]
 pub mod baseline;
+pub mod collapse;
 pub mod cow;
 mod detach;
 mod dirty;
@@ -73,6 +75,7 @@ pub mod writeback;
 
 pub use crate::account::{MappedFile, TooManyMaps, Unmapper};
 pub use crate::attach::Place;
+pub use crate::collapse::{Collapse, NotCollapsed};
 pub use crate::cow::Cow;
 pub use crate::detach::{Detached, Into};
 pub use crate::exclusive::AnonCtx;

@@ -90,9 +90,14 @@ impl<'m, M: Machine> Spaces<'m, M> {
             HugePages::Madvise => vma.flags.contains(VmaFlags::HUGE_PAGE),
             HugePages::Never => false,
         };
+        Self::huge_range_in(vma, page).filter(|_| wanted && !self.refuses_huge_pages(id))
+    }
+
+    /// The same, whether they are wanted or not.
+    // LINUX: vma_is_temporary_stack() keeps them from the initial stack while a program is loaded only.
+    pub(crate) fn huge_range_in(vma: &Snapshot, page: Vpn) -> Option<VpnRange> {
         let range = VpnRange::sized(page.huge_base(), HUGE_ORDER.frames());
-        // LINUX: vma_is_temporary_stack() keeps them from the initial stack while a program is loaded only.
         let fits = vma.file.is_none() && vma.flags.is_private() && vma.range.covers(&range);
-        (wanted && fits && !self.refuses_huge_pages(id)).then_some(range)
+        fits.then_some(range)
     }
 }

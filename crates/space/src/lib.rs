@@ -14,6 +14,7 @@ mod advise;
 mod attach;
 mod brk;
 mod change_access;
+mod collapse;
 mod commit;
 mod error;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub mod vma;
 mod zap;
 
 pub use crate::advise::Advice;
+pub use crate::collapse::{CollapseError, Wanted};
 pub use crate::error::Error;
 pub use crate::huge::{HugePages, UnknownHugePages};
 pub use crate::lock_pages::LockMode;

@@ -39,6 +39,12 @@ impl Unlinked<'_> {
         VpnRange::sized(self.first, ENTRIES)
     }
 
+    /// Each of these pages.
+    pub fn each_page(&self) -> impl Iterator<Item = Vpn> + use<> {
+        let first = self.first;
+        (0..ENTRIES).map(move |i| first + i)
+    }
+
     /// One of its entries. Once the batch is settled nobody changes it.
     pub fn entry<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, page: Vpn) -> Entry {
         self.table.read(cx, page)

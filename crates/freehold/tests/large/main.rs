@@ -38,7 +38,8 @@ fn programs(tasks: u32, must: &[Counter]) {
     assert!(totals.iter().all(|&total| total > 0), "{must:?} came to pass so often: {totals:?}");
 }
 
-const ALL: [Counter; 5] = [
+const ALL: [Counter; 6] = [
+    Counter::ThpCollapseAlloc,
     Counter::ThpFaultAlloc,
     Counter::ThpSplitPmd,
     Counter::ThpSplitPage,

@@ -161,7 +161,11 @@ impl<'m> Program<'_, 'm> {
             30..33 => self.remap(ctx, task, (page, pages)),
             33 => drop(self.world.madvise(ctx, task.process, (addr(page), pages), 14 + page % 2)),
             34..36 => self.fork(scope, ctx, task),
-            36..38 => self.split(ctx, task),
+            36 => self.split(ctx, task),
+            37 => match task.dice.one_in(3) {
+                true => drop(self.world.linux().collapse_step(&mut self.world.cx(ctx), 2 * HUGE)),
+                false => drop(self.world.madvise(ctx, task.process, (addr(page), pages), 25)),
+            },
             _ => self.pin(ctx, task),
         }
     }

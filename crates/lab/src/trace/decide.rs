@@ -79,6 +79,8 @@ decisions! {
         "the mapping's rights changed; a page becomes writable without a fault only if it is exclusive";
     FORGET: "free lazily", "LR10", "madvise_free_pte_range",
         "the program does not need the contents: accessed and dirty bits go";
+    COLLAPSE: "collapsed", "CR25", "collapse_huge_page",
+        "small pages that nobody else holds are copied into one page of 2 MiB";
     MOVE: "moved", "LR10", "move_ptes",
         "mremap: the entry moves, old translations go before the tables are unlocked";
     // Cache.
@@ -149,6 +151,7 @@ const fn of_work(work: Work) -> Option<&'static Decision> {
         Work::Clean => CLEAN,
         Work::Protect => PROTECT,
         Work::Forget => FORGET,
+        Work::Collapse => COLLAPSE,
         Work::Move { .. } => MOVE,
         Work::ForkPasses { .. } => FORK_PASSED,
         // Each page of it is decided by itself.

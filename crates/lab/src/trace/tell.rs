@@ -287,6 +287,7 @@ pub(crate) fn work_name(work: Work) -> String {
         Work::Clean => "write-protected, to be written to the file".into(),
         Work::Protect => "other rights".into(),
         Work::Forget => "contents not needed any more".into(),
+        Work::Collapse => "made one page of 2 MiB".into(),
         Work::Move { to } => format!("moved to {:#x}", to.addr().0),
         Work::Fork { child } => format!("copied for {}", space(child)),
         Work::ForkPasses { child } => format!("not copied for {}, which can fault", space(child)),

@@ -255,6 +255,7 @@ impl Wire for Work {
             Work::Move { to } => (6, Some(to.0)),
             Work::Fork { child } => (7, Some(child.0.into())),
             Work::ForkPasses { child } => (8, Some(child.0.into())),
+            Work::Collapse => (9, None),
         };
         out.push(tag);
         if let Some(data) = data {
@@ -273,6 +274,7 @@ impl Wire for Work {
             6 => Work::Move { to: Vpn::take(from)? },
             7 => Work::Fork { child: Asid::take(from)? },
             8 => Work::ForkPasses { child: Asid::take(from)? },
+            9 => Work::Collapse,
             _ => return Err(Bad("no such Work")),
         })
     }

@@ -16,13 +16,14 @@ enum Behaviour {
     Kept(Advice),
     /// Followed at once.
     Now(Advice),
+    /// Small pages become large ones.
+    Collapse,
     /// Pages are brought in.
     Populate(Populate),
 }
 
 /// LINUX: madvise_behavior_valid(). What this manager does not do yet is refused as on a Linux built
-/// without it: pages merged (12, 13) or collapsed (25), cold and paged out (20, 21), punched out of
-/// files (9), left out of core dumps (16, 17), dropped though locked (24), poisoned (100, 101).
+/// without it: pages merged (12, 13), punched out of files (9), left out of core dumps (16, 17), dropped though locked (24), poisoned (100, 101).
 fn parse(behaviour: u64) -> Option<Behaviour> {
     // LINUX: the argument is an int.
     Some(match behaviour & u64::from(u32::MAX) {
@@ -42,6 +43,7 @@ fn parse(behaviour: u64) -> Option<Behaviour> {
         21 => Behaviour::Now(Advice::PageOut),
         22 => Behaviour::Populate(Populate::Read),
         23 => Behaviour::Populate(Populate::Write),
+        25 => Behaviour::Collapse,
         _ => return None,
     })
 }
@@ -74,6 +76,7 @@ impl<'m, M: Machine> Linux<'m, M> {
             Behaviour::Now(advice) => self.run(cx, process, Call::AdviseNow, |cx, space| {
                 self.spaces().advise(cx, space, span.user, advice)
             }),
+            Behaviour::Collapse => self.advise_collapse(cx, process, span.user),
             Behaviour::Populate(how) => self.advise_populate(cx, process, span.user, how),
         };
         span.hole_after(done)

@@ -2,6 +2,7 @@
 
 pub mod advise;
 pub mod brk;
+mod collapse;
 mod compact;
 pub mod exec;
 pub mod exit;

@@ -148,6 +148,8 @@ pub enum Work {
     Protect,
     /// They lose their accessed and dirty bits (`MADV_FREE`).
     Forget,
+    /// They become one page of 2 MiB, by copying.
+    Collapse,
     /// They move.
     Move {
         /// Where the first of them goes.
