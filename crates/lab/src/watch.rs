@@ -129,8 +129,13 @@ pub fn for_each_stored(
     shadow.for_each_stored(memory, &mut |addr, value| {
         let seen = walker.quiet_peek(machine, addr.page());
         let found = match X86_64::kind(seen.entry, seen.level) {
-            Kind::Leaf(frame) => Some(machine.peek_word(frame, addr.offset())),
-            _ => None,
+            Kind::Leaf(first) => {
+                let within = addr.page().0 & ((1 << seen.level.span_shift()) - 1);
+                Some(machine.peek_word(first.plus(within), addr.offset()))
+            }
+            // What is swapped out is judged by the load that brings it back.
+            Kind::Absent(_) => return,
+            Kind::Empty | Kind::Table(_) => None,
         };
         see(addr, value, found);
     });

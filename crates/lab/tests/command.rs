@@ -40,7 +40,7 @@ fn a_seed_varies_the_schedule_and_not_the_program() {
 
 #[test]
 fn wrong_options_are_one_line_and_status_2() {
-    let cases: [(&[&str], &str); 25] = [
+    let cases: [(&[&str], &str); 29] = [
         (&[], "<RECORDING>"),
         (&["x.fhr", "y.fhr"], "y.fhr"),
         (&["x.fhr", "--no-such"], "--no-such"),
@@ -66,6 +66,10 @@ fn wrong_options_are_one_line_and_status_2() {
         (&["x.fhr", "--seed", "x"], "--seed"),
         (&["x.fhr", "--seed", "18446744073709551616"], "--seed"),
         (&["x.fhr", "--json=yes"], "--json"),
+        (&["x.fhr", "--thp", "sometimes"], "`always`, `madvise` or `never`"),
+        (&["x.fhr", "--thp", ""], "--thp"),
+        (&["x.fhr", "--thp"], "--thp"),
+        (&["x.fhr", "--thp", "never", "--thp", "always"], "--thp"),
     ];
     for (args, part) in cases {
         let error = refused(&[&["replay"], args].concat());
@@ -110,7 +114,7 @@ fn help_is_as_long_as_it_is() {
         assert!(!output.stdout.is_empty());
     }
     let help = text(&freehold(&["replay", "--help"]).stdout);
-    for option in ["--cpus", "--nodes", "--memory", "--audit", "--seed", "--json"] {
+    for option in ["--cpus", "--nodes", "--memory", "--audit", "--seed", "--json", "--policy", "--thp"] {
         assert!(help.contains(option), "{option} in {help}");
     }
     let nothing = freehold(&[]);

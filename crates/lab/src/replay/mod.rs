@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use freehold::Manager;
+use freehold::space::HugePages;
 use indicatif::{ProgressBar, ProgressStyle};
 use record::Recording;
 use sim::shadow::Shadow;
@@ -87,6 +88,10 @@ pub struct Options {
     /// Varies the schedule; the same number gives the same result to the bit
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Huge pages for anonymous memory: always, madvise (where the program asks for them), never (as the
+    /// programs were recorded)
+    #[arg(long, value_name = "WHEN", default_value = HugePages::Never.name())]
+    pub thp: HugePages,
     /// What is done in another way than Freehold's own
     #[arg(skip)]
     pub policy: Policy,
@@ -95,11 +100,28 @@ pub struct Options {
 /// CPUs of the machine if nothing is said.
 const CPUS: u32 = 4;
 
+impl Options {
+    /// How the manager is built.
+    fn manager(&self) -> freehold::Config {
+        let mut config = self.policy.config();
+        config.linux.huge_pages = self.thp;
+        config
+    }
+}
+
 /// As on a command line without options, but audited at the end only.
 impl Default for Options {
     fn default() -> Self {
-        let (memory, policy) = (8 << 30, Policy::default());
-        Options { cpus: CPUS, nodes: 1, memory, audit: When::End, cold: false, seed: 0, policy }
+        Options {
+            cpus: CPUS,
+            nodes: 1,
+            memory: 8 << 30,
+            audit: When::End,
+            cold: false,
+            seed: 0,
+            thp: HugePages::Never,
+            policy: Policy::default(),
+        }
     }
 }
 
@@ -183,7 +205,7 @@ pub fn replay_watched(
     let needless = Needless::default();
     sim.watch(needless.sink(watch.map(|watch| watch.ears.sink())));
     let started = Instant::now();
-    let manager = Manager::new(&sim, &options.policy.config())
+    let manager = Manager::new(&sim, &options.manager())
         .map_err(|shortage| Error::new(&format!("--memory {} is too little: {shortage}", options.memory)))?;
     let mut shadow = Shadow::new();
     let files = Files::open(recording, &manager, &mut shadow)?;
@@ -208,7 +230,7 @@ pub fn replay_watched(
     files.close(&manager)?;
     bar.finish_and_clear();
     let seen = Seen { run, outcome, needless: needless.count(), wall: started.elapsed() };
-    Ok(Report::new((name, recording), &manager, &options.policy, seen))
+    Ok(Report::new((name, recording), &manager, options, seen))
 }
 
 /// Why there is no such machine, in terms of the options.

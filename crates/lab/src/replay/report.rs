@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use freehold::Manager;
 use freehold::machine::Counter;
+use freehold::space::HugePages;
 use record::{LinuxCounts, Recording};
 use serde_json::{Map, Value, json};
 use sim::{CAUSES, RunReport, SimMachine};
 
+use super::Options;
 use super::engine::Outcome;
 use super::sections::SECTIONS;
 use crate::exit::{self, Error};
@@ -38,6 +40,7 @@ pub struct Report {
     calls: usize,
     linux: LinuxCounts,
     policy: Policy,
+    thp: HugePages,
     counters: Vec<(&'static str, u64)>,
     faults: [u64; FAULTS.len()],
     faults_total: u64,
@@ -66,7 +69,7 @@ impl Report {
     pub(crate) fn new(
         (name, recording): (&str, &Recording),
         manager: &Manager<'_, SimMachine>,
-        policy: &Policy,
+        options: &Options,
         seen: Seen,
     ) -> Report {
         let core = manager.core();
@@ -79,7 +82,8 @@ impl Report {
             tasks: recording.tasks.len(),
             calls: recording.events.iter().filter(is_call).count(),
             linux: recording.linux,
-            policy: policy.clone(),
+            policy: options.policy.clone(),
+            thp: options.thp,
             counters: core.totals().collect(),
             faults: FAULTS.map(|(_, _, counter)| core.total(counter)),
             faults_total: core.total(Counter::PgFault),
@@ -136,6 +140,7 @@ impl Report {
         json!({
             "recording": self.name,
             "policy": policy,
+            "thp": self.thp.name(),
             "cpus": self.cpus,
             "events": self.events,
             "processes": self.processes,
@@ -191,7 +196,7 @@ impl Report {
     }
 
     fn write_summary(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "{}, replayed on {} simulated CPUs{}", self.name, self.cpus, self.with_policy())?;
+        writeln!(out, "{}, replayed on {} simulated CPUs{}", self.name, self.cpus, self.with())?;
         writeln!(
             out,
             "  {} events: {} processes, {} tasks, {} memory calls",
@@ -218,8 +223,11 @@ impl Report {
     }
 
     /// Freehold's own ways need no words.
-    fn with_policy(&self) -> String {
-        if self.policy == Policy::default() { String::new() } else { format!(" with {}", self.policy) }
+    fn with(&self) -> String {
+        let policy = (self.policy != Policy::default()).then(|| self.policy.to_string());
+        let thp = (self.thp != HugePages::Never).then(|| format!("huge pages ({})", self.thp.name()));
+        let with: Vec<String> = policy.into_iter().chain(thp).collect();
+        if with.is_empty() { String::new() } else { format!(" with {}", with.join(", ")) }
     }
 
     fn write_faults(&self, out: &mut String) -> std::fmt::Result {
