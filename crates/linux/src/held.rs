@@ -69,9 +69,10 @@ pub(crate) fn errno_of_hold(error: HoldError) -> Errno {
 }
 
 impl<'m, M: Machine> Linux<'m, M> {
-    /// Holds pages of a process from `first` on, for a driver (`pin_user_pages`): one for each place of `into`;
-    /// answers how many are held now. An error only if none is. Each goes back once, whatever becomes of the
-    /// process: with [`Linux::release_page`], or [`Linux::release_dirty`] if something was stored through it.
+    /// Holds pages of a process from `first` on, for a driver (`pin_user_pages`): one for each place of
+    /// `into`; answers how many are held now. An error only if none is. Each goes back once, whatever becomes
+    /// of the process: with [`Linux::release_page`], or [`Linux::release_dirty`] if something was stored
+    /// through it.
     pub fn hold_pages(
         &self,
         cx: &mut Cx<'m, M>,

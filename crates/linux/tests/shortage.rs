@@ -4,8 +4,10 @@
 mod common;
 
 use common::*;
-use linux::{Cloned, Errno, ExecImage, Exit, FileRights, MapFile, Mremap, Segment, Signal};
+use fault::How;
+use linux::{Cloned, Errno, ExecImage, Exit, FileRights, Iovec, MapFile, Mremap, Segment, Signal};
 use machine::{Access, Perms, VirtAddr, Vpn, VpnRange};
+use object::Held;
 use sim::SimMachine;
 
 use Errno::*;
@@ -318,6 +320,63 @@ fn faults() {
         fault(s, FAR, Access::Write)
     });
     check("store to shared memory", Nothing, &[ENOMEM], |s, _| fault(s, MEMORY, Access::Write));
+}
+
+/// Holds the page at an address, and lets it go again.
+fn hold(s: &mut System<'_>, addr: u64, how: How) -> Result<(), Errno> {
+    let mut held = [Held::Nothing];
+    s.linux.hold_pages(&mut s.cx, s.process, (VirtAddr(addr).page(), how), &mut held)?;
+    s.linux.release_page(&mut s.cx, held[0]);
+    Ok(())
+}
+
+/// The same while a child shares every page.
+fn hold_shared(s: &mut System<'_>, addr: u64, how: How) -> Result<(), Errno> {
+    let child = s.linux.fork(&mut s.cx, s.process)?;
+    let held = hold(s, addr, how);
+    s.linux.exit(&mut s.cx, child, Exit::Code(0));
+    s.linux.wait(&mut s.cx, s.process, None, linux::Waiting::Poll).expect("a zombie");
+    held
+}
+
+#[test]
+fn pages_that_others_hold() {
+    use Leaves::Nothing;
+    check("a pin to store", Nothing, &[ENOMEM], |s, _| hold(s, STACK, How::pin(Access::Write)));
+    check("a pin to load", Nothing, &[ENOMEM], |s, _| hold(s, STACK, How::pin(Access::Read)));
+    check("a long pin to load", Nothing, &[ENOMEM], |s, _| hold(s, STACK, How::pin(Access::Read).long()));
+    check("a long pin of a file's page", Nothing, &[ENOMEM], |s, _| {
+        hold(s, PRIVATE_FILE, How::pin(Access::Read).long())
+    });
+    check("a reference", Nothing, &[ENOMEM], |s, _| hold(s, PRIVATE_FILE, How::get(Access::Write)));
+    check("a pin of a shared page", Nothing, &[ENOMEM], |s, _| hold_shared(s, A, How::pin(Access::Read)));
+}
+
+#[test]
+fn calls_that_hold_pages() {
+    use Leaves::Nothing;
+    check("vmsplice", Nothing, &[ENOMEM], |s, _| {
+        let pipe = s.linux.pipe(&mut s.cx)?;
+        let bytes = Iovec { base: PRIVATE_FILE, len: 2 * P };
+        let spliced = s.linux.vmsplice(&mut s.cx, s.process, (pipe, &[bytes]), 0);
+        s.linux.close_pipe(&mut s.cx, pipe);
+        if spliced? == bytes.len { Ok(()) } else { Err(ENOMEM) }
+    });
+    check("fixed buffers", Nothing, &[ENOMEM], |s, _| {
+        let ring = s.linux.ring(&mut s.cx)?;
+        let buffers = [Iovec { base: STACK, len: 2 * P }, Iovec { base: A, len: 8 * P }];
+        let registered = s.linux.register_buffers(&mut s.cx, s.process, ring, &buffers);
+        s.linux.close_ring(&mut s.cx, ring);
+        registered
+    });
+    check("process_vm_readv", Nothing, &[ENOMEM, EFAULT], |s, _| {
+        let (to, from) = ([Iovec { base: STACK, len: P }], [Iovec { base: STACK + P, len: P }]);
+        let done = s.linux.process_vm_readv(&mut s.cx, s.process, s.process, (&to, &from), 0)?;
+        if done == P { Ok(()) } else { Err(ENOMEM) }
+    });
+    check("/proc/PID/mem", Nothing, &[ENOMEM], |s, _| {
+        s.linux.mem_write(&mut s.cx, (s.process, s.process), STACK, &[0; 8]).map(drop)
+    });
 }
 
 /// Calls that need no memory of their own: they succeed whatever is refused.

@@ -1,21 +1,21 @@
 //! Holding a page that an entry maps: references (`FOLL_GET`) and pins (`FOLL_PIN`), with exact counts.
 //!
-//! A **reference** keeps the bytes from being freed, and promises nothing else: the program's next store may go
-//! to a copy (CR28). A **pin** of an anonymous page is taken only if the page is exclusive (CR3), and while it
-//! lasts the page stays so (CR4): program and holder have one page until the program gives it up.
+//! A **reference** keeps the bytes from being freed, and promises nothing else: the program's next store may
+//! go to a copy (CR28). A **pin** of an anonymous page is taken only if the page is exclusive (CR3), and
+//! while it lasts the page stays so (CR4): program and holder have one page until the program gives it up.
 //!
-//! Both are one step on the counts word, which refuses without references, at a cap, and, for pins, without the
-//! exclusive bit. So what a walk without a lock needs is in that step, and in a second look at the entry:
+//! Both are one step on the counts word, which refuses without references, at a cap, and, for pins, without
+//! the exclusive bit. So what a walk without a lock needs is in that step, and in a second look at the entry:
 //!
-//! * **Shared at the same time** (fork, swap-out, migration, merging: CR6 to CR8). They clear the bit in one step
-//!   that refuses while the page is pinned. The two steps have an order: the pin is seen, or the bit is gone. No
-//!   fence, and no sequence count of fork (`write_protect_seq`, `MMF_HAS_PINNED`): what these are for on Linux is
-//!   that its pins and its bit are two words (C-6, C-7, C-8, C-24).
+//! * **Shared at the same time** (fork, swap-out, migration, merging: CR6 to CR8). They clear the bit in one
+//!   step that refuses while the page is pinned. The two steps have an order: the pin is seen, or the bit is
+//!   gone. No fence, and no sequence count of fork (`write_protect_seq`, `MMF_HAS_PINNED`): what these are
+//!   for on Linux is that its pins and its bit are two words (C-6, C-7, C-8, C-24).
 //! * **Freed and used again at the same time.** The step reads what the new owner wrote to the word, and so
 //!   happens after the entry was cleared: the second look finds that (CR9 B4, C-5).
-//! * **A table taken away for a large leaf, or the other way round** (C-25). The second look begins at the root,
-//!   and finds another entry or another level. Who takes the table away decides by a step on the counts of its
-//!   pages, never by reading them alone.
+//! * **A table taken away for a large leaf, or the other way round** (C-25). The second look begins at the
+//!   root, and finds another entry or another level. Who takes the table away decides by a step on the counts
+//!   of its pages, never by reading them alone.
 
 use crate::objects::Objects;
 use crate::page::{PageCtx, owner_id};
@@ -97,8 +97,8 @@ pub enum NotHeld {
 }
 
 impl<'m, M: Machine> Objects<'m, M> {
-    /// Holds the page that an entry maps and counts. The caller has locked the entry's leaf, or is inside an epoch
-    /// and looks at the entry again afterwards.
+    /// Holds the page that an entry maps and counts. The caller has locked the entry's leaf, or is inside an
+    /// epoch and looks at the entry again afterwards.
     pub fn hold_mapped(
         &self,
         cx: &mut Cx<'m, M, { level::REGISTRY }>,

@@ -11,8 +11,8 @@ use space::Space;
 impl<'m, M: Machine> Faults<'m, M> {
     /// Holds the page if it is mapped, and may be held as it is. `None`: the slow way finds out.
     ///
-    /// The epoch keeps the tables on the way from being freed (LR1, LR2). What else may happen between the two
-    /// looks, and why the second one finds it, is told in [`object::pin`].
+    /// The epoch keeps the tables on the way from being freed (LR1, LR2). What else may happen between the
+    /// two looks, and why the second one finds it, is told in [`object::pin`].
     pub(super) fn hold_fast(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,

@@ -111,11 +111,11 @@ impl core::fmt::Display for HoldError {
 impl core::error::Error for HoldError {}
 
 impl<'m, M: Machine> Faults<'m, M> {
-    /// Holds the pages from `first` on, one for each place of `into`; answers how many of them are held now. An
-    /// error only if the first is not: what came before stays held.
+    /// Holds the pages from `first` on, one for each place of `into`; answers how many of them are held now.
+    /// An error only if the first is not: what came before stays held.
     ///
-    /// The caller uses the space. Each hold goes back once ([`Faults::let_go`]), whatever becomes of the mapping,
-    /// and of the process.
+    /// The caller uses the space. Each hold goes back once ([`Faults::let_go`]), whatever becomes of the
+    /// mapping, and of the process.
     // LINUX: mm/gup.c pin_user_pages_fast(), pin_user_pages_remote().
     pub fn hold(
         &self,

@@ -53,8 +53,8 @@ pub(crate) struct Args {
     /// Let stores wait in buffers, as on x86
     #[arg(long)]
     tso: bool,
-    /// How the manager does what can be done in several ways (docs/compare.md): scenarios show what older rules
-    /// of copy-on-write lose
+    /// How the manager does what can be done in several ways (docs/compare.md): scenarios show what older
+    /// rules of copy-on-write lose
     #[arg(long, value_name = "CHOICE")]
     policy: Vec<Policy>,
     /// Seconds for each scenario

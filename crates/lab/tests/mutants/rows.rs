@@ -68,6 +68,21 @@ pub(crate) const ROWS: &[Row] = &[
         "C loaded 0 at a[3]",
     ),
     row(
+        Plant::PinWithoutRecheck,
+        "cow/c-05-pin-against-dontneed-and-reuse",
+        Kind::WrongByte,
+        "P loaded 5 at b[0]",
+    ),
+    row(
+        Plant::PinWhateverTheBit,
+        "cow/c-08-read-only-entry-stays-the-same",
+        Kind::WrongByte,
+        "through a pin",
+    ),
+    row(Plant::ShareInTwoSteps, "cow/c-07-pin-against-share", Kind::WrongByte, "through a pin"),
+    row(Plant::ForceWithoutExclusive, "cow/c-20-forced-store-to-shared-page", Kind::WrongByte, "C loaded 5"),
+    row(Plant::UnshareForgotten, "cow/c-22-zero-page-pinned-for-long", Kind::Expectation, "is zero, not r"),
+    row(
         Plant::DirtyClearedLate,
         "walk/l-19-store-through-a-stale-translation",
         Kind::Expectation,

@@ -1,5 +1,5 @@
-//! `/proc/PID/mem`: a debugger reads and writes the memory of a process, with the rights that the process could
-//! give itself (Linux: `mem_rw`, `access_remote_vm`).
+//! `/proc/PID/mem`: a debugger reads and writes the memory of a process, with the rights that the process
+//! could give itself (Linux: `mem_rw`, `access_remote_vm`).
 //!
 //! Whether the caller may do that is asked by the kernel around.
 
@@ -34,11 +34,11 @@ impl<'m, M: Machine> Linux<'m, M> {
         })
     }
 
-    /// `pwrite` of `/proc/PID/mem`. A private page that the process may not store to is made its own first, and
-    /// stays as protected as it is (C-20).
+    /// `pwrite` of `/proc/PID/mem`. A private page that the process may not store to is made its own first,
+    /// and stays as protected as it is (C-20).
     ///
-    /// LINUX: access_remote_vm() holds `mmap_lock` from the look at the page to the store, so that no fork comes
-    /// between. A pin keeps fork from sharing the page, and nobody waits.
+    /// LINUX: access_remote_vm() holds `mmap_lock` from the look at the page to the store, so that no fork
+    /// comes between. A pin keeps fork from sharing the page, and nobody waits.
     pub fn mem_write(
         &self,
         cx: &mut Cx<'m, M>,

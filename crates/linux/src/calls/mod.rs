@@ -4,6 +4,7 @@ pub mod advise;
 pub mod brk;
 mod collapse;
 mod compact;
+pub mod direct;
 pub mod exec;
 pub mod exit;
 pub mod fork;

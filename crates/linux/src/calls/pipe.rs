@@ -1,8 +1,8 @@
 //! `vmsplice`, and reading what it put into a pipe.
 //!
-//! The pipe holds references (`FOLL_GET`), not pins: what the program stores to a page afterwards may be read from
-//! the pipe or not (CR28). What others store is never read: a page that they share with the pipe is copied before
-//! they write it (C-1, C-2).
+//! The pipe holds references (`FOLL_GET`), not pins: what the program stores to a page afterwards may be read
+//! from the pipe or not (CR28). What others store is never read: a page that they share with the pipe is
+//! copied before they write it (C-1, C-2).
 //!
 //! Descriptors, waiting, and one reader at a time (Linux: `pipe->mutex`) are matters of the kernel around.
 
@@ -40,8 +40,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         self.pipes.free(cx.at(), pipe);
     }
 
-    /// `vmsplice(pipe, ranges, flags)` to the end of a pipe: the pages themselves go into it. Answers how many
-    /// bytes fitted; `EAGAIN` if the pipe was full.
+    /// `vmsplice(pipe, ranges, flags)` to the end of a pipe: the pages themselves go into it. Answers how
+    /// many bytes fitted; `EAGAIN` if the pipe was full.
     // LINUX: fs/splice.c vmsplice_to_pipe(), iter_to_pipe().
     pub fn vmsplice(
         &self,
@@ -96,8 +96,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         pipe.is_full()
     }
 
-    /// `read` from the pipe into memory of the process; answers how many bytes. `EAGAIN` if the pipe is empty.
-    /// What cannot be stored stays in the pipe.
+    /// `read` from the pipe into memory of the process; answers how many bytes. `EAGAIN` if the pipe is
+    /// empty. What cannot be stored stays in the pipe.
     pub fn read_pipe(
         &self,
         cx: &mut Cx<'m, M>,

@@ -1,9 +1,10 @@
 //! Fixed buffers of a ring: registering, unregistering, and what a device is told of them (Linux:
 //! `io_uring/rsrc.c`).
 //!
-//! The pages are pinned for long and for writing: they leave the Movable zone, stay the program's through fork and
-//! whatever else wants them (C-5), and are there for the device when the program has unmapped them or exited. They
-//! count as locked memory (`RLIMIT_MEMLOCK`) of the one user that all processes belong to here.
+//! The pages are pinned for long and for writing: they leave the Movable zone, stay the program's through
+//! fork and whatever else wants them (C-5), and are there for the device when the program has unmapped them
+//! or exited. They count as locked memory (`RLIMIT_MEMLOCK`) of the one user that all processes belong to
+//! here.
 
 use crate::errno::{Call, Errno};
 use crate::held::Iovec;
@@ -81,7 +82,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         done
     }
 
-    /// `IORING_UNREGISTER_BUFFERS`: gives every pin back. `ENXIO` without buffers, `EBUSY` while others are at it.
+    /// `IORING_UNREGISTER_BUFFERS`: gives every pin back. `ENXIO` without buffers, `EBUSY` while others are
+    /// at it.
     pub fn unregister_buffers(&self, cx: &mut Cx<'m, M>, ring: Id<Ring>) -> Result<(), Errno> {
         let object = self.rings.get(ring);
         {
@@ -97,8 +99,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         Ok(())
     }
 
-    /// The frame and the byte of it that a device is told for a byte of a buffer; how many bytes of the buffer
-    /// follow in this frame. The buffer must stay registered while the device works.
+    /// The frame and the byte of it that a device is told for a byte of a buffer; how many bytes of the
+    /// buffer follow in this frame. The buffer must stay registered while the device works.
     pub fn fixed_bytes(
         &self,
         cx: &mut Cx<'m, M>,
@@ -195,8 +197,8 @@ impl<'m, M: Machine> Linux<'m, M> {
             while let Some(chunk) = next {
                 let object = self.chunks.get(chunk);
                 for held in &object.held {
-                    // LINUX: io_release_ubuf() leaves the pages clean; whoever did the I/O has marked them. Here
-                    // nobody else knows.
+                    // LINUX: io_release_ubuf() leaves the pages clean; whoever did the I/O has marked them.
+                    // Here nobody else knows.
                     self.release_dirty(cx, held.replace(Held::Nothing));
                 }
                 next = object.next.replace(None);

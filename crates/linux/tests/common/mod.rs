@@ -65,13 +65,21 @@ pub struct Count {
 
 /// Builds the floors.
 pub fn build(machine: &SimMachine, config: Config) -> (Linux<'_, SimMachine>, Cx<'_, SimMachine>) {
+    build_with(machine, config, &frame::Config::default())
+}
+
+fn build_with<'m>(
+    machine: &'m SimMachine,
+    config: Config,
+    zones: &frame::Config,
+) -> (Linux<'m, SimMachine>, Cx<'m, SimMachine>) {
     let boot = Boot::new(machine).expect("memory");
     let core = Core::new(&boot).expect("memory");
     let layout = Layout::new(&boot).expect("memory");
     let tables = Tables::new(&boot).expect("memory");
     let slabs = Slabs::new(&boot).expect("memory");
     let space_slabs = space::Slabs::new(&boot).expect("memory");
-    let frames = Frames::new(machine, &boot, &frame::Config::default()).expect("memory");
+    let frames = Frames::new(machine, &boot, zones).expect("memory");
     let mut cx = Cx::new(machine, core, CpuId(0), TaskId(0));
     let objects = Objects::new(cx.at(), slabs, frames, tables).expect("memory");
     let spaces = Spaces::new(space_slabs, objects);
@@ -84,7 +92,16 @@ impl<'m> System<'m> {
     }
 
     pub fn with(machine: &'m SimMachine, config: Config) -> Self {
-        let (linux, mut cx) = build(machine, config);
+        Self::built(machine, build(machine, config))
+    }
+
+    /// A system with other zones.
+    pub fn with_frames(machine: &'m SimMachine, zones: &frame::Config) -> Self {
+        let config = Config { shortage: Policy::Fail, ..Config::default() };
+        Self::built(machine, build_with(machine, config, zones))
+    }
+
+    fn built(machine: &'m SimMachine, (linux, mut cx): (Linux<'m, SimMachine>, Cx<'m, SimMachine>)) -> Self {
         let process = linux.first_process(&mut cx).expect("a process");
         linux.attach(&mut cx, process, TaskId(0)).expect("a task");
         linux.enter(&mut cx, process);
@@ -245,6 +262,12 @@ impl<'m> System<'m> {
             self.linux.exit(&mut self.cx, child, linux::Exit::Code(0));
         }
         self.linux.objects().close(self.cx.at(), file.file).expect("closed");
+        let pipe = self.linux.pipe(&mut self.cx).expect("a pipe");
+        self.linux.close_pipe(&mut self.cx, pipe);
+        let ring = self.linux.ring(&mut self.cx).expect("a ring");
+        let buffer = linux::Iovec { base: 0x6000_0000, len: 8 };
+        self.linux.register_buffers(&mut self.cx, child, ring, &[buffer]).expect("a buffer");
+        self.linux.close_ring(&mut self.cx, ring);
         self.become_process(parent);
         self.linux.exit(&mut self.cx, child, linux::Exit::Code(0));
         self.linux.wait(&mut self.cx, parent, None, linux::Waiting::Poll).expect("a zombie");

@@ -8,7 +8,9 @@ use machine::{
     VpnRange, Word,
 };
 use object::{File, FileKind, Objects};
-use oracle::{Audit, DenseLedger, Holders, Link, Outside, Report, Tally, Tlbs, Translation, Violation};
+use oracle::{
+    Audit, DenseLedger, Holders, Known, Link, Outside, Report, Tally, Tlbs, Translation, Violation,
+};
 use sim::{SimConfig, SimMachine, TlbSize};
 use space::{Limits, Mapping, Place, Sharing, Space, Spaces, VmaFlags};
 use std::collections::BTreeMap;
@@ -42,6 +44,8 @@ pub struct World<'m> {
     pub opens: BTreeMap<u32, u64>,
     /// Frames the test holds.
     pub held: Vec<Pfn>,
+    /// Frames the test has pinned.
+    pub pins: Vec<Pfn>,
     /// Links that CPUs are said to hold beside those they hold.
     pub links: Vec<Link>,
     /// Where each CPU runs.
@@ -69,6 +73,7 @@ impl<'m> World<'m> {
             ledger: vec![Tally::default(); end],
             opens: BTreeMap::new(),
             held: Vec::new(),
+            pins: Vec::new(),
             links: Vec::new(),
             running: [None; 2],
         }
