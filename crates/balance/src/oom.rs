@@ -13,10 +13,10 @@ pub struct Victim {
     pub badness: u64,
 }
 
-/// How much killing the owner of a space would free: resident pages and page tables (Linux: `oom_badness`,
+/// How much killing the owner of a space would free: resident and swapped pages and page tables (Linux: `oom_badness`,
 /// without what administrators add to it).
 pub(crate) fn badness(stats: &Stats) -> u64 {
-    stats.anon_rss + stats.file_rss + stats.shmem_rss + stats.tables
+    stats.anon_rss + stats.file_rss + stats.shmem_rss + stats.swapped + stats.tables
 }
 
 /// How often a choice is made again because the chosen one was gone.

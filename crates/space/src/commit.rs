@@ -25,10 +25,12 @@ impl<M: Machine> Spaces<'_, M> {
     /// The pages that may be promised under [`Overcommit::Never`] (`CommitLimit`).
     pub fn commit_limit(&self) -> u64 {
         let total = self.frames().total_frames();
-        match self.promises.mode.get() {
+        let allowed = match self.promises.mode.get() {
             Overcommit::Never { ratio } => total / 100 * u64::from(ratio),
             _ => total / 2,
-        }
+        };
+        // LINUX: vm_commit_limit().
+        allowed + self.objects().swap_counts().total
     }
 
     /// Promises pages to a space.
@@ -45,7 +47,10 @@ impl<M: Machine> Spaces<'_, M> {
         let after = self.promises.committed.add_shared(pages);
         let refused = match self.promises.mode.get() {
             Overcommit::Always => false,
-            Overcommit::Heuristic => pages.saturating_sub(less) > self.frames().total_frames(),
+            Overcommit::Heuristic => {
+                let all = self.frames().total_frames() + self.objects().swap_counts().total;
+                pages.saturating_sub(less) > all
+            }
             Overcommit::Never { .. } => after - less > self.commit_limit(),
         };
         if refused {

@@ -23,6 +23,8 @@ pub struct Totals {
     pub anon: u64,
     /// File pages mapped, counted in every space.
     pub mapped: u64,
+    /// Anonymous pages that are in the swap cache.
+    pub swap_cached: u64,
     /// Locked pages.
     pub locked: u64,
     /// Page tables.
@@ -36,6 +38,7 @@ impl<'m, M: Machine> Linux<'m, M> {
         let mut totals = Totals {
             total: frames.total_frames(),
             free: frames.free_frames() + frames.per_cpu_frames(),
+            swap_cached: self.objects().swap_cached(),
             ..Totals::default()
         };
         for file in self.objects().file_ids() {
@@ -59,6 +62,7 @@ impl<'m, M: Machine> Linux<'m, M> {
     /// Writes the lines of `/proc/meminfo` that mean something here, in Linux's order.
     pub fn meminfo(&self, out: &mut dyn Write) -> fmt::Result {
         let totals = self.totals();
+        let swap = self.objects().swap_counts();
         let clean = totals.cached.saturating_sub(totals.shmem + totals.dirty);
         for (label, pages) in [
             ("MemTotal:       ", totals.total),
@@ -66,11 +70,11 @@ impl<'m, M: Machine> Linux<'m, M> {
             ("MemAvailable:   ", totals.free + clean),
             ("Buffers:        ", 0),
             ("Cached:         ", totals.cached),
-            ("SwapCached:     ", 0),
+            ("SwapCached:     ", totals.swap_cached),
             ("Unevictable:    ", totals.locked),
             ("Mlocked:        ", totals.locked),
-            ("SwapTotal:      ", 0),
-            ("SwapFree:       ", 0),
+            ("SwapTotal:      ", swap.total),
+            ("SwapFree:       ", swap.free),
             ("Dirty:          ", totals.dirty),
             ("Writeback:      ", 0),
             ("AnonPages:      ", totals.anon),

@@ -34,7 +34,7 @@ impl<M: Machine> Linux<'_, M> {
             ("VmLib:\t", stats.exec - text),
             // LINUX: mm_pgtables_bytes() leaves the root out.
             ("VmPTE:\t", stats.tables.saturating_sub(1)),
-            ("VmSwap:\t", 0),
+            ("VmSwap:\t", stats.swapped),
         ] {
             pages_line(out, label, pages)?;
         }

@@ -8,7 +8,7 @@ use machine::{Cx, Machine};
 impl<'m, M: Machine> Linux<'m, M> {
     /// Writes what there is now, then every counter of events.
     pub fn vmstat(&self, cx: &Cx<'m, M>, out: &mut dyn Write) -> fmt::Result {
-        let Totals { free, cached, dirty, anon, mapped, shmem, tables, .. } = self.totals();
+        let Totals { free, cached, dirty, anon, mapped, shmem, tables, swap_cached, .. } = self.totals();
         for (name, value) in [
             ("nr_free_pages", free),
             ("nr_anon_pages", anon),
@@ -17,6 +17,7 @@ impl<'m, M: Machine> Linux<'m, M> {
             ("nr_dirty", dirty),
             ("nr_shmem", shmem),
             ("nr_page_table_pages", tables),
+            ("nr_swapcached", swap_cached),
         ] {
             writeln!(out, "{name} {value}")?;
         }

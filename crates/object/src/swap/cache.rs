@@ -61,7 +61,7 @@ impl<'m, M: Machine> Objects<'m, M> {
 
     /// The cache's reference to a page goes, with the mark that says that there is one.
     pub(crate) fn leave_cache(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, pfn: Pfn) {
-        self.descriptor(pfn).clear(cx, Flags::SWAPCACHED);
+        self.unmark_cached(cx, self.descriptor(pfn));
         self.frames().put(cx, pfn);
     }
 
@@ -70,6 +70,18 @@ impl<'m, M: Machine> Objects<'m, M> {
         // ORDERING: Release pairs with the Acquire in `marked_slot`, by way of the flag.
         cx.store(page.link_word(), slot.to_bits(), Release);
         page.set(cx, Flags::SWAPCACHED);
+        self.swap.shared.cached.add_shared(1);
+    }
+
+    /// Takes the mark away again.
+    pub(crate) fn unmark_cached<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor) {
+        page.clear(cx, Flags::SWAPCACHED);
+        self.swap.shared.cached.add_shared(1u64.wrapping_neg());
+    }
+
+    /// How many pages are marked as being in the cache (`SwapCached`).
+    pub fn swap_cached(&self) -> u64 {
+        self.swap.shared.cached.get()
     }
 
     /// The slot a page says it has in the cache.
@@ -120,7 +132,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
         let exchanged = self.slot_word(cx, slot).is_some_and(|word| slot::exchange(cx, word, (from, to)));
         let left = if exchanged { from } else { to };
-        self.descriptor(left).clear(cx, Flags::SWAPCACHED);
+        self.unmark_cached(cx, self.descriptor(left));
         let freed = self.descriptor(left).put(cx);
         debug_assert_eq!(freed, frame::Freed::No, "the caller has references to both");
         exchanged

@@ -52,6 +52,8 @@ machine::cells! {
     struct Shared {
         /// (atomic) Slots handed out so far: whose turn it is.
         turns: Field<u64>,
+        /// (atomic) Pages in the cache.
+        cached: Field<u64>,
         /// (atomic) Areas that asked for no priority so far.
         unasked: Field<u64>,
     }

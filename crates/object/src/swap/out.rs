@@ -250,6 +250,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
         let last = self.slot_word(cx, slot).and_then(|word| slot::uncache(cx, word));
         self.take_last_step(cx.at(), slot, last);
+        self.unmark_cached(cx, page);
         self.frames().free(cx.at(), pfn, Order::ZERO);
         Ok(())
     }
