@@ -3,6 +3,7 @@
 
 use crate::error::{FaultError, SegvKind};
 use crate::faults::Faults;
+use crate::numa::is_hint;
 use frame::{Id, Request};
 use machine::entry::{Attrs, Kind};
 use machine::trace::{Asker, Held, Verdict};
@@ -230,6 +231,7 @@ impl<'m, M: Machine> Faults<'m, M> {
                 None => self.first_touch(cx, wish),
                 Some(ctx) => self.file_fault(cx, wish, ctx),
             },
+            Kind::Leaf(pfn) if is_hint::<M>(wish) => self.hint_fault(cx, wish, pfn),
             Kind::Leaf(pfn) if wish.purpose == Purpose::Own => self.write_protected(cx, wish, pfn),
             Kind::Leaf(frame) if M::Entry::permits(wish.entry, wish.level, wish.access) => {
                 let (page, held) = (wish.page, Held::default());

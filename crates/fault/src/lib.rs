@@ -14,6 +14,7 @@ mod file;
 mod handle;
 mod huge;
 mod moved;
+mod numa;
 pub mod pin;
 mod populate;
 mod swap_in;

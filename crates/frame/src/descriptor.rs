@@ -197,6 +197,7 @@ const ZONE: (u32, u64) = (28, 0x3);
 const NODE: (u32, u64) = (30, 0xff);
 const GENERATION: (u32, u64) = (38, 0xffff);
 pub(crate) const AGE: (u32, u64) = (54, 0x7);
+pub(crate) const USER_NODE: (u32, u64) = (57, 0x7f);
 
 /// The second word of a descriptor, at one moment.
 ///
@@ -281,7 +282,7 @@ impl Meta {
 
     /// Without the flags that describe what a frame holds rather than the frame.
     pub(crate) const fn without_contents(self) -> Meta {
-        Meta(self.0 & !(FLAGS & !(Flags::UNMAPPED.0 as u64))).with(AGE, 0)
+        Meta(self.0 & !(FLAGS & !(Flags::UNMAPPED.0 as u64))).with(AGE, 0).with(USER_NODE, 0)
     }
 
     pub(crate) const fn next_generation(self) -> Meta {

@@ -47,6 +47,7 @@ pub mod slab;
 mod slab_view;
 mod split;
 pub mod subpages;
+mod user_node;
 pub mod zone;
 
 pub use crate::counts::{AtCap, Counts, Exclusive, Freed, Pinned};

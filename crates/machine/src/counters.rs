@@ -117,6 +117,14 @@ counters! {
     PgMigrateSuccess = "pgmigrate_success",
     /// Pages that were to be moved and stayed.
     PgMigrateFail = "pgmigrate_fail",
+    /// Entries that lost their rights so that the next use is seen (NUMA balancing).
+    NumaPteUpdates = "numa_pte_updates",
+    /// Such uses.
+    NumaHintFaults = "numa_hint_faults",
+    /// Those from the node the page is on.
+    NumaHintFaultsLocal = "numa_hint_faults_local",
+    /// Pages moved to the node they are used from.
+    NumaPagesMigrated = "numa_pages_migrated",
     /// Frames compaction looked at for pages to move.
     CompactMigrateScanned = "compact_migrate_scanned",
     /// Pageblocks compaction took free frames from.

@@ -82,8 +82,15 @@ impl Home {
 }
 
 /// What a moved page keeps of its flags: all but who is at work with the frame.
-const KEPT: [Flags; 6] =
-    [Flags::UPTODATE, Flags::DIRTY, Flags::ERROR, Flags::REFERENCED, Flags::ACTIVE, Flags::MLOCKED];
+const KEPT: [Flags; 7] = [
+    Flags::UPTODATE,
+    Flags::DIRTY,
+    Flags::ERROR,
+    Flags::REFERENCED,
+    Flags::ACTIVE,
+    Flags::MLOCKED,
+    Flags::LAZY_FREE,
+];
 
 impl<'m, M: Machine> Objects<'m, M> {
     /// Moves a page to a frame that `request` allows; answers the frame. The caller's reference goes with the
@@ -101,7 +108,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         };
         let Ok(to) = target else {
             cx.count(Counter::PgMigrateFail);
-            self.frames().put(cx.at(), from);
+            self.put_mapped(cx.at(), from);
             return target.map(|to| to.0);
         };
         let moved = self.migrate_to(cx, from, to, Effort::Wait);
@@ -128,7 +135,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         if let Err(refused) = moved {
             cx.count(Counter::PgMigrateFail);
             cx.trace(|| Event::MoveRefused { frame: from, held: page.held() });
-            self.frames().put(cx.at(), from);
+            self.put_mapped(cx.at(), from);
             return Err(refused);
         }
         cx.count(Counter::PgMigrateSuccess);
@@ -137,7 +144,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         } else {
             self.frames().free(cx.at(), from, Order::ZERO);
         }
-        self.frames().put(cx.at(), to.0);
+        self.put_mapped(cx.at(), to.0);
         Ok(())
     }
 
@@ -162,18 +169,19 @@ impl<'m, M: Machine> Objects<'m, M> {
     fn look_movable<const L: u8>(&self, cx: &Cx<'m, M, L>, from: Pfn) -> Result<Home, Refused> {
         let page = self.descriptor(from);
         let meta = page.meta(cx);
-        if !meta.is_head() || meta.order() != Order::ZERO || meta.flags().has(Flags::SWAPCACHED) {
+        if !meta.is_head() || meta.order() != Order::ZERO {
             return Err(Refused::Unmovable);
         }
         let home = self.home_of(cx, page)?;
-        let counts = page.counts(cx);
+        let (counts, slot) = self.counts_and_cache(cx, page);
+        let cached = home.refs() + u64::from(slot.is_some());
         if cx.planted(Plant::MigrateWithUsers) {
             return Ok(home);
         }
         if counts.pins() > 0 {
             return Err(Refused::Pinned);
         }
-        match (counts.refs(), counts.maps() + home.refs() + 1) {
+        match (counts.refs(), counts.maps() + cached + 1) {
             // Without mappings but with other references it may be on its way already.
             (1, 1) => Err(Refused::Gone),
             (refs, expected) if refs == expected => Ok(home),
@@ -227,6 +235,10 @@ impl<'m, M: Machine> Objects<'m, M> {
                 target.set(cx, flag);
             }
         }
+        target.set_age(cx, page.meta(cx).age());
+        if let Some(node) = page.meta(cx).user_node() {
+            target.note_user_node(cx, node);
+        }
         cx.trace(|| Event::Moved { from, to: to.0 });
         self.restore_page(cx, (from, 1), to.0);
         unlock_page(cx, target);
@@ -245,14 +257,16 @@ impl<'m, M: Machine> Objects<'m, M> {
         let (page, target) = (self.descriptor(from), self.descriptor(to));
         match home {
             Home::Lineage(lineage, index) => {
-                // Everything was unmapped meanwhile: there is nobody to move it for.
-                if !self.freeze_known(cx, page, 1) {
-                    return Err(Refused::Busy);
-                }
                 target.set_owner(cx, owner_number(lineage), index);
                 target.set_state(cx, State::Anon);
                 target.set(cx, Flags::LOCKED);
-                Ok(())
+                if self.exchange_in_swap(cx, (from, to)) && self.freeze_known(cx, page, 1) {
+                    return Ok(());
+                }
+                let back = self.exchange_in_swap(cx, (to, from));
+                debug_assert!(back, "who has both locked can put it back");
+                unlock_page(cx, target);
+                Err(Refused::Busy)
             }
             Home::Cache(ctx) => {
                 let file = self.files.get(ctx.file);
@@ -273,6 +287,12 @@ impl<'m, M: Machine> Objects<'m, M> {
                 Ok(())
             }
         }
+    }
+
+    /// The swap cache leads to `to` instead of `from`, if it leads there. Whoever finds a page there waits for
+    /// its lock before it is mapped, so the bytes may follow.
+    fn exchange_in_swap(&self, cx: &mut Cx<'m, M, { level::PAGE }>, (from, to): (Pfn, Pfn)) -> bool {
+        !self.descriptor(from).test(cx, Flags::SWAPCACHED) || self.move_in_swap_cache(cx, (from, to))
     }
 
     fn freeze_known<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor, refs: u64) -> bool {

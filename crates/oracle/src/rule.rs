@@ -54,6 +54,7 @@ rules! {
     CR2 = "An exclusive page is anonymous and mapped by exactly one entry.",
     CR4 = "A pinned anonymous page is exclusive.",
     CR15 = "A swap entry that is exclusive is the only one of its slot.",
+    CR18 = "No page is on its way: there is no migration entry.",
     CR29 = "The zero page is never exclusive, never writable, never counted, and the only frame mapped \
         as special.",
     // ---- VMAs ----

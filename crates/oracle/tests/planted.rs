@@ -12,7 +12,7 @@ use object::{File, FileKind, Held, PageCtx, Want};
 use oracle::{Link, Rule};
 use space::{Advice, Grow, LockMode, Space, VmaFlags};
 use std::collections::BTreeSet;
-use table::{PageTable, Rss};
+use table::{MigrationKind, PageTable, Rss, Soft};
 
 /// Pages of the sample space, each the first of a mapping.
 const ANON: Vpn = Vpn(0x1000);
@@ -276,6 +276,14 @@ const PLANTS: &[Plant] = &[
     plant(Rule::CR4, "a shared anonymous page is pinned", |s| {
         s.page(s.common()).pin(&s.world.cxs[0]).expect("a pin");
         s.world.pins.push(s.common());
+    }),
+    plant(Rule::CR18, "a page that nobody moves is on its way", |s| {
+        let (table, frame) = (s.world.table(s.parent), s.own());
+        let spaces = s.world.faults.spaces();
+        let attrs = Attrs { perms: READ, ..Attrs::default() };
+        let moving = Soft::Migration { frame, kind: MigrationKind::Readable, attrs };
+        let mut leaf = spaces.walker(table).lock_leaf(s.world.cxs[0].at(), ANON + 13).expect("a table");
+        leaf.install(ANON + 13, moving.entry::<Machinery>(), None);
     }),
     plant(Rule::CR29, "the zero page is exclusive", |s| {
         s.page(s.world.objects().zero_frame()).make_exclusive(&s.world.cxs[0]);

@@ -44,7 +44,7 @@ impl<M: Machine> Layout<'_, '_, M> {
 
     /// Changes every entry of a range that is in use; what `change` takes away is settled at
     /// the end, in one round.
-    fn for_each_entry(
+    pub(crate) fn for_each_entry(
         &mut self,
         part: VpnRange,
         work: Work,
@@ -136,7 +136,7 @@ fn widens<M: Machine>(old: Entry, new: Entry) -> bool {
 impl<'m, M: Machine> Spaces<'m, M> {
     /// Whether an entry may become writable without a fault (Linux: `can_change_pte_writable`): a private
     /// page that is anonymous and exclusive, or a shared one that is known to be dirty.
-    fn may_write_at_once(&self, leaf: &Leaf<'_, '_, M>, seen: &Snapshot, pfn: Pfn, attrs: Attrs) -> bool {
+    pub fn may_write_at_once(&self, leaf: &Leaf<'_, '_, M>, seen: &Snapshot, pfn: Pfn, attrs: Attrs) -> bool {
         if attrs.special {
             return false;
         }

@@ -29,6 +29,7 @@ mod lock_pages;
 mod map;
 mod migrate;
 mod move_pages;
+mod numa;
 mod page_out;
 mod place;
 mod prepare;

@@ -67,6 +67,8 @@ pub(crate) const ROWS: &[Row] = &[
         Kind::WrongByte,
         "C loaded 0 at a[3]",
     ),
+    row(Plant::MigrateWithUsers, "move/pinned-file-page-stays", Kind::WrongByte, ""),
+    row(Plant::MigrationForgets, "move/c-13-read-only-exclusive-page-moves", Kind::Expectation, "r shared"),
     row(
         Plant::PinWithoutRecheck,
         "cow/c-05-pin-against-dontneed-and-reuse",

@@ -126,6 +126,8 @@ fn check_entry<'m, M: Machine>(
         counted.rss[Rss::Swap as usize] += 1;
         return swap::entry(run, at, (slot, sole));
     }
+    let is_moving = matches!(Soft::of::<M>(entry, level), Some(Soft::Migration { .. }));
+    holds!(run, CR18, !is_moving, "{at}: a page that nobody moves is on its way");
     let Kind::Leaf(pfn) = M::Entry::kind(entry, level) else { return };
     run.report.entries += 1;
     let attrs = M::Entry::attrs(entry);

@@ -2,7 +2,7 @@
 
 use freehold::frame::Request;
 use freehold::linux::{Errno, MovePages};
-use freehold::machine::{Vpn, VpnRange};
+use freehold::machine::{PAGE_SIZE, Vpn, VpnRange};
 use freehold::object::Refused;
 
 use super::super::script::Moving;
@@ -20,9 +20,15 @@ impl World<'_> {
         range: VpnRange,
         moving: Moving,
     ) -> Result<(), Errno> {
+        if moving == Moving::WhenUsed {
+            let (addr, len) = (range.start.addr().0, range.pages() * PAGE_SIZE);
+            let hinted = self.manager.linux().hint_numa(&mut self.cx(who.ctx), live.id, addr, len);
+            return hinted.map(drop);
+        }
         (range.start.0..range.end.0).map(Vpn).try_for_each(|page| match moving {
             Moving::Anywhere => self.move_anywhere(who, live, page),
             Moving::ToNode(node) => self.move_to(who, live, page, node as i32),
+            Moving::WhenUsed => Ok(()),
         })
     }
 

@@ -110,6 +110,10 @@ impl World<'_> {
                 let file = self.files[file.0].map.file;
                 format!("{} pages dropped", linux.objects().invalidate(cx.at(), file, 0..u64::MAX))
             }
+            Chore::Compact => {
+                linux.compact_memory(&mut cx);
+                String::new()
+            }
             Chore::Drain => {
                 linux.frames().drain_all(cx.at());
                 String::new()

@@ -224,6 +224,8 @@ pub enum Moving {
     Anywhere,
     /// Those of a node (`move_pages`).
     ToNode(u64),
+    /// None now: the next use of a page tells from which node it comes (NUMA balancing).
+    WhenUsed,
 }
 
 /// What `map` maps.
@@ -275,6 +277,8 @@ pub enum Chore {
     Reclaim(Option<FileName>),
     /// All CPUs' lists of free frames go back to their zones.
     Drain,
+    /// Pages move out of the way of large blocks, as far as it goes.
+    Compact,
     /// This CPU translates through no space until it is back in user mode.
     Idle,
 }

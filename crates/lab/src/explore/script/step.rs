@@ -107,6 +107,7 @@ impl<'w, 't> Steps<'w, 't> {
                 let file = if all { None } else { Some(self.names.file(self.words)?) };
                 Action::Chore(Chore::Reclaim(file))
             }
+            "compact" => Action::Chore(Chore::Compact),
             "drain" => Action::Chore(Chore::Drain),
             "idle" => Action::Chore(Chore::Idle),
             _ if pins::is_verb(verb) => self.pin_step(verb)?,
@@ -153,6 +154,10 @@ impl<'w, 't> Steps<'w, 't> {
             "truncate" => self.truncate()?,
             "fsync" => Call::Fsync(self.names.file(self.words)?),
             "migrate" => Call::Move(self.pages()?, self.moving()?),
+            "numa" => {
+                self.words.need("hint")?;
+                Call::Move(self.pages()?, Moving::WhenUsed)
+            }
             "get" => Call::Get(Exprs::new(self.words, self.names).file_word()?),
             _ => return Err(self.words.error(format!("there is no step `{verb}`"))),
         })

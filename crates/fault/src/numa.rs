@@ -1,0 +1,64 @@
+//! Uses of pages whose entries lost their rights to be noticed (Linux: `do_numa_page`).
+
+use crate::error::FaultError;
+use crate::faults::Faults;
+use crate::handle::{Outcome, Wish};
+use frame::Request;
+use machine::entry::Attrs;
+use machine::{Counter, Cx, EntryFormat, Level, Machine, NodeId, Order, Pfn, level};
+use table::Leaf;
+
+/// Whether the entry allows nothing although its VMA does.
+pub(crate) fn is_hint<M: Machine>(wish: &Wish) -> bool {
+    let perms = M::Entry::attrs(wish.entry).perms;
+    let nothing = !perms.read && !perms.write && !perms.execute;
+    wish.level == Level::LEAF && nothing && wish.vma.flags.perms().allow(wish.access)
+}
+
+impl<'m, M: Machine> Faults<'m, M> {
+    /// Gives the entry its rights back, to write only if nobody else can see the page (CR13), and moves the
+    /// page here if it was used from here the last time, too.
+    // LINUX: mm/memory.c do_numa_page() moves the page first and gives the rights back if it stays.
+    // kernel/sched/fair.c should_numa_migrate_memory(): of its rules this is the one of two faults in a row;
+    // it knows no groups of tasks that share pages, and no tiers of memory.
+    pub(crate) fn hint_fault(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        wish: &Wish,
+        pfn: Pfn,
+    ) -> Result<Outcome, FaultError> {
+        let here = cx.node();
+        let (spaces, objects) = (self.spaces(), self.spaces().objects());
+        let (allowed, misplaced) = {
+            let Some(mut leaf) = self.lock_unchanged(cx, wish)? else { return Ok(Outcome::Again) };
+            let attrs = M::Entry::attrs(leaf.entry(wish.page));
+            let mut perms = wish.vma.flags.perms();
+            perms.write &= spaces.may_write_at_once(&leaf, &wish.vma, pfn, attrs);
+            leaf.relax(wish.page, |entry| {
+                let attrs = Attrs { perms, accessed: true, ..M::Entry::attrs(entry) };
+                M::Entry::with_attrs(entry, attrs, Level::LEAF)
+            });
+            (perms.allow(wish.access), self.is_misplaced(&leaf, pfn, here))
+        };
+        if misplaced && objects.migrate(cx.at(), pfn, &Request::user().only(here)).is_ok() {
+            cx.count(Counter::NumaPagesMigrated);
+        }
+        Ok(if allowed { Outcome::Done } else { Outcome::Again })
+    }
+
+    /// Notes the use, and answers whether the page is to come here. Then it has a reference.
+    fn is_misplaced(&self, leaf: &Leaf<'_, 'm, M>, pfn: Pfn, here: NodeId) -> bool {
+        leaf.count(Counter::NumaHintFaults);
+        let page = self.spaces().frames().descriptor(pfn);
+        let meta = page.meta(leaf);
+        if !meta.is_head() || meta.order() != Order::ZERO {
+            return false;
+        }
+        let last = page.note_user_node(leaf, here);
+        if meta.node() == here {
+            leaf.count(Counter::NumaHintFaultsLocal);
+            return false;
+        }
+        last == Some(here) && page.get(leaf).is_ok()
+    }
+}
