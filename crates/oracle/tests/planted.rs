@@ -212,7 +212,8 @@ const PLANTS: &[Plant] = &[
     }),
     plant(Rule::FR7, "a pin is given back twice", |s| {
         let pinned = s.frame_at(ANON + 3);
-        s.world.frames().unpin(s.world.cxs[0].at(), pinned);
+        let cx = s.world.cxs[0].at();
+        s.world.faults.spaces().frames().unpin(cx, pinned);
     }),
     // ---- tables and TLBs ----
     plant(Rule::TR1, "a table counts an entry too many", |s| {
