@@ -107,10 +107,8 @@ impl<S: Source> Follower<S> {
             }
             Line::Load { addr, len } => process.touched.read(addr, len),
             Line::Store { addr, len } => process.touched.write(addr, len),
-            Line::Modify { addr, len } => {
-                process.touched.read(addr, len);
-                process.touched.write(addr, len);
-            }
+            // The CPU faults on such a load as on a store, once.
+            Line::Modify { addr, len } => process.touched.write(addr, len),
             Line::Call { thread, number, args, result } => {
                 process.enter(thread);
                 match result {

@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::{Follower, More, Page, Source};
-use crate::{Call, EventKind, FileKind, Lack, Recording};
+use crate::{Call, EventKind, FileKind, Lack, PageRun, Recording};
 
 /// Processes whose output comes in pieces, with pages that all contain the same byte.
 #[derive(Default)]
@@ -124,6 +124,15 @@ fn written_pages_are_looked_at() {
         })
         .collect();
     assert_eq!(contents, [(0, 1, 1), (1, 1, 1), (1, 3, 0)]);
+}
+
+#[test]
+fn a_load_and_store_in_one_is_a_store() {
+    let recording = recorded(MadeUp::new(&[(7, &[START, "I  2000,4\n M 3000,8\n"])]));
+    let last = recording.events.iter().rfind(|event| matches!(event.kind, EventKind::Touch { .. }));
+    let run = |first_page| vec![PageRun { first_page, count: 1 }];
+    let touch = EventKind::Touch { epoch: 1, read: run(2), written: run(3) };
+    assert_eq!(last.map(|event| &event.kind), Some(&touch));
 }
 
 #[test]
