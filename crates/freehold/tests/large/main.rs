@@ -3,6 +3,7 @@
 #[path = "../concurrent/dice.rs"]
 mod dice;
 mod program;
+mod threads;
 #[allow(dead_code, reason = "each test program uses a part of it")]
 #[path = "../concurrent/world.rs"]
 mod world;
