@@ -1,4 +1,5 @@
-//! Floor 7 of Freehold: keeping it true under pressure: reclaim and the OOM killer.
+//! Floor 7 of Freehold: keeping it true under pressure: reclaim, the OOM killer, and merging equal pages
+//! ([`Ksm`]).
 //!
 //! The only place that catches [`machine::Shortage`]. An operation that meets one has changed nothing and
 //! holds no lock when it arrives here; [`Balance::with_memory`] makes memory free and starts it again.
@@ -18,6 +19,7 @@ extern crate std;
 
 mod compact;
 mod huge;
+mod ksm;
 mod memory;
 mod oom;
 mod policy;
@@ -25,6 +27,7 @@ mod reclaim;
 
 pub use crate::compact::{Compacted, compact_memory};
 pub use crate::huge::Scanned;
+pub use crate::ksm::{Ksm, KsmReport, KsmSettings, Run};
 pub use crate::memory::Balance;
 pub use crate::oom::Victim;
 pub use crate::policy::{Policy, Shortfall};

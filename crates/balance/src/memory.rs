@@ -1,6 +1,7 @@
 //! Running operations under shortage.
 
 use crate::compact::{Compacted, compact_for};
+use crate::ksm::Ksm;
 use crate::oom::{self, Victim};
 use crate::policy::{Policy, Shortfall};
 use crate::reclaim::{Progress, has_free, reclaim};
@@ -37,6 +38,7 @@ machine::cells! {
 /// Shortage, and what is done about it.
 pub struct Balance<'m> {
     pub(crate) shared: &'m Shared,
+    ksm: Ksm<'m>,
 }
 
 /// What one round of making memory free came to.
@@ -53,7 +55,12 @@ enum Round {
 impl<'m> Balance<'m> {
     /// Lays the shared part out in boot memory.
     pub fn new<M: Machine>(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
-        Ok(Balance { shared: &boot.array::<Shared>(1)?[0] })
+        Ok(Balance { shared: &boot.array::<Shared>(1)?[0], ksm: Ksm::new(boot)? })
+    }
+
+    /// The scanner that merges equal pages.
+    pub fn ksm(&self) -> &Ksm<'m> {
+        &self.ksm
     }
 
     /// How many spaces died for want of memory.

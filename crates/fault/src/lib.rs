@@ -19,6 +19,7 @@ pub mod pin;
 mod populate;
 mod swap_in;
 mod swap_off;
+mod unmerge;
 mod write_protect;
 
 pub use crate::error::{FaultError, SegvKind};

@@ -46,15 +46,22 @@ impl<'m, M: Machine> Faults<'m, M> {
         pfn: Pfn,
     ) -> Result<Outcome, FaultError> {
         let frames = self.spaces().frames();
+        let merged;
         {
             let Some(mut leaf) = self.lock_unchanged(cx, wish)? else { return Ok(Outcome::Again) };
             let descriptor = self.spaces().objects().folio(&leaf, pfn).page;
-            let anonymous = descriptor.state(&leaf) == State::Anon;
-            let reuse = match anonymous {
-                true => self.spaces().objects().reuse(&leaf, wish.page, pfn),
-                false => Reuse::Copy,
+            let state = descriptor.state(&leaf);
+            let reuse = match state {
+                State::Anon => self.spaces().objects().reuse(&leaf, wish.page, pfn),
+                _ => Reuse::Copy,
             };
-            let verdict = if anonymous { reuse.told() } else { Verdict::FilePage };
+            let verdict = match state {
+                State::Anon => reuse.told(),
+                // Row 22: a merged page is found by its bytes, so nobody ever writes them.
+                State::Ksm => Verdict::Merged,
+                _ => Verdict::FilePage,
+            };
+            merged = state == State::Ksm;
             leaf.trace(|| judged(wish, pfn, verdict, descriptor.held()));
             if reuse.is_in_place() {
                 // What the swap cache has of it would be stale.
@@ -81,6 +88,9 @@ impl<'m, M: Machine> Faults<'m, M> {
         frames.put(cx.at(), pfn);
         if outcome == Ok(Outcome::Done) {
             cx.count(Counter::CowCopied);
+            if merged {
+                cx.count(Counter::CowKsm);
+            }
         }
         outcome
     }

@@ -30,6 +30,7 @@ pub mod process;
 pub mod ring;
 mod running;
 pub mod signal;
+pub mod sys;
 mod system;
 
 pub use crate::calls::exec::{ExecImage, Segment};
@@ -50,5 +51,5 @@ pub use crate::process::{Exit, Process};
 pub use crate::ring::Ring;
 pub use crate::signal::{BusCode, SegvCode, Signal};
 pub use crate::system::{Layout, Linux};
-pub use balance::{Policy, Scanned};
+pub use balance::{KsmReport, KsmSettings, Policy, Run as KsmRun, Scanned};
 pub use object::swap::SwapDevice;

@@ -71,6 +71,8 @@ counters! {
     HeldFast = "gup_fast",
     /// Pages held under the lock of their leaf.
     HeldSlow = "gup_slow",
+    /// Merged pages (KSM) copied on write.
+    CowKsm = "cow_ksm",
     /// Entries shared by fork.
     ForkShared = "fork_shared",
     /// First faults that got 2 MiB at once.

@@ -134,6 +134,17 @@ plants! {
     /// A migration entry of a read-only page forgets that the page was exclusive (C-13). Linux:
     /// `make_readable_exclusive_migration_entry`.
     MigrationForgets = "migration-forgets",
+    // ---- merging ----
+    /// An entry that is read-only and clean counts as harmless: bytes are compared before it is flushed, and
+    /// a store through an old translation comes in between (C-12). Linux: `mm_tlb_flush_pending` in
+    /// `write_protect_page`.
+    KsmIgnoresPendingFlush = "ksm-ignores-pending-flush",
+    /// Bytes are compared when twins are found, and not again once nobody can change them (W-3). Linux: the
+    /// `pages_identical` of `try_to_merge_one_page`.
+    KsmComparesEarly = "ksm-compares-early",
+    /// A page is merged whoever has a reference or a pin on it (C-11): the device goes on writing to a page
+    /// that its program does not map any more.
+    KsmMergesPinned = "ksm-merges-pinned",
     // ---- files ----
     /// Writeback takes the dirty mark away after it write-protected the page, not before: a store in between
     /// is never written (L-19). Linux: the order of `folio_clear_dirty_for_io`.

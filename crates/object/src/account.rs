@@ -6,6 +6,7 @@
 //! may live.
 
 use crate::exclusive::{AnonCtx, born};
+use crate::ksm::merge::Sign;
 use crate::model::{File, FileKind};
 use crate::objects::Objects;
 use crate::page::{CachedPage, PageCtx};
@@ -87,6 +88,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         (frame, ctx): (UserFrame, AnonCtx),
         attrs: Attrs,
     ) {
+        self.count_merged_zero(leaf.entry(at), Sign::Goes);
         let old = counted::<M>(leaf.entry(at)).map(|pfn| self.folio(leaf, pfn).page);
         let old_rss = old.map(|page| self.rss(page.state(leaf), file));
         born(leaf, self.descriptor(frame.0), ctx);
@@ -188,7 +190,10 @@ impl<'m, M: Machine> Reaper<'m, M> for Unmapper<'_, 'm, M> {
     }
 
     fn taken(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, page: Vpn, old: Entry) -> Urgency {
-        let Some(pfn) = counted::<M>(old) else { return Urgency::Settle };
+        let Some(pfn) = counted::<M>(old) else {
+            self.objects.count_merged_zero(old, Sign::Goes);
+            return Urgency::Settle;
+        };
         let descriptor = self.objects.folio(cx, pfn).page;
         descriptor.remove_map(cx);
         let attrs = M::Entry::attrs(old);

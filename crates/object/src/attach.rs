@@ -108,7 +108,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         self.attachments.free(cx.at(), id);
     }
 
-    /// Takes an attachment out of its list; answers how many are left.
+    /// Takes an attachment out of its list; answers how many attachments and items of merged pages are left.
     pub(crate) fn unlist(&self, cx: &mut Cx<'m, M, { level::PAGE }>, id: Id<Attachment>) -> u64 {
         let attachment = self.attachments.get(id);
         let list = self.mappers(attachment.owner());
@@ -125,7 +125,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
         attachment.table.set(None);
         list.count.sub(1);
-        list.count.get()
+        list.count.get() + list.kept.get()
     }
 
     /// (lock) Puts an attachment behind `before`, or first.

@@ -86,7 +86,10 @@ impl<'m, M: Machine> Objects<'m, M> {
     pub fn detach_page(&self, cx: &mut Cx<'m, M, { level::PAGE }>, head: Pfn, into: Into) -> Detached {
         let page = self.descriptor(head);
         debug_assert!(page.test(cx, Flags::LOCKED), "who detaches a page has locked it");
-        let Some(owner) = self.owner_of(cx, page) else { return Detached::All };
+        let Some(owner) = self.owner_of(cx, page) else {
+            // Merged pages are found by another reverse map, and stay.
+            return if page.maps(cx) > 0 { Detached::StillMapped } else { Detached::All };
+        };
         let folio = Folio { head, pages: page.order(cx).frames(), owner };
         let index = page.index(cx);
         let mut refused = false;

@@ -18,6 +18,10 @@ pub struct Census {
     pub attachments: u64,
     /// Lineages.
     pub lineages: u64,
+    /// Merged pages, and candidates.
+    pub merge_nodes: u64,
+    /// Places that merged pages stand for.
+    pub merge_items: u64,
 }
 
 /// A file at one moment.
@@ -68,12 +72,14 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 
     /// Every slab, with a name.
-    pub fn slab_views(&self) -> [(&'static str, &dyn SlabView); 4] {
+    pub fn slab_views(&self) -> [(&'static str, &dyn SlabView); 6] {
         [
             ("files", &self.files),
             ("cache nodes", &self.nodes),
             ("attachments", &self.attachments),
             ("lineages", &self.lineages),
+            ("merge nodes", &self.ksm.nodes),
+            ("merge items", &self.ksm.items),
         ]
     }
 
@@ -84,6 +90,8 @@ impl<'m, M: Machine> Objects<'m, M> {
             nodes: self.nodes.in_use(),
             attachments: self.attachments.in_use(),
             lineages: self.lineages.in_use(),
+            merge_nodes: self.ksm.nodes.in_use(),
+            merge_items: self.ksm.items.in_use(),
         }
     }
 

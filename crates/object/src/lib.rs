@@ -14,6 +14,7 @@
 //! * **Large folios** ([`large`], [`split`]): 2 MiB of anonymous memory under one count.
 //! * **Swap** ([`swap`]): areas, slots, the swap cache; pages leave memory and come back.
 //! * **Large folios** ([`large`], [`split`], [`collapse`]): 2 MiB of anonymous memory under one count.
+//! * **Merging** ([`ksm`]): equal anonymous pages become one, found by its own reverse map.
 //! * **Accounting** ([`account`]): mapping and unmapping, so that entries, map counts, references and
 //!   resident pages change together.
 //!
@@ -56,6 +57,7 @@ mod evict;
 pub mod exclusive;
 pub mod fill;
 pub mod inspect;
+pub mod ksm;
 pub mod large;
 pub mod lineage;
 pub mod migrate;
@@ -81,6 +83,7 @@ pub use crate::detach::{Detached, Into};
 pub use crate::exclusive::AnonCtx;
 pub use crate::fill::{Fetched, How, PageError, WINDOW, Want};
 pub use crate::inspect::{Census, FileReport};
+pub use crate::ksm::{Busy, KsmSlabs, Merging, Sight, Site, Target};
 pub use crate::migrate::{Effort, Refused};
 pub use crate::model::{Attachment, File, FileKind, Lineage, Mappers, Mapping, Owner, SIZE_MAX, Sharing};
 pub use crate::objects::{Objects, Slabs};

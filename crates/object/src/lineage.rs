@@ -51,7 +51,7 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 
     /// Ends a membership; no anonymous page is mapped in the member's table any more, and its moved ranges
-    /// are detached. The last member takes the lineage along.
+    /// are detached. The last member takes the lineage along, unless merged pages still name it.
     pub fn leave_lineage(&self, cx: &mut Cx<'m, M, { level::PAGE }>, member: Id<Attachment>) {
         let owner = self.attachment(member).owner();
         let left = self.unlist(cx, member);
@@ -83,6 +83,27 @@ impl<'m, M: Machine> Objects<'m, M> {
         // ORDERING: AcqRel: the last one frees after everybody.
         if cx.fetch_add(&self.lineages.get(id).holds, 1u64.wrapping_neg(), AcqRel) == 1 {
             self.lineages.free(cx, id);
+        }
+    }
+
+    /// A merged page names a lineage, which has members: it outlives them until that is forgotten (Linux:
+    /// `get_anon_vma`).
+    pub(crate) fn keep_lineage(&self, cx: &mut Cx<'m, M, { level::PAGE }>, id: Id<Lineage>) {
+        let list = &self.lineages.get(id).mappers;
+        let _held = list.lock.write(cx);
+        list.kept.add(1);
+    }
+
+    /// That is forgotten.
+    pub(crate) fn let_lineage_go(&self, cx: &mut Cx<'m, M, { level::PAGE }>, id: Id<Lineage>) {
+        let list = &self.lineages.get(id).mappers;
+        let left = {
+            let _held = list.lock.write(cx);
+            list.kept.sub(1);
+            list.count.get() + list.kept.get()
+        };
+        if left == 0 {
+            self.lineages.free(cx.at(), id);
         }
     }
 

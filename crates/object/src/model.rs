@@ -280,6 +280,8 @@ machine::cells! {
         pub(crate) last: Field<Option<Id<Attachment>>>,
         /// (lock) How many.
         pub(crate) count: Field<u64>,
+        /// (lock) Lineages: how many items of merged pages name it. It is not freed before they are gone.
+        pub(crate) kept: Field<u64>,
     }
 }
 
@@ -322,6 +324,11 @@ impl Attachment {
 }
 
 impl Mappers {
+    /// How many items of merged pages name the lineage.
+    pub fn kept(&self) -> u64 {
+        self.kept.get()
+    }
+
     /// How many attachments there are.
     pub fn count(&self) -> u64 {
         self.count.get()

@@ -1,6 +1,7 @@
 //! All objects of a machine.
 
 use crate::cow::{Cow, Exclusive};
+use crate::ksm::{Ksm, KsmSlabs};
 use crate::model::{Attachment, BUCKETS, Bucket, File, Lineage};
 use crate::radix::Nodes;
 use crate::swap::Swap;
@@ -16,6 +17,7 @@ pub struct Slabs<'m, M: Machine> {
     lineages: Slab<'m, M, Lineage>,
     registry: &'m [Bucket],
     hand: &'m Field<u64>,
+    ksm: KsmSlabs<'m, M>,
     cow: &'static dyn Cow,
     swap: Swap<'m>,
 }
@@ -30,6 +32,7 @@ impl<'m, M: Machine> Slabs<'m, M> {
             lineages: Slab::new(boot)?,
             registry: boot.array(BUCKETS)?,
             hand: &boot.array(1)?[0],
+            ksm: KsmSlabs::new(boot)?,
             cow: &Exclusive,
             swap: Swap::new(boot)?,
         })
@@ -53,6 +56,8 @@ pub struct Objects<'m, M: Machine> {
     pub(crate) registry: &'m [Bucket],
     /// (atomic) Where reclaim goes on.
     pub(crate) hand: &'m Field<u64>,
+    /// Merged pages.
+    pub(crate) ksm: Ksm<'m, M>,
     zero: Pfn,
     cow: &'static dyn Cow,
     pub(crate) swap: Swap<'m>,
@@ -70,8 +75,22 @@ impl<'m, M: Machine> Objects<'m, M> {
             frames.allocate(cx, &Request { mobility: frame::Mobility::Unmovable, ..Request::user() })?;
         cx.machine().page_op(cx.cpu(), PageOp::Zero { to: UserFrame(zero), order: Order::ZERO });
         frames.descriptor(zero).set_state(cx, State::Zero);
-        let Slabs { files, nodes, attachments, lineages, registry, hand, cow, swap } = slabs;
-        Ok(Objects { frames, tables, files, nodes, attachments, lineages, registry, hand, zero, cow, swap })
+        let Slabs { files, nodes, attachments, lineages, registry, hand, ksm, cow, swap } = slabs;
+        let ksm = Ksm::new(ksm);
+        Ok(Objects {
+            frames,
+            tables,
+            files,
+            nodes,
+            attachments,
+            lineages,
+            registry,
+            hand,
+            ksm,
+            zero,
+            cow,
+            swap,
+        })
     }
 
     /// The frames.

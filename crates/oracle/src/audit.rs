@@ -1,6 +1,6 @@
 //! The audit.
 
-use crate::checks::{blocks, files, locks, slabs, spaces as address_spaces, swap, tlbs};
+use crate::checks::{blocks, files, locks, merged, slabs, spaces as address_spaces, swap, tlbs};
 use crate::context::Run;
 use crate::ledger::Ledger;
 use crate::named::Named;
@@ -40,7 +40,8 @@ impl<'a, 'm, M: Machine> Audit<'a, 'm, M> {
         let file_sums = files::check(&mut run);
         let space_sums = address_spaces::check(&mut run, file_sums.listed);
         swap::check(&mut run);
-        slabs::fr6(&mut run, &file_sums, &space_sums);
+        let merge_sums = merged::check(&mut run, &space_sums);
+        slabs::fr6(&mut run, &file_sums, &space_sums, &merge_sums);
         blocks::check(&mut run);
         tlbs::check(&mut run);
         locks::check(&mut run);

@@ -57,6 +57,12 @@ rules! {
     CR18 = "No page is on its way: there is no migration entry.",
     CR29 = "The zero page is never exclusive, never writable, never counted, and the only frame mapped \
         as special.",
+    // ---- merged pages ----
+    KR1 = "A merged page is mapped read-only, is never exclusive and never pinned.",
+    KR2 = "A mapping of a merged page is found through an item of the node that the page names.",
+    KR3 = "Every node is where its hash leads, counts its items, and has the page that names it; items keep \
+        their lineages.",
+    KR4 = "Mappings of the page of zeros that merging made are counted exactly.",
     // ---- VMAs ----
     VR1 = "A space's VMA tree is well-formed; its VMAs are stable, in order, where the tree has them, in \
         user space.",

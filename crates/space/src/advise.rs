@@ -45,6 +45,10 @@ pub enum Advice {
     HugePage,
     /// Pages of 2 MiB are not wanted.
     NoHugePage,
+    /// Equal pages may be merged.
+    Mergeable,
+    /// They may not be any more. What is merged is not undone here.
+    Unmergeable,
 }
 
 impl<'m, M: Machine> Spaces<'m, M> {
@@ -84,6 +88,8 @@ impl<M: Machine> Layout<'_, '_, M> {
             Advice::KeepOnFork => flags.difference(VmaFlags::WIPE_ON_FORK),
             Advice::HugePage => flags.difference(VmaFlags::NO_HUGE_PAGE) | VmaFlags::HUGE_PAGE,
             Advice::NoHugePage => flags.difference(VmaFlags::HUGE_PAGE) | VmaFlags::NO_HUGE_PAGE,
+            Advice::Mergeable => self.mergeable_flags(flags),
+            Advice::Unmergeable => flags.difference(VmaFlags::MERGEABLE),
             Advice::WillNeed => return self.read_ahead(id, part),
             Advice::DontNeed => return self.drop_contents(id, part),
             Advice::Free => return self.free_lazily(id, part),

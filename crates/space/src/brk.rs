@@ -70,8 +70,8 @@ impl<M: Machine> Layout<'_, '_, M> {
             return Err(Error::NoMemory);
         }
         let all = Perms { read: true, write: true, execute: true };
-        let mut flags =
-            VmaFlags::MAY_READ | VmaFlags::MAY_WRITE | VmaFlags::MAY_EXEC | self.space.future.get();
+        let mut flags = VmaFlags::MAY_READ | VmaFlags::MAY_WRITE | VmaFlags::MAY_EXEC;
+        flags = self.with_future(flags);
         flags = flags.with_perms(Perms { execute: false, ..all });
         self.check_lock_limit(flags, range.pages())?;
         self.check_size(flags, range.pages(), &Replaced::NOTHING)?;

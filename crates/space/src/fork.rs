@@ -18,6 +18,7 @@ use machine::{
 };
 use object::MappedFile;
 use object::exclusive::{AnonCtx, MustCopy};
+use object::ksm::merge::Sign as ZeroSign;
 use object::swap::slot::TooManyEntries;
 use table::{Cursor, PageTable, Pair, Rss, Soft, TableBatch};
 
@@ -57,6 +58,10 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         to.break_start.set(self.space.break_start.get());
         to.break_end.set(self.space.break_end.get());
         to.mmap_base.set(self.space.mmap_base.get());
+        to.merge_any.set(self.space.merge_any.get());
+        if self.space.has_mergeable() {
+            to.note_mergeable();
+        }
         to.lost_locks.set(self.space.lost_locks.get());
         to.huge_refused.set(self.space.huge_refused.get());
         let (Some(from), Some(into)) = (self.space.table.get(), to.table.get()) else {
@@ -213,6 +218,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
             let (_, token) = pair.from().change(page, |entry| read_only_entry::<M>(entry, Level::LEAF));
             batch.push(pair.cx(), token);
         }
+        self.objects().count_merged_zero(copy, ZeroSign::Comes);
         pair.to().install(page, copy, rss);
         Ok(())
     }

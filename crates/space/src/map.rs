@@ -99,7 +99,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
 impl<'m, M: Machine> Layout<'_, 'm, M> {
     fn map(&mut self, mapping: &Mapping) -> Result<VpnRange, Error> {
         let range = self.place(mapping.place, mapping.pages)?;
-        let mut flags = mapping.flags() | self.space.future.get();
+        let mut flags = self.with_future(mapping.flags());
         if self.count() > VMAS_MAX {
             return Err(Error::NoMemory);
         }

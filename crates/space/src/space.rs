@@ -54,6 +54,10 @@ machine::cells! {
         pub(crate) break_end: Field<u64>,
         /// (layout) Flags every new VMA gets (`mlockall(MCL_FUTURE)`).
         pub(crate) future: Field<VmaFlags>,
+        /// (layout) New VMAs that can be merged may be.
+        pub(crate) merge_any: Field<bool>,
+        /// (only ever set) Whether some VMA ever was mergeable: who scans looks here.
+        has_mergeable: Field<bool>,
         /// (layout) Fork took locks from its VMAs.
         pub(crate) lost_locks: Field<bool>,
         /// (a choice of the program) It gets no pages of 2 MiB.
@@ -87,6 +91,21 @@ impl Space {
     /// Whether what is mapped from now on will be locked (`MCL_FUTURE`).
     pub fn locks_new_memory(&self) -> bool {
         self.future.get().contains(VmaFlags::LOCKED)
+    }
+
+    /// Whether all that can be merged may be. (layout)
+    pub fn merges_any(&self) -> bool {
+        self.merge_any.get()
+    }
+
+    /// Whether some VMA ever was mergeable.
+    pub(crate) fn has_mergeable(&self) -> bool {
+        self.has_mergeable.get()
+    }
+
+    /// Some VMA is about to be.
+    pub(crate) fn note_mergeable(&self) {
+        self.has_mergeable.set(true);
     }
 
     /// Its translations.

@@ -57,6 +57,8 @@ bitflags::bitflags! {
         const HUGE_PAGE = 1 << 20;
         /// Pages of 2 MiB are not wanted.
         const NO_HUGE_PAGE = 1 << 21;
+        /// Equal pages may be merged.
+        const MERGEABLE = 1 << 22;
     }
 }
 

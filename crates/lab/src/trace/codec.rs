@@ -85,6 +85,7 @@ events! {
     49 "page not moved" MoveRefused { frame, held }
     50 "page swapped out" SwappedOut { frame, slot }
     51 "page swapped in" SwappedIn { frame, slot }
+    52 "page merged" Merged { asid, page, from, to }
 }
 
 /// Tags of what the program does.

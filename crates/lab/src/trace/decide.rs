@@ -55,6 +55,10 @@ decisions! {
         "the page is the file's, and a private mapping must not change it: a store goes to a copy";
     COPY_ZERO: "copied: zeros", "CR29", "wp_page_copy",
         "the page of zeros is everybody's: a store gets a new page";
+    COPY_MERGED: "copied: merged", "CR20", "do_wp_page",
+        "the page stands for several equal pages and never changes: a store goes to a copy";
+    MERGED: "merged", "CR20", "try_to_merge_one_page",
+        "the page has the bytes of another, and nobody can change them: both become one, read-only";
     // Fork.
     FORK_SHARED: "fork: shared", "CR6", "copy_present_ptes",
         "parent and child share the page, read-only: who stores first gets a copy";
@@ -109,6 +113,7 @@ pub const fn decision_of(event: &Event) -> Option<&'static Decision> {
         Event::ForkShared { what: Shared::File, .. } => FORK_FILE,
         Event::ForkShared { what: Shared::Zero, .. } => FORK_ZERO,
         Event::ForkRefused { .. } => FORK_COPIED,
+        Event::Merged { .. } => MERGED,
         Event::WorkBegun { work, .. } => return of_work(*work),
         Event::PageUncached { why: Uncached::Truncated, .. } => UNCACHED,
         Event::PageUncached { why: Uncached::Dropped, .. } => DROPPED,
@@ -140,6 +145,7 @@ const fn store(verdict: Verdict) -> &'static Decision {
         Verdict::Shared => COPY_SHARED,
         Verdict::FilePage => COPY_FILE,
         Verdict::ZeroPage => COPY_ZERO,
+        Verdict::Merged => COPY_MERGED,
     }
 }
 

@@ -205,6 +205,7 @@ impl<'i> Story<'i> {
                 Some("is going to be written to swap".into())
             }
             Event::SwappedIn { frame, .. } if frame.0 == own => Some("is read from swap".into()),
+            Event::Merged { from, to, .. } if from.0 == own || to.0 == own => Some(tell(event)),
             Event::PageUncached { frame, .. } if frame.0 == own => Some("leaves the file's cache".into()),
             Event::PageDirtied { frame, .. } if frame.0 == own => Some("is marked dirty".into()),
             Event::WritebackBegun { frame, .. } if frame.0 == own => {

@@ -87,6 +87,7 @@ fn by_reason(index: &Index) -> Vec<(&'static str, u64, usize)> {
             None => "copied by fork",
             Some((Verdict::Shared, _)) => "somebody else could see the page",
             Some((Verdict::FilePage, _)) => "a private mapping of a file's page",
+            Some((Verdict::Merged, _)) => "a page that stood for several equal ones",
             Some(_) => "another reason",
         };
         match found.iter_mut().find(|known| known.0 == why) {

@@ -161,6 +161,12 @@ fn of_faults(event: &Event) -> Option<String> {
         Event::ForkRefused { page, frame, held } => {
             format!("fork: {}, frame {:#x}, has {}: copied at once", at(page), frame.0, counts(held))
         }
+        Event::Merged { asid, page, from, to } if from == to => {
+            format!("{} of {}: frame {:#x} becomes a merged page", at(page), space(asid), from.0)
+        }
+        Event::Merged { asid, page, from, to } => {
+            format!("{} of {}: frame {:#x} is merged with {:#x}", at(page), space(asid), from.0, to.0)
+        }
         Event::Moved { from, to } => format!("frame {:#x} is moved to {:#x}", from.0, to.0),
         Event::MoveRefused { frame, held } => {
             format!("frame {:#x} is not moved: it has {}", frame.0, counts(held))
@@ -336,6 +342,7 @@ pub(crate) fn verdict_name(verdict: Verdict, held: Held) -> String {
         Verdict::Shared => format!("somebody else may see it ({}): copied", counts(held)),
         Verdict::FilePage => format!("the file's page, mapped privately ({}): copied", counts(held)),
         Verdict::ZeroPage => "the page of zeros: replaced by a new page".into(),
+        Verdict::Merged => "it stands for several equal pages: copied".into(),
     }
 }
 

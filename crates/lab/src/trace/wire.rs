@@ -239,7 +239,7 @@ choices! {
     Asker: Program, Call;
     FaultOutcome: Resolved, NotMapped, NotAllowed, Bus, Killed, Shortage;
     Mapped: ZeroPage, NewPage, FilePage, SharedPage, Around, PrivateCopy;
-    Verdict: Exclusive, Alone, SharedMapping, Spurious, Shared, FilePage, ZeroPage;
+    Verdict: Exclusive, Alone, SharedMapping, Spurious, Shared, FilePage, ZeroPage, Merged;
     Shared: Anonymous, File, Zero;
 }
 

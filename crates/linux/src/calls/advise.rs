@@ -18,13 +18,15 @@ enum Behaviour {
     Now(Advice),
     /// Small pages become large ones.
     Collapse,
+    /// Kept, and what is merged is undone.
+    Unmergeable,
     /// Pages are brought in.
     Populate(Populate),
 }
 
 /// LINUX: madvise_behavior_valid(). What this manager does not do yet is refused as on a Linux built
-/// without it: pages merged (12, 13), punched out of files (9), left out of core dumps (16, 17), dropped
-/// though locked (24), poisoned (100, 101).
+/// without it: punched out of files (9), left out of core dumps (16, 17), dropped though locked (24), poisoned
+/// (100, 101).
 fn parse(behaviour: u64) -> Option<Behaviour> {
     // LINUX: the argument is an int.
     Some(match behaviour & u64::from(u32::MAX) {
@@ -36,6 +38,8 @@ fn parse(behaviour: u64) -> Option<Behaviour> {
         8 => Behaviour::Now(Advice::Free),
         10 => Behaviour::Kept(Advice::DontFork),
         11 => Behaviour::Kept(Advice::DoFork),
+        12 => Behaviour::Kept(Advice::Mergeable),
+        13 => Behaviour::Unmergeable,
         14 => Behaviour::Kept(Advice::HugePage),
         15 => Behaviour::Kept(Advice::NoHugePage),
         18 => Behaviour::Kept(Advice::WipeOnFork),
@@ -78,6 +82,7 @@ impl<'m, M: Machine> Linux<'m, M> {
                 self.spaces().advise(cx, space, span.user, advice)
             }),
             Behaviour::Collapse => self.advise_collapse(cx, process, span.user),
+            Behaviour::Unmergeable => self.advise_unmergeable(cx, process, span.user),
             Behaviour::Populate(how) => self.advise_populate(cx, process, span.user, how),
         };
         span.hole_after(done)
@@ -85,7 +90,7 @@ impl<'m, M: Machine> Linux<'m, M> {
 
     /// Advice that is kept may split VMAs. LINUX: madvise_vma_behavior() answers EAGAIN when that fails,
     /// which the floor below does not tell from a hole.
-    fn advise_kept(
+    pub(crate) fn advise_kept(
         &self,
         cx: &mut Cx<'m, M>,
         process: Id<Process>,

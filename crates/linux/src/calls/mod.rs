@@ -13,6 +13,7 @@ pub mod lock_all;
 pub mod map;
 mod map_low;
 pub mod mem;
+pub mod merge;
 pub mod move_pages;
 mod numa;
 pub mod pipe;

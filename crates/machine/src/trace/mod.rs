@@ -127,6 +127,18 @@ pub enum Event {
         stored: bool,
     },
 
+    /// A mapping is about to map a merged page in the place of its own, or its own as one.
+    Merged {
+        /// The space.
+        asid: Asid,
+        /// The page.
+        page: Vpn,
+        /// The frame it mapped.
+        from: Pfn,
+        /// The frame it will map.
+        to: Pfn,
+    },
+
     // ---- swap ----
     /// An anonymous page is going to be written to its slot.
     SwappedOut {

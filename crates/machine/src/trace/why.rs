@@ -102,12 +102,14 @@ pub enum Verdict {
     FilePage,
     /// No: it is the page of zeros.
     ZeroPage,
+    /// No: it stands for several equal pages.
+    Merged,
 }
 
 impl Verdict {
     /// Whether the page is copied.
     pub const fn copies(self) -> bool {
-        matches!(self, Verdict::Shared | Verdict::FilePage | Verdict::ZeroPage)
+        matches!(self, Verdict::Shared | Verdict::FilePage | Verdict::ZeroPage | Verdict::Merged)
     }
 }
 

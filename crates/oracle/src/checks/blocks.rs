@@ -1,5 +1,6 @@
 //! Frames: accounting, free lists, counts.
 
+use super::merged;
 use super::swap;
 use crate::context::{Run, holds};
 use crate::outside::Known;
@@ -77,6 +78,7 @@ fn check_block<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block, used: &mut U
         let bits = cr2_parts(run, block);
         cr4(run, block, bits);
         swap::sw2_page(run, block);
+        merged::check_page(run, block);
     }
 }
 
@@ -166,7 +168,9 @@ fn fr3<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block) {
     let claims = *run.tally(pfn);
     let refs = match state {
         State::Zero => 1,
-        State::Anon | State::File => u64::from(claims.entries) + u64::from(claims.owners) + counts.pins(),
+        State::Anon | State::File | State::Ksm => {
+            u64::from(claims.entries) + u64::from(claims.owners) + counts.pins()
+        }
         State::Slab | State::Table => u64::from(claims.owners),
         // Nobody has said what for: on a quiet machine, only a holder can know it.
         State::Fresh | State::Kernel => counts.pins(),

@@ -1,5 +1,6 @@
 //! Entries of page tables: what they map, and what they let pass.
 
+use super::merged;
 use super::swap;
 use super::tables::{self, Table};
 use crate::context::{Run, holds};
@@ -8,6 +9,7 @@ use frame::descriptor::INDEX_BITS;
 use frame::{Descriptor, Id, Meta, State};
 use machine::entry::{Attrs, Kind};
 use machine::{Access, Entry, EntryFormat, Level, Machine, Order, Pfn, Vpn, VpnRange};
+use object::ksm::merge::is_merged_zero;
 use object::{File, FileKind, Lineage, owner_id, owner_number};
 use space::{Space, Vma, VmaFlags};
 use table::{PageTable, Rss, Sight, Soft};
@@ -67,14 +69,16 @@ struct Counted {
     /// Entries of 2 MiB.
     wholes: u64,
     rss: [u64; Rss::ALL.len()],
+    merged_zeros: u64,
 }
 
-/// Checks all tables and entries of a space. VMAs are compared if their tree is sound.
+/// Checks all tables and entries of a space. VMAs are compared if their tree is sound. Answers how many map
+/// the page of zeros in the place of a merged page.
 pub(crate) fn check<'m, M: Machine>(
     run: &mut Run<'_, 'm, M>,
     (id, table): (Id<Space>, Id<PageTable>),
     vmas_are_sound: bool,
-) {
+) -> u64 {
     let spaces = run.spaces;
     let (walker, tree) = (spaces.walker(table), spaces.tables().get(table));
     let lineage = spaces.lineage_of(id);
@@ -104,6 +108,7 @@ pub(crate) fn check<'m, M: Machine>(
     tables::tr1_spares(run, (&walker, tree), counted.wholes);
     tables::tr1_count(run, tree, counted.tables);
     tr4(run, id, tree, &counted);
+    counted.merged_zeros
 }
 
 fn look_around<'m, M: Machine>(run: &Run<'_, 'm, M>, range: VpnRange, vma: &'m Vma) -> Around<'m> {
@@ -132,6 +137,7 @@ fn check_entry<'m, M: Machine>(
     run.report.entries += 1;
     let attrs = M::Entry::attrs(entry);
     cr29(run, at, pfn, attrs);
+    counted.merged_zeros += u64::from(is_merged_zero::<M>(entry));
     if attrs.special || pfn == run.objects().zero_frame() {
         return;
     }
@@ -154,7 +160,7 @@ fn check_entry<'m, M: Machine>(
 
 /// How the page counts.
 fn rss_of<M: Machine>(run: &Run<'_, '_, M>, mapped: &Mapped<'_>) -> Rss {
-    if mapped.state == State::Anon {
+    if matches!(mapped.state, State::Anon | State::Ksm) {
         return Rss::Anon;
     }
     let around = mapped.around.and_then(|around| around.file).map(|file| file.kind);
@@ -205,7 +211,7 @@ fn fr5<'m, M: Machine>(
     let head = run.head(pfn);
     let page = run.descriptor(head);
     let meta = page.map(Descriptor::quiet_meta);
-    let of_user = |m: Meta| m.is_head() && matches!(m.state(), State::Anon | State::File);
+    let of_user = |m: Meta| m.is_head() && matches!(m.state(), State::Anon | State::File | State::Ksm);
     // An entry of 2 MiB maps a folio of that size, from its first frame on.
     let in_size = |m: Meta| m.order().frames() >= 1 << level.span_shift();
     let placed = level == Level::LEAF || head == pfn;
@@ -215,6 +221,10 @@ fn fr5<'m, M: Machine>(
 }
 
 fn cr1<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>) {
+    if mapped.state == State::Ksm {
+        let (at, pfn, write) = (mapped.at, mapped.pfn, mapped.attrs.perms.write);
+        holds!(run, KR1, !write, "{at}: merged {pfn:?} is writable");
+    }
     if mapped.state == State::Anon && mapped.attrs.perms.write {
         let (at, pfn, counts) = (mapped.at, mapped.pfn, mapped.page.quiet_counts());
         let exclusive = counts.is_exclusive() || run.has_bit(Pfn(pfn.0 - mapped.part as u32), mapped.part);
@@ -237,6 +247,10 @@ fn pr4<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>, lineage: Optio
     let (at, pfn, (owner, index)) = (mapped.at, mapped.pfn, mapped.page.quiet_owner());
     let found = (owner, index + mapped.part);
     let cut = |index: u64| index & ((1 << INDEX_BITS) - 1);
+    if mapped.state == State::Ksm {
+        let index = around.vma.anon_index(mapped.at.page);
+        return merged::kr2(run, mapped.pfn, lineage, (&mapped.at, cut(index)));
+    }
     let wanted = match mapped.state {
         State::Anon => lineage.map(|lineage| (owner_number(lineage), cut(around.vma.anon_index(at.page)))),
         _ => around.file.map(|file| (owner_number(file.id), cut(around.vma.file_index(at.page)))),
@@ -254,7 +268,8 @@ fn pr5<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>) {
 fn pr7<M: Machine>(run: &mut Run<'_, '_, M>, mapped: &Mapped<'_>) {
     let (at, pfn, write) = (mapped.at, mapped.pfn, mapped.attrs.perms.write);
     let (Some(private), state) = (mapped.is_private(), mapped.state) else { return };
-    let kept = if private { state == State::Anon || !write } else { state == State::File };
+    let own = matches!(state, State::Anon | State::Ksm);
+    let kept = if private { own || !write } else { state == State::File };
     let mapping = if private { "a private" } else { "a shared" };
     holds!(run, PR7, kept, "{at}: {state:?} {pfn:?} in {mapping} mapping, writable: {write}");
 }

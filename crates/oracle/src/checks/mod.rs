@@ -4,6 +4,7 @@ pub(crate) mod blocks;
 mod entries;
 pub(crate) mod files;
 pub(crate) mod locks;
+pub(crate) mod merged;
 pub(crate) mod slabs;
 pub(crate) mod spaces;
 mod sums;

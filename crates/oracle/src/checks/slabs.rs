@@ -1,5 +1,6 @@
 //! Slabs: their frames, and whether every object is reached.
 
+use super::merged::MergeSums;
 use super::sums::{FileSums, SpaceSums};
 use crate::context::{Run, holds};
 use frame::{SlabView, State};
@@ -31,13 +32,20 @@ pub(crate) fn claim_frames<M: Machine>(run: &mut Run<'_, '_, M>) {
 }
 
 /// Every live object was reached, and only live objects were.
-pub(crate) fn fr6<M: Machine>(run: &mut Run<'_, '_, M>, files: &FileSums, spaces: &SpaceSums) {
+pub(crate) fn fr6<M: Machine>(
+    run: &mut Run<'_, '_, M>,
+    files: &FileSums,
+    spaces: &SpaceSums,
+    merged: &MergeSums,
+) {
     let objects = run.objects();
     for (name, slab) in objects.slab_views() {
         let reached = match name {
             "files" => files.files,
             "cache nodes" => files.cache_nodes,
             "attachments" => files.listed,
+            "merge nodes" => merged.nodes,
+            "merge items" => merged.items,
             _ => files.lineages,
         };
         fr6_slab(run, name, slab, reached);

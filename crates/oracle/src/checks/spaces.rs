@@ -24,7 +24,7 @@ pub(crate) fn check<M: Machine>(run: &mut Run<'_, '_, M>, listed: u64) -> SpaceS
         let is_sound = vmas::check(run, id, &mut sums);
         if let Some(table) = space.table() {
             sums.tables += 1;
-            entries::check(run, (id, table), is_sound);
+            sums.merged_zeros += entries::check(run, (id, table), is_sound);
         }
         sums.attachments += pr3_member(run, id);
         sums.committed += spaces.stats(id).committed;

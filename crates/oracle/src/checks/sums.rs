@@ -28,4 +28,6 @@ pub(crate) struct SpaceSums {
     pub(crate) attachments: u64,
     /// Pages promised to them.
     pub(crate) committed: u64,
+    /// Entries that map the page of zeros in the place of a merged page.
+    pub(crate) merged_zeros: u64,
 }

@@ -79,6 +79,7 @@ impl World<'_> {
         for cpu in 0..self.sim.cpus() {
             linux.idle(&mut self.manager.cx(CpuId(cpu), TaskId(0)));
         }
+        linux.ksm_forget(&mut cx);
         for file in &self.files {
             if linux.objects().close(cx.at(), file.map.file).is_err() {
                 return Err(Failure::new(Kind::Leak, "a file could not be written when it was closed"));

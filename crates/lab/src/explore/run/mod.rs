@@ -7,6 +7,7 @@ mod ears;
 mod end;
 mod entry;
 mod judge;
+mod ksm;
 mod life;
 mod log;
 mod moving;

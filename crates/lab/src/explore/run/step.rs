@@ -114,6 +114,7 @@ impl World<'_> {
                 linux.compact_memory(&mut cx);
                 String::new()
             }
+            Chore::Ksm(ksm) => self.ksm(&mut cx, ksm),
             Chore::Drain => {
                 linux.frames().drain_all(cx.at());
                 String::new()

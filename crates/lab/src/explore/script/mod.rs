@@ -6,6 +6,7 @@
 mod entry;
 mod error;
 mod expr;
+mod ksm;
 mod lex;
 mod limits;
 mod model;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use entry::{PageOf, Size, Sole, Standing};
 pub use error::ScriptError;
+pub use ksm::Ksm;
 pub use limits::FILE_BYTES;
 pub use model::*;
 pub use parse::parse;

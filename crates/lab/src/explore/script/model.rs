@@ -1,6 +1,7 @@
 //! A scenario, as its file says it. Names are resolved: they are numbers here.
 
 use super::entry::Standing;
+use super::ksm::Ksm;
 use super::pins::PinStep;
 use freehold::linux::Errno;
 use freehold::machine::{Perms, VirtAddr, Vpn};
@@ -213,6 +214,8 @@ pub enum Call {
     Fsync(FileName),
     /// `read(2)` of a word.
     Get(FileWord),
+    /// 4 written to `/proc/PID/clear_refs`.
+    ClearRefs,
     /// Pages move to other frames.
     Move(Pages, Moving),
 }
@@ -281,6 +284,8 @@ pub enum Chore {
     Compact,
     /// This CPU translates through no space until it is back in user mode.
     Idle,
+    /// Equal pages are merged, or merged ones parted.
+    Ksm(Ksm),
 }
 
 /// Pages of a region: all of it, one, or some.

@@ -6,6 +6,7 @@ use freehold::machine::{PAGE_SIZE, Perms};
 use super::entry::{PageOf, Size, Sole, Standing, rights};
 use super::error::ScriptError;
 use super::expr::Exprs;
+use super::ksm::Ksm;
 use super::lex::{Token, Words};
 use super::limits;
 use super::model::{
@@ -26,7 +27,7 @@ pub(super) enum Head {
 }
 
 /// What `madvise` can be asked.
-const ADVICE: [(&str, u64); 14] = [
+const ADVICE: [(&str, u64); 16] = [
     ("normal", 0),
     ("random", 1),
     ("sequential", 2),
@@ -35,6 +36,8 @@ const ADVICE: [(&str, u64); 14] = [
     ("free", 8),
     ("dontfork", 10),
     ("dofork", 11),
+    ("mergeable", 12),
+    ("unmergeable", 13),
     ("wipeonfork", 18),
     ("keeponfork", 19),
     ("populate_read", 22),
@@ -109,6 +112,7 @@ impl<'w, 't> Steps<'w, 't> {
             }
             "compact" => Action::Chore(Chore::Compact),
             "drain" => Action::Chore(Chore::Drain),
+            "ksm" => Action::Chore(Chore::Ksm(Ksm::parse(self.words)?)),
             "idle" => Action::Chore(Chore::Idle),
             _ if pins::is_verb(verb) => self.pin_step(verb)?,
             _ => {
@@ -126,6 +130,9 @@ impl<'w, 't> Steps<'w, 't> {
             "protect" => Call::Protect(self.pages()?, self.perms()?),
             "remap" => self.remap()?,
             "dontneed" => Call::Advise(self.pages()?, Advice { name: "dontneed", number: 4 }),
+            "mergeable" => Call::Advise(self.pages()?, Advice { name: "mergeable", number: 12 }),
+            "unmergeable" => Call::Advise(self.pages()?, Advice { name: "unmergeable", number: 13 }),
+            "clear_refs" => Call::ClearRefs,
             "advise" => Call::Advise(self.pages()?, self.advice()?),
             "sync" => Call::Sync(self.pages()?),
             "lock" => {

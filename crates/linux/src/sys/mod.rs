@@ -1,0 +1,3 @@
+//! What `/sys/kernel/mm` shows and takes, as text.
+
+pub mod ksm;

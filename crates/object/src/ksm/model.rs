@@ -1,0 +1,128 @@
+//! What merging remembers.
+
+use crate::ksm::items::Item;
+use crate::ksm::tree::Tree;
+use frame::{Id, Slab};
+use machine::{Boot, Field, Machine, Pfn, Shortage, Vpn};
+
+machine::cells! {
+    /// A page that others may be merged with. In one of the trees, or in no tree while it is made.
+    pub struct Node {
+        /// (scan) The hash of its bytes.
+        pub(crate) hash: Field<u64>,
+        /// (scan) Nodes below: those whose hash has the bit of this depth clear, and set.
+        pub(crate) below: [Field<Option<Id<Node>>>; 2],
+        /// (scan) The next node of the same hash: other contents, or a merged page that has enough mappings.
+        pub(crate) same: Field<Option<Id<Node>>>,
+        /// (scan) Stable nodes: the merged page. Whether it still is one is for the page to say.
+        pub(crate) frame: Field<Option<Pfn>>,
+        /// (page) Stable nodes: where the page is mapped. Candidates: unused.
+        pub(crate) items: Field<Option<Id<Item>>>,
+        /// (page) How many items there are.
+        pub(crate) count: Field<u64>,
+        /// (scan) Candidates: the address space, by a number of the caller's, and the page.
+        place: Field<u64>,
+    }
+}
+
+const _: () = assert!(size_of::<Node>() == 64, "a node fits a line");
+
+/// Bits of a page number in user space.
+const PAGE_BITS: u32 = 36;
+
+impl Node {
+    /// Candidates: where the page is.
+    pub(crate) fn place(&self) -> (u64, Vpn) {
+        let place = self.place.get();
+        (place >> PAGE_BITS, Vpn(place & ((1 << PAGE_BITS) - 1)))
+    }
+
+    /// Candidates: says where the page is.
+    pub(crate) fn set_place(&self, (space, page): (u64, Vpn)) {
+        debug_assert!(
+            space >> (u64::BITS - PAGE_BITS) == 0 && page.0 >> PAGE_BITS == 0,
+            "the place is too large"
+        );
+        self.place.set(space << PAGE_BITS | page.0);
+    }
+}
+
+machine::cells! {
+    /// What all CPUs share.
+    pub(crate) struct Shared {
+        /// (scan) Merged pages.
+        pub(crate) stable: Tree,
+        /// (scan) Candidates of this pass.
+        pub(crate) unstable: Tree,
+        /// (statistic) Entries of zeros that took the place of pages of zeros.
+        pub(crate) zero_pages: Field<u64>,
+    }
+}
+
+/// What merging needs of boot memory.
+pub struct KsmSlabs<'m, M: Machine> {
+    nodes: Slab<'m, M, Node>,
+    items: Slab<'m, M, Item>,
+    shared: &'m Shared,
+}
+
+impl<'m, M: Machine> KsmSlabs<'m, M> {
+    /// Nothing merged.
+    pub fn new(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
+        Ok(KsmSlabs {
+            nodes: Slab::new(boot)?,
+            items: Slab::new(boot)?,
+            shared: &boot.array::<Shared>(1)?[0],
+        })
+    }
+}
+
+/// The merged pages of a machine, and those that may become some.
+pub struct Ksm<'m, M: Machine> {
+    pub(crate) nodes: Slab<'m, M, Node>,
+    pub(crate) items: Slab<'m, M, Item>,
+    pub(crate) shared: &'m Shared,
+}
+
+impl<'m, M: Machine> Ksm<'m, M> {
+    pub(crate) fn new(slabs: KsmSlabs<'m, M>) -> Self {
+        let KsmSlabs { nodes, items, shared } = slabs;
+        Ksm { nodes, items, shared }
+    }
+
+    /// A node.
+    pub(crate) fn node(&self, id: Id<Node>) -> &'m Node {
+        self.nodes.get(id)
+    }
+}
+
+/// How a page looks that may be merged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Sight {
+    /// It has not changed since the last pass; the hash of its bytes.
+    Settled(u64),
+    /// It has, or was not seen before: another time.
+    Changed,
+    /// It is a merged page.
+    Merged,
+    /// It cannot be merged now: it is large, swapped, locked by somebody, or was looked at in this pass.
+    Unfit,
+}
+
+/// How much is merged, at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Totals {
+    /// Merged pages (Linux: `pages_shared`).
+    pub shared: u64,
+    /// Mappings of them beyond the first (Linux: `pages_sharing`): frames saved.
+    pub sharing: u64,
+    /// Candidates: looked at, and nothing equal found (Linux: `pages_unshared`).
+    pub unshared: u64,
+    /// Mappings of the page of zeros in the place of merged ones (Linux: `ksm_zero_pages`).
+    pub zero_pages: u64,
+    /// Contents that have several merged pages, for one has enough mappings (Linux: `stable_node_chains`).
+    pub chains: u64,
+    /// The merged pages of such contents (Linux: `stable_node_dups`).
+    pub dups: u64,
+}

@@ -1,0 +1,65 @@
+//! Noticing which pages are stored to from now on (Linux: `/proc/PID/clear_refs`, value 4).
+
+use crate::error::Error;
+use crate::space::Space;
+use crate::spaces::Spaces;
+use frame::{Flags, Id, State};
+use machine::entry::{Attrs, Kind};
+use machine::trace::Work;
+use machine::{Cx, Entry, EntryFormat, Event, Level, Machine, VpnRange, level};
+use table::{Cursor, Leaf, TableBatch};
+
+impl<'m, M: Machine> Spaces<'m, M> {
+    /// Makes all anonymous pages of a space clean and read-only: the next store to each faults, and finds its
+    /// page as exclusive as it was. The layout is locked for reading only; what entries lost is flushed at
+    /// the end.
+    ///
+    /// Errors: `Killed`.
+    // LINUX: fs/proc/task_mmu.c clear_refs_write(). There is no soft-dirty bit here: what an entry said of
+    // stores is kept by the page.
+    pub fn clear_refs(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) -> Result<(), Error> {
+        let space = self.space(id);
+        let mut cx = space.layout.read(cx);
+        let (false, Some(table)) = (space.is_killed(&cx), space.table()) else { return Err(Error::Killed) };
+        let walker = self.walker(table);
+        let range = crate::zap::everything::<M>();
+        let asid = walker.table().domain().asid();
+        cx.trace(|| Event::WorkBegun { asid, pages: range, work: Work::Clean });
+        let mut batch = self.batch(table);
+        batch.answer_for(range);
+        let mut cursor = Cursor::new(range);
+        while let Some((mut leaf, part)) = cursor.next(&walker, cx.at()) {
+            self.clean_leaf(&mut leaf, part, &mut batch);
+        }
+        self.settle(&mut cx, table, &mut batch);
+        Ok(())
+    }
+
+    fn clean_leaf(&self, leaf: &mut Leaf<'_, 'm, M>, part: VpnRange, batch: &mut TableBatch<'_, 'm, M>) {
+        let mut next = part.start;
+        while let Some((at, entry)) = leaf.next_used(next, part.end) {
+            next = leaf.pages(at).end;
+            let Kind::Leaf(pfn) = M::Entry::kind(entry, leaf.level()) else { continue };
+            let attrs = M::Entry::attrs(entry);
+            let can_lose = attrs.perms.write || attrs.dirty;
+            if attrs.special || !can_lose || leaf.level() != Level::LEAF {
+                continue;
+            }
+            let page = self.frames().descriptor(pfn);
+            if page.state(leaf) != State::Anon {
+                continue;
+            }
+            let (old, token) = leaf.change(at, clean::<M>);
+            batch.push(leaf, token);
+            if M::Entry::attrs(old).dirty {
+                page.set(leaf, Flags::DIRTY);
+            }
+        }
+    }
+}
+
+fn clean<M: Machine>(entry: Entry) -> Entry {
+    let attrs = M::Entry::attrs(entry);
+    let attrs = Attrs { perms: attrs.perms.read_only(), dirty: false, ..attrs };
+    M::Entry::with_attrs(entry, attrs, Level::LEAF)
+}
