@@ -105,7 +105,11 @@ fn tell(row: &Row, found: &Found) {
 }
 
 fn options(row: &Row, bounds: Bounds) -> Options {
-    Options { strategy: Strategy::Exhaustive { preemptions: PREEMPTIONS }, ordered: row.ordered, bounds }
+    let strategy = match row.random_depth {
+        Some(depth) => Strategy::Pct { seed: 1, depth },
+        None => Strategy::Exhaustive { preemptions: PREEMPTIONS },
+    };
+    Options { strategy, ordered: row.ordered, bounds }
 }
 
 fn read(row: &Row) -> Scenario {

@@ -6,7 +6,7 @@ use crate::spaces::Spaces;
 use frame::{Flags, Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::trace::Work;
-use machine::{Cx, Entry, EntryFormat, Event, Level, Machine, VpnRange, level};
+use machine::{Cx, Entry, EntryFormat, Event, Level, Machine, Vpn, VpnRange, level};
 use table::{Cursor, Leaf, TableBatch};
 
 impl<'m, M: Machine> Spaces<'m, M> {
@@ -22,14 +22,20 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let mut cx = space.layout.read(cx);
         let (false, Some(table)) = (space.is_killed(&cx), space.table()) else { return Err(Error::Killed) };
         let walker = self.walker(table);
-        let range = crate::zap::everything::<M>();
         let asid = walker.table().domain().asid();
-        cx.trace(|| Event::WorkBegun { asid, pages: range, work: Work::Clean });
         let mut batch = self.batch(table);
-        batch.answer_for(range);
-        let mut cursor = Cursor::new(range);
-        while let Some((mut leaf, part)) = cursor.next(&walker, cx.at()) {
-            self.clean_leaf(&mut leaf, part, &mut batch);
+        let mut at = Vpn(0);
+        while let Some((pages, value)) = space.tree.find(self.nodes(), &cx, at) {
+            at = pages.end;
+            if !self.vma(Id::from_raw(value)).flags().is_private() {
+                continue;
+            }
+            cx.trace(|| Event::WorkBegun { asid, pages, work: Work::Clean });
+            batch.answer_for(pages);
+            let mut cursor = Cursor::new(pages);
+            while let Some((mut leaf, part)) = cursor.next(&walker, cx.at()) {
+                self.clean_leaf(&mut leaf, part, &mut batch);
+            }
         }
         self.settle(&mut cx, table, &mut batch);
         Ok(())

@@ -15,6 +15,8 @@ pub(crate) struct Row {
     pub(crate) says: &'static str,
     /// How the machine orders stores.
     pub(crate) ordered: Ordered,
+    /// How deep random schedules look, where all schedules take too long.
+    pub(crate) random_depth: Option<u32>,
 }
 
 impl Row {
@@ -25,7 +27,7 @@ impl Row {
 }
 
 const fn row(plant: Plant, scenario: &'static str, kind: Kind, says: &'static str) -> Row {
-    Row { plant, scenario, kind, says, ordered: Ordered::Sequential }
+    Row { plant, scenario, kind, says, ordered: Ordered::Sequential, random_depth: None }
 }
 
 /// One for each of `Plant::ALL`, in its order.
@@ -59,6 +61,16 @@ pub(crate) const ROWS: &[Row] = &[
     row(Plant::ForkLeavesWritable, "cow/fork-against-write", Kind::Rule, "(CR1)"),
     row(Plant::ForkLeavesExclusive, "cow/fork-of-fork", Kind::Panic, "mapped once (CR2)"),
     row(Plant::ForkUnmarked, "cow/fork-against-first-touch", Kind::Expectation, "x = 1, y = 0"),
+    Row {
+        random_depth: Some(3),
+        ..row(
+            Plant::KsmIgnoresPendingFlush,
+            "ksm/c-12-pending-flush",
+            Kind::WrongByte,
+            "loaded 7",
+        )
+    },
+    row(Plant::KsmComparesEarly, "ksm/w-03-store-before-protect", Kind::WrongByte, "loaded"),
     row(Plant::ReuseByMapcount, "cow/c-01-reader-of-an-unmapped-page", Kind::WrongByte, "C loaded 2"),
     row(Plant::CopyBeforeFlush, "cow/copy-against-writer-and-reader", Kind::WrongByte, "where 3 is due"),
     row(
