@@ -11,6 +11,10 @@ pub enum Kind {
     Moved,
     /// A private copy of a file's page.
     FileCopy,
+    /// A page of 2 MiB that one entry maps.
+    Huge,
+    /// A page of 2 MiB that is mapped page by page.
+    ByPages,
 }
 
 /// What a scenario says of a kind.
@@ -23,6 +27,8 @@ pub(super) struct Words {
     pub(super) page: &'static str,
     /// What its entry is called, if it is large.
     pub(super) size: &'static str,
+    /// Done after its first store.
+    pub(super) written: &'static str,
 }
 
 impl Kind {
@@ -32,11 +38,19 @@ impl Kind {
             Kind::Plain => "anonymous",
             Kind::Moved => "moved",
             Kind::FileCopy => "copy of a file's page",
+            Kind::Huge => "2 MiB",
+            Kind::ByPages => "2 MiB mapped by pages",
         }
     }
 
     pub(super) fn words(self) -> Words {
-        let small = Words { head: "", map: "", page: "a[0]", size: "" };
+        let small = Words { head: "", map: "", page: "a[0]", size: "", written: "" };
+        let large = Words {
+            head: "machine: 16 MiB\n",
+            map: "map a 512 pages rw private anon at 0x40000000\nadvise a hugepage",
+            page: "a[5]",
+            ..small
+        };
         match self {
             Kind::Plain => Words { map: "map a 1 page rw private anon", ..small },
             Kind::Moved => Words {
@@ -44,12 +58,18 @@ impl Kind {
                 map: "map o 1 page rw private anon\nwrite o = 9\nremap o to a",
                 ..small
             },
+            Kind::Huge => Words { size: "huge ", ..large },
+            Kind::ByPages => Words { written: "protect a[511] r\nprotect a[511] rw", ..large },
             Kind::FileCopy => Words { head: "file F 1 page\n", map: "map a 1 page rw private of F", ..small },
         }
     }
 
     /// Whether a page of this kind can stand so before an event.
     pub(super) fn can_be(self, start: Start) -> bool {
-        self == Kind::Plain || !matches!(start, Start::Untouched | Start::Zero)
+        match start {
+            Start::Untouched => matches!(self, Kind::Plain | Kind::Huge),
+            Start::Zero => self == Kind::Plain,
+            _ => true,
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! The rows.
 
-use super::kinds::Kind::{self, FileCopy, Moved, Plain};
+use super::kinds::Kind::{self, ByPages, FileCopy, Huge, Moved, Plain};
 use super::row::{Case, Row};
 use super::start::Start;
 
 /// Every kind that has base pages of its own.
 const SMALL: &[Kind] = &[Plain, Moved, FileCopy];
+/// Every kind.
+const ALL: &[Kind] = &[Plain, Moved, FileCopy, Huge, ByPages];
 
 /// The table.
 pub const ROWS: &[Row] = &[
@@ -30,7 +32,7 @@ pub const ROWS: &[Row] = &[
         event: "store",
         result: "a new frame of zeros, exclusive, writable",
         cases: &[Case {
-            kinds: &[Plain],
+            kinds: &[Plain, Huge],
             start: Start::Untouched,
             steps: "
                 write @ = 1
@@ -90,7 +92,7 @@ pub const ROWS: &[Row] = &[
         event: "fork, not pinned",
         result: "read-only and S in both",
         cases: &[Case {
-            kinds: SMALL,
+            kinds: ALL,
             start: Start::Written,
             steps: "
                 fork C
@@ -158,12 +160,12 @@ pub const ROWS: &[Row] = &[
         event: "store",
         result: "writable, not copied, whatever references there are",
         cases: &[Case {
-            kinds: SMALL,
+            kinds: ALL,
             start: Start::ReadOnly,
             steps: "
                     hold @ read as p
                     write @ = 2
-                    entry @ is rw exclusive
+                    entry @ is % rw exclusive
                     expect frame @ == first and copies == before
                     unpin p",
         }],
@@ -172,10 +174,10 @@ pub const ROWS: &[Row] = &[
         number: 8,
         entry: "read-only",
         exclusive: "S",
-        event: "store, and nobody else has it any more",
+        event: "store, and nobody else has it any more (2 MiB: row 9, amended)",
         result: "exclusive, writable, not copied",
         cases: &[Case {
-            kinds: SMALL,
+            kinds: ALL,
             start: Start::Last,
             steps: "
                 write @ = 2
@@ -190,14 +192,14 @@ pub const ROWS: &[Row] = &[
         event: "store, and others have it",
         result: "a copy, exclusive, writable; the old translation is void before the new entry is set",
         cases: &[Case {
-            kinds: SMALL,
+            kinds: ALL,
             start: Start::Shared,
             steps: "
                 write @ = 2
                 entry @ is rw exclusive
                 expect frame @ != first and copies == before + 1
                 as C:
-                    entry @ is r shared
+                    entry @ is % r shared
                     expect frame @ == first
                     read @ = 1",
         }],
@@ -210,7 +212,7 @@ pub const ROWS: &[Row] = &[
         result: "made exclusive first, as row 8 or 9, and stays read-only; then pinned",
         cases: &[
             Case {
-                kinds: SMALL,
+                kinds: ALL,
                 start: Start::Shared,
                 steps: "
                     pin @ read as p
@@ -224,11 +226,11 @@ pub const ROWS: &[Row] = &[
                         read @ = 1",
             },
             Case {
-                kinds: SMALL,
+                kinds: ALL,
                 start: Start::Last,
                 steps: "
                     pin @ read as p
-                    entry @ is r exclusive
+                    entry @ is % r exclusive
                     expect frame @ == first and copies == before
                     unpin p",
             },
@@ -241,11 +243,11 @@ pub const ROWS: &[Row] = &[
         event: "read-only pin",
         result: "pinned as it is, without a lock",
         cases: &[Case {
-            kinds: SMALL,
+            kinds: ALL,
             start: Start::ReadOnly,
             steps: "
                     pin @ read as p
-                    entry @ is r exclusive
+                    entry @ is % r exclusive
                     expect frame @ == first and copies == before
                     write @ = 2
                     dma read p = 2
@@ -259,7 +261,7 @@ pub const ROWS: &[Row] = &[
         event: "`mprotect` to read-only and back",
         result: "read-only and exclusive in between; writable again without a fault; never a copy",
         cases: &[Case {
-            kinds: SMALL,
+            kinds: ALL,
             start: Start::Written,
             steps: "
                 protect a r
@@ -277,7 +279,7 @@ pub const ROWS: &[Row] = &[
         result: "stays read-only; its first store is row 8 or 9",
         cases: &[
             Case {
-                kinds: SMALL,
+                kinds: ALL,
                 start: Start::Shared,
                 steps: "
                     protect a r
@@ -288,7 +290,7 @@ pub const ROWS: &[Row] = &[
                     expect frame @ != first",
             },
             Case {
-                kinds: SMALL,
+                kinds: ALL,
                 start: Start::Last,
                 steps: "
                     protect a r
@@ -370,6 +372,134 @@ pub const ROWS: &[Row] = &[
         ],
     },
     Row {
+        number: 21,
+        entry: "writable or read-only",
+        exclusive: "any",
+        event: "merging with an equal page, not pinned",
+        result: "one page for both, read-only, never exclusive",
+        cases: &[
+            Case {
+                kinds: &[Plain, Moved],
+                start: Start::Written,
+                steps: "
+                    map b 1 page rw private anon
+                    write b = 1
+                    mergeable @
+                    mergeable b
+                    ksm scan
+                    ksm scan
+                    entry @ is r ksm
+                    entry b is r ksm
+                    expect frame @ == frame b
+                    read @ = 1
+                    read b = 1",
+            },
+            Case {
+                kinds: &[Plain],
+                start: Start::Shared,
+                steps: "
+                    map b 1 page rw private anon
+                    write b = 1
+                    mergeable @
+                    mergeable b
+                    ksm scan
+                    ksm scan
+                    entry b is r ksm
+                    read @ = 1
+                    read b = 1
+                    as C:
+                        read @ = 1",
+            },
+        ],
+    },
+    Row {
+        number: 22,
+        entry: "merged, read-only",
+        exclusive: "no",
+        event: "store or read-only pin",
+        result: "always a copy, exclusive",
+        cases: &[
+            Case {
+                kinds: &[Plain, Moved],
+                start: Start::Written,
+                steps: "
+                    map b 1 page rw private anon
+                    write b = 1
+                    mergeable @
+                    mergeable b
+                    ksm scan
+                    ksm scan
+                    set merged = frame @
+                    write @ = 2
+                    entry @ is rw exclusive
+                    expect frame @ != merged
+                    read b = 1",
+            },
+            Case {
+                kinds: &[Plain, Moved],
+                start: Start::Written,
+                steps: "
+                    map b 1 page rw private anon
+                    write b = 1
+                    mergeable @
+                    mergeable b
+                    ksm scan
+                    ksm scan
+                    set merged = frame @
+                    pin @ read as p
+                    entry @ is r exclusive
+                    expect frame @ != merged
+                    dma read p = 1
+                    unpin p
+                    read b = 1",
+            },
+            Case {
+                kinds: &[Plain],
+                start: Start::Written,
+                steps: "
+                    map b 1 page rw private anon
+                    write b = 1
+                    mergeable @
+                    mergeable b
+                    ksm scan
+                    ksm scan
+                    set merged = frame @
+                    unmap b
+                    write @ = 2
+                    expect frame @ != merged",
+            },
+        ],
+    },
+    Row {
+        number: 23,
+        entry: "2 MiB, writable",
+        exclusive: "yes",
+        event: "its entry is split",
+        result: "512 entries, each exclusive; no moment without",
+        cases: &[
+            Case {
+                kinds: &[Huge],
+                start: Start::Written,
+                steps: "
+                    protect a[511] r
+                    entry @ is rw exclusive
+                    entry a[0] is rw exclusive
+                    entry a[511] is r exclusive
+                    expect frame @ == first and copies == before",
+            },
+            Case {
+                kinds: &[Huge],
+                start: Start::Shared,
+                steps: "
+                    protect a[511] none
+                    entry @ is r shared
+                    as C:
+                        entry @ is huge r shared
+                        read @ = 1",
+            },
+        ],
+    },
+    Row {
         number: 27,
         entry: "any",
         exclusive: "any",
@@ -377,14 +507,14 @@ pub const ROWS: &[Row] = &[
         result: "the bit goes with the frame; a pin keeps the frame, and its bytes, until it is given back",
         cases: &[
             Case {
-                kinds: SMALL,
+                kinds: ALL,
                 start: Start::Written,
                 steps: "
                     unmap a
                     entry @ is empty",
             },
             Case {
-                kinds: SMALL,
+                kinds: ALL,
                 start: Start::Written,
                 steps: "
                     pin @ write as p

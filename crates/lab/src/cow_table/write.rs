@@ -27,7 +27,8 @@ pub fn scenario(row: &Row, case: &Case, kind: Kind) -> Option<String> {
         "what the row says",
         words.head,
     );
-    let steps = [words.map, start(case.start), "set first = frame @\nset before = copies"].join("\n");
+    let steps =
+        [words.map, &start(case.start, words.written), "set first = frame @\nset before = copies"].join("\n");
     text += "setup:\n";
     let steps = steps + "\n" + &dedented(case.steps);
     let steps = steps.replace('@', words.page).replace("% ", words.size);
@@ -45,16 +46,19 @@ fn dedented(steps: &str) -> String {
     steps.lines().map(|line| line.get(indent..).unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-fn start(start: Start) -> &'static str {
+/// How the page comes to stand so. `written` is done after its first store.
+fn start(start: Start, written: &str) -> String {
+    let gone = |child: &str| format!("fork {child}\nas {child}:\n    exit\nwait {child}");
     match start {
-        Start::Untouched => "",
-        Start::Zero => "read @ = 0",
-        Start::Written => "write @ = 1",
-        Start::Shared => "write @ = 1\nfork C\nentry @ is % r shared",
+        Start::Untouched => String::new(),
+        Start::Zero => "read @ = 0".into(),
+        Start::Written => format!("write @ = 1\n{written}"),
+        Start::Shared => format!("write @ = 1\n{written}\nfork C\nentry @ is % r shared"),
+        Start::Last => format!("write @ = 1\n{written}\n{}\nentry @ is % r shared", gone("C")),
         Start::ReadOnly => {
-            "write @ = 1\nfork C1\nas C1:\n    exit\nwait C1\npin @ read as u\nunpin u\nentry @ is % r exclusive"
+            let pinned = "pin @ read as u\nunpin u\nentry @ is % r exclusive";
+            format!("write @ = 1\n{written}\n{}\n{pinned}", gone("C1"))
         }
-        Start::Last => "write @ = 1\nfork C\nas C:\n    exit\nwait C\nentry @ is % r shared",
     }
 }
 

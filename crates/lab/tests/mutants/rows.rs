@@ -63,12 +63,7 @@ pub(crate) const ROWS: &[Row] = &[
     row(Plant::ForkUnmarked, "cow/fork-against-first-touch", Kind::Expectation, "x = 1, y = 0"),
     Row {
         random_depth: Some(3),
-        ..row(
-            Plant::KsmIgnoresPendingFlush,
-            "ksm/c-12-pending-flush",
-            Kind::WrongByte,
-            "loaded 7",
-        )
+        ..row(Plant::KsmIgnoresPendingFlush, "ksm/c-12-pending-flush", Kind::WrongByte, "loaded 7")
     },
     row(Plant::KsmComparesEarly, "ksm/w-03-store-before-protect", Kind::WrongByte, "loaded"),
     row(Plant::ReuseByMapcount, "cow/c-01-reader-of-an-unmapped-page", Kind::WrongByte, "C loaded 2"),
