@@ -132,17 +132,19 @@ fn the_keys_are_those_of_the_document() {
 fn no_copy_is_needless_where_pages_are_exclusive() {
     let all: Vec<String> = COW.iter().map(|rule| format!("cow={}", rule.name())).collect();
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    for name in RECORDINGS {
-        let compared = object(&real(name), &all, &["--audit", "end"]);
+    for (name, thp) in RECORDINGS.into_iter().flat_map(|name| [(name, "never"), (name, "always")]) {
+        let compared = object(&real(name), &all, &["--audit", "end", "--thp", thp]);
         let columns = compared["columns"].as_array().expect("a list");
         assert_eq!(columns.len(), COW.len());
         for column in columns {
-            assert_eq!(column["status"], "good", "{name} {}", column["policy"]);
+            assert_eq!(column["status"], "good", "{name} {thp} {}", column["policy"]);
         }
         let exclusive = &columns[0]["report"];
         assert_eq!(exclusive["policy"]["cow"], "exclusive");
-        assert_eq!(exclusive["cow"]["needless"], 0, "{name}");
-        assert!(exclusive["cow"]["copied"].as_u64() > Some(0), "{name}");
+        assert_eq!(exclusive["cow"]["needless"], 0, "{name} {thp}");
+        assert!(exclusive["cow"]["copied"].as_u64() > Some(0), "{name} {thp}");
+        let huge = exclusive["vmstat"]["thp_fault_alloc"].as_u64().expect("a count");
+        assert_eq!((exclusive["thp"].as_str(), huge > 0), (Some(thp), thp == "always"), "{name}");
     }
 }
 
@@ -170,6 +172,7 @@ fn the_table_has_a_column_for_each_policy() {
     let lengths: std::collections::BTreeSet<usize> =
         shown.lines().skip(2).take_while(|line| !line.is_empty()).map(str::len).collect();
     assert_eq!(lengths.len(), 1, "columns are aligned: {shown}");
+    assert!(shown.starts_with("redis-bgsave.fhr, replayed on 4 simulated CPUs\n"), "{shown}");
     assert!(shown.contains("compared with cow=exclusive:\n"), "{shown}");
     assert!(!shown.contains("is broken"), "{shown}");
 }

@@ -8,6 +8,7 @@ mod words;
 
 use std::path::PathBuf;
 
+use freehold::space::HugePages;
 use record::Recording;
 use serde_json::json;
 
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
     let (name, recording) = replay::read(&args.recording)?;
     let columns = replayed((&name, &recording), &args.policy, &args.options)
         .map_err(|error| error.about_file(&args.recording))?;
-    let text = if args.json { printed(&name, &columns) } else { shown(&name, args.options.cpus, &columns) };
+    let text = if args.json { printed(&name, &columns) } else { shown(&name, &args.options, &columns) };
     exit::print(&text)?;
     Ok(verdict(&columns))
 }
@@ -94,8 +95,12 @@ fn printed(name: &str, columns: &[Column]) -> String {
     format!("{object:#}\n")
 }
 
-fn shown(name: &str, cpus: u32, columns: &[Column]) -> String {
-    let mut text = format!("{name}, replayed on {cpus} simulated CPUs\n\n");
+fn shown(name: &str, options: &Options, columns: &[Column]) -> String {
+    let with = match options.thp {
+        HugePages::Never => String::new(),
+        thp => format!(" with huge pages ({})", thp.name()),
+    };
+    let mut text = format!("{name}, replayed on {} simulated CPUs{with}\n\n", options.cpus);
     text += &table::table(columns);
     text += &format!("\ncompared with {}:\n", columns[0].policy);
     for column in &columns[1..] {

@@ -35,13 +35,13 @@ fn report(copied: u64, needless: u64, reused: u64, broken: u64, wrong: u64) -> V
 fn what_one_copies_and_the_other_writes_in_place() {
     let columns =
         [column("cow=a", report(10, 0, 1210, 0, 0), &[]), column("cow=b", report(1214, 1204, 6, 0, 0), &[])];
-    let text = shown("rec.fhr", 4, &columns);
+    let text = shown("rec.fhr", &Options::default(), &columns);
     assert!(text.contains("  cow=b copies 1 204 pages that cow=a writes in place.\n"), "{text}");
     assert!(text.contains("  cow=b copies 1 204 pages needlessly: nobody else could see them.\n"), "{text}");
     assert!(text.contains("  cow=b takes 1 204 ns more simulated time than cow=a (119.21 %).\n"), "{text}");
     let swapped = shown(
         "rec.fhr",
-        4,
+        &Options::default(),
         &[column("cow=b", report(1214, 1204, 6, 0, 0), &[]), column("cow=a", report(10, 0, 1210, 0, 0), &[])],
     );
     assert!(swapped.contains("  cow=a writes 1 204 pages in place that cow=b copies.\n"), "{swapped}");
@@ -52,7 +52,7 @@ fn what_one_copies_and_the_other_writes_in_place() {
 fn copies_that_are_nobodys_reuse_are_told_by_themselves() {
     let columns =
         [column("cow=a", report(10, 0, 5, 0, 0), &[]), column("cow=b", report(11, 0, 5, 0, 0), &[])];
-    let text = shown("rec.fhr", 4, &columns);
+    let text = shown("rec.fhr", &Options::default(), &columns);
     assert!(text.contains("  cow=b copies 1 page more than cow=a (11 to 10).\n"), "{text}");
     assert!(!text.contains("needlessly"), "{text}");
 }
@@ -70,7 +70,7 @@ fn parts_that_were_used_have_rows() {
         column("cow=b", with(1234, 0), &[]),
         stopped("cow=c", Error::broken(&"a deadlock")),
     ];
-    let text = shown("rec.fhr", 4, &columns);
+    let text = shown("rec.fhr", &Options::default(), &columns);
     let cells = |title: &str| -> Vec<String> {
         let line = text
             .lines()
@@ -91,7 +91,7 @@ fn a_broken_column_is_named_and_the_others_are_compared() {
         column("cow=c", report(12, 0, 5, 0, 0), &[]),
     ];
     assert_eq!(verdict(&columns), Verdict::Broken);
-    let text = shown("rec.fhr", 4, &columns);
+    let text = shown("rec.fhr", &Options::default(), &columns);
     let broken = "\ncow=b is broken:\n  2 times a rule was found broken\n  \
         1 times memory held something else than was stored\n  CR2: page 7\n  \
         0x1000 of memory 1 holds 5, not 6\n";
@@ -112,7 +112,7 @@ fn a_replay_that_stops_does_not_stop_the_others() {
     ];
     let columns = unless_all_refused(columns.into()).expect("one came to its end");
     assert_eq!(verdict(&columns), Verdict::Broken);
-    let text = shown("rec.fhr", 4, &columns);
+    let text = shown("rec.fhr", &Options::default(), &columns);
     assert!(text.contains("cow=b cannot be compared with cow=a: a replay stopped.\n"), "{text}");
     assert!(text.contains("cow=a is broken:\n  it could not go on: a deadlock\n"), "{text}");
     let object: Value = serde_json::from_str(&printed("rec.fhr", &columns)).expect("an object");
@@ -146,7 +146,7 @@ fn a_rule_that_always_copies_is_caught() {
     assert_eq!(after.figure("/cow/reused"), Some(0));
     assert_eq!(copied[1] - copied[0], reused);
     assert_eq!(needless, reused, "each is a page that the other rule knew to be its own");
-    let text = shown(&name, 4, &columns);
+    let text = shown(&name, &Options::default(), &columns);
     let said = " pages that cow=exclusive writes in place.\n";
     assert!(text.contains(said) && text.contains("needlessly"), "{text}");
 }

@@ -83,8 +83,11 @@ impl Pair<'_> {
         }
         match self.figures("/cow/needless") {
             (_, 0) => {}
-            (_, needless) => said
-                .push(format!("{other} copies {} needlessly: nobody else could see them.", pages(needless))),
+            (_, needless) => {
+                let them = if needless == 1 { "it" } else { "them" };
+                let needless = pages(needless);
+                said.push(format!("{other} copies {needless} needlessly: nobody else could see {them}."));
+            }
         }
         said
     }
