@@ -7,7 +7,9 @@ use crate::handle::{Outcome, Room, Wish};
 use crate::write_protect::{judged, make_writable};
 use frame::Reserve;
 use machine::trace::Mapped;
-use machine::{Counter, Cx, Entry, Event, HUGE_ORDER, Machine, PageOp, Pfn, UserFrame, VpnRange, level};
+use machine::{
+    Counter, Cx, Entry, Event, HUGE_ORDER, Machine, PageOp, Pfn, Plant, UserFrame, VpnRange, level,
+};
 use object::exclusive::AnonCtx;
 use table::Spare;
 
@@ -81,10 +83,15 @@ impl<'m, M: Machine> Faults<'m, M> {
             Err(_) => return Err((fresh, None)),
         };
         // First the claim, then the last look at the VMA: who changes the VMA does it the other way round.
-        leaf.claim(wish.page);
+        let claims = !leaf.planted(Plant::HugeUnclaimed);
+        if claims {
+            leaf.claim(wish.page);
+        }
         let is_current = spaces.vma(wish.vma.id).is_current(&wish.vma, &leaf);
         if !is_current || !self.note_anon(&leaf, wish, noted) {
-            leaf.unclaim(wish.page);
+            if claims {
+                leaf.unclaim(wish.page);
+            }
             return Err((fresh, Some(Outcome::Again)));
         }
         let Fresh { frame, spare } = fresh;

@@ -1,15 +1,16 @@
-//! Small pages of a space become one of 2 MiB (Linux: `khugepaged`, `MADV_COLLAPSE`).
+//! Small pages of a space become one of 2 MiB (Linux: `khugepaged`, `MADV_COLLAPSE`), and the other way round
+//! (Linux: `split_huge_pages` of debugfs).
 
 use crate::layout::Layout;
 use crate::space::Space;
 use crate::spaces::Spaces;
 use crate::vma::{Snapshot, VmaFlags};
 use frame::{Id, Request, Reserve};
-use machine::entry::Attrs;
+use machine::entry::{Attrs, Kind};
 use machine::trace::Work;
-use machine::{Counter, Cx, Event, HUGE_ORDER, Machine, UserFrame, Vpn, VpnRange, level};
+use machine::{Counter, Cx, EntryFormat, Event, HUGE_ORDER, Machine, UserFrame, Vpn, VpnRange, level};
 use object::exclusive::AnonCtx;
-use object::{Collapse, NotCollapsed};
+use object::{Collapse, NotCollapsed, Split};
 
 /// Who wants small pages to become one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,6 +78,27 @@ impl<'m, M: Machine> Spaces<'m, M> {
             self.frames().put(cx.at(), into.0);
         }
         done
+    }
+
+    /// Splits the folio of 2 MiB that a page of the space is in; `None` if it is in none.
+    pub fn split_folio_at(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        page: Vpn,
+    ) -> Option<Split> {
+        let table = self.space(space).table()?;
+        let head = {
+            let leaf = self.walker(table).lock_leaf_existing(cx.at(), page)?;
+            let (entry, level) = (leaf.entry(page), leaf.level());
+            let Kind::Leaf(pfn) = M::Entry::kind(entry, level) else { return None };
+            let folio = self.objects().folio(&leaf, pfn);
+            let counted = folio.is_large() && !M::Entry::attrs(entry).special;
+            (counted && self.frames().get(&leaf, folio.head).is_ok()).then_some(folio.head)?
+        };
+        let split = self.objects().split_folio(cx.at(), head);
+        self.frames().put(cx.at(), head);
+        Some(split)
     }
 
     /// The 2 MiB around a page, if they may be one page.

@@ -5,13 +5,10 @@ use crate::world::*;
 use freehold::fault::{HoldError, How};
 use freehold::frame::Id;
 use freehold::linux::{self, ExecImage, Process};
-use freehold::machine::entry::Kind;
-use freehold::machine::{
-    Access, Counter, CpuId, EntryFormat, HUGE_ORDER, Machine, Pfn, VirtAddr, Vpn, level,
-};
+use freehold::machine::{Access, Counter, CpuId, HUGE_ORDER, VirtAddr, Vpn};
 use freehold::object::Held;
 use freehold::space::HugePages;
-use sim::{Cause, Scope, Signal, SimMachine, TaskCtx};
+use sim::{Cause, Scope, Signal, TaskCtx};
 use std::cell::Cell;
 
 const HUGE: u64 = HUGE_ORDER.frames();
@@ -310,31 +307,11 @@ impl<'m> Program<'_, 'm> {
 
     // ---- what a kernel does ----
 
-    /// The frame of a page, with a reference.
-    fn frame_of(&self, ctx: TaskCtx<'_>, task: &Task, page: u64) -> Option<Pfn> {
-        let (linux, mut cx) = (self.world.linux(), self.world.cx(ctx));
-        let space = linux.process(task.process).space()?;
-        let table = linux.spaces().space(space).table()?;
-        let mut inside = cx.enter_epoch();
-        let seen = linux.spaces().walker(table).peek(inside.at(), Vpn(BASE + page));
-        let kind = <SimMachine as Machine>::Entry::kind(seen.entry, seen.level);
-        let within = page & ((1 << seen.level.span_shift()) - 1);
-        let special = <SimMachine as Machine>::Entry::attrs(seen.entry).special;
-        let Kind::Leaf(first) = kind else { return None };
-        if special {
-            return None;
-        }
-        linux.frames().try_get_folio(inside.at::<{ level::REGISTRY }>(), first.plus(within))
-    }
-
     fn split(&self, ctx: TaskCtx<'_>, task: &mut Task) {
         let page = task.dice.below(PAGES);
-        let Some(head) = self.frame_of(ctx, task, page) else { return };
         let (linux, mut cx) = (self.world.linux(), self.world.cx(ctx));
-        if linux.frames().folio(&cx, head).1 == HUGE_ORDER {
-            let _ = linux.objects().split_folio(cx.at(), head);
-        }
-        linux.frames().put(cx.at(), head);
+        let Some(space) = linux.process(task.process).space() else { return };
+        let _ = linux.spaces().split_folio_at(cx.at(), space, Vpn(BASE + page));
     }
 
     fn pin(&self, ctx: TaskCtx<'_>, task: &mut Task) {

@@ -6,11 +6,10 @@ use crate::world::*;
 use freehold::fault::How;
 use freehold::frame::Id;
 use freehold::linux::{self, ExecImage, Process};
-use freehold::machine::entry::Kind;
-use freehold::machine::{Access, Counter, CpuId, EntryFormat, HUGE_ORDER, Machine, VirtAddr, Vpn, level};
+use freehold::machine::{Access, Counter, CpuId, HUGE_ORDER, VirtAddr, Vpn};
 use freehold::object::Held;
 use freehold::space::HugePages;
-use sim::{Cause, Scope, SimMachine, TaskCtx};
+use sim::{Cause, Scope, TaskCtx};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -150,22 +149,7 @@ impl<'m> Run<'_, 'm> {
     fn split(&self, ctx: TaskCtx<'_>, page: u64) {
         let (linux, mut cx) = (self.world.linux(), self.world.cx(ctx));
         let space = linux.process(self.process()).space().expect("it has one");
-        let table = linux.spaces().space(space).table().expect("it has one");
-        let mut inside = cx.enter_epoch();
-        let seen = linux.spaces().walker(table).peek(inside.at(), Vpn(BASE + page));
-        type Format = <SimMachine as Machine>::Entry;
-        let Kind::Leaf(first) = Format::kind(seen.entry, seen.level) else { return };
-        if Format::attrs(seen.entry).special {
-            return;
-        }
-        let frame = first.plus(page & ((1 << seen.level.span_shift()) - 1));
-        let got = linux.frames().try_get_folio(inside.at::<{ level::REGISTRY }>(), frame);
-        drop(inside);
-        let Some(head) = got else { return };
-        if linux.frames().folio(&cx, head).1 == HUGE_ORDER {
-            let _ = linux.objects().split_folio(cx.at(), head);
-        }
-        linux.frames().put(cx.at(), head);
+        let _ = linux.spaces().split_folio_at(cx.at(), space, Vpn(BASE + page));
     }
 
     /// A pin for a moment: what is stored through it belongs to nobody's word.

@@ -8,6 +8,7 @@ mod end;
 mod entry;
 mod judge;
 mod ksm;
+mod large;
 mod life;
 mod log;
 mod moving;

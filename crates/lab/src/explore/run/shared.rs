@@ -137,7 +137,8 @@ fn in_call(call: &Call, see: &mut dyn FnMut(VariableName)) {
         | Call::Lock(pages)
         | Call::LockOnFault(pages)
         | Call::Unlock(pages)
-        | Call::Move(pages, _) => vec![pages],
+        | Call::Move(pages, _)
+        | Call::Split(pages) => vec![pages],
         Call::Break(_, expr) | Call::Truncate(_, expr) => return in_expr(expr, see),
         Call::Get(word) => return in_some(word.page.as_deref(), see),
         _ => return,

@@ -218,6 +218,8 @@ pub enum Call {
     ClearRefs,
     /// Pages move to other frames.
     Move(Pages, Moving),
+    /// Folios of 2 MiB become small ones.
+    Split(Pages),
 }
 
 /// Which frames pages move to.

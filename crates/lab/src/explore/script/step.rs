@@ -27,7 +27,7 @@ pub(super) enum Head {
 }
 
 /// What `madvise` can be asked.
-const ADVICE: [(&str, u64); 16] = [
+const ADVICE: [(&str, u64); 17] = [
     ("normal", 0),
     ("random", 1),
     ("sequential", 2),
@@ -42,9 +42,9 @@ const ADVICE: [(&str, u64); 16] = [
     ("keeponfork", 19),
     ("populate_read", 22),
     ("populate_write", 23),
-    // Refused, as on a Linux without huge pages.
     ("hugepage", 14),
     ("nohugepage", 15),
+    ("collapse", 25),
 ];
 
 /// Reads steps.
@@ -160,6 +160,7 @@ impl<'w, 't> Steps<'w, 't> {
             "wait" => Call::Wait(self.names.process(self.words)?),
             "truncate" => self.truncate()?,
             "fsync" => Call::Fsync(self.names.file(self.words)?),
+            "split" => Call::Split(self.pages()?),
             "migrate" => Call::Move(self.pages()?, self.moving()?),
             "numa" => {
                 self.words.need("hint")?;
