@@ -1,13 +1,13 @@
 //! The scanner of same-page merging (Linux: `ksmd`).
 //!
-//! A step looks at some pages of mergeable memory, one after the other through all spaces. Each page is looked
-//! for among the merged ones first. One that has not changed since the last pass is then looked for among the
-//! candidates of this pass: two equal ones become a merged page. At the end of a pass the candidates are
-//! forgotten, for their pages may change without anybody knowing.
+//! A step looks at some pages of mergeable memory, one after the other through all spaces. Each page is
+//! looked for among the merged ones first. One that has not changed since the last pass is then looked for
+//! among the candidates of this pass: two equal ones become a merged page. At the end of a pass the
+//! candidates are forgotten, for their pages may change without anybody knowing.
 //!
-//! One task scans at a time. It waits for no page and no memory: what is busy, or what there is no memory for,
-//! is left for the next pass. A space that exits meanwhile is passed over; one whose last user leaves while the
-//! scanner looks at it is taken down by the scanner.
+//! One task scans at a time. It waits for no page and no memory: what is busy, or what there is no memory
+//! for, is left for the next pass. A space that exits meanwhile is passed over; one whose last user leaves
+//! while the scanner looks at it is taken down by the scanner.
 
 use frame::Id;
 use machine::lock::Sleep;

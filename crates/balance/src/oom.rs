@@ -13,8 +13,8 @@ pub struct Victim {
     pub badness: u64,
 }
 
-/// How much killing the owner of a space would free: resident and swapped pages and page tables (Linux: `oom_badness`,
-/// without what administrators add to it).
+/// How much killing the owner of a space would free: resident and swapped pages and page tables (Linux:
+/// `oom_badness`, without what administrators add to it).
 pub(crate) fn badness(stats: &Stats) -> u64 {
     stats.anon_rss + stats.file_rss + stats.shmem_rss + stats.swapped + stats.tables
 }

@@ -11,8 +11,8 @@ impl<'m, M: Machine> Frames<'m, M> {
     /// Needs no memory. Linux: `__split_huge_page`.
     ///
     /// The folio has no references, mappings or pins; the caller holds its page lock, and afterwards that of
-    /// every part. Who waits for it waits for the first. A lockless reader finds the head of the whole or of a part,
-    /// and at either no reference to take until all is done; who got one looks for the head again
+    /// every part. Who waits for it waits for the first. A lockless reader finds the head of the whole or of
+    /// a part, and at either no reference to take until all is done; who got one looks for the head again
     /// ([`Frames::try_get_folio`]).
     pub fn split_folio(
         &self,

@@ -57,8 +57,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         Ok(())
     }
 
-    /// Loads bytes of the process's memory, faulting pages in. `EFAULT` where it may not load; what lies before
-    /// is loaded.
+    /// Loads bytes of the process's memory, faulting pages in. `EFAULT` where it may not load; what lies
+    /// before is loaded.
     pub fn copy_from_user(
         &self,
         cx: &mut Cx<'m, M>,

@@ -124,8 +124,8 @@ plants! {
     /// An entry of 2 MiB becomes 512 whose pages are exclusive to nobody: a pinned one is copied under its
     /// pin (row 23). Linux: `__split_huge_pmd_locked`.
     SplitDropsExclusive = "split-drops-exclusive",
-    /// A fault fills an entry of 2 MiB without having claimed it first: who changes the mapping meanwhile skips
-    /// an entry that it finds empty.
+    /// A fault fills an entry of 2 MiB without having claimed it first: who changes the mapping meanwhile
+    /// skips an entry that it finds empty.
     HugeUnclaimed = "huge-unclaimed",
     /// Pages are copied into a large one though somebody else has references: what a device stores to the
     /// old ones is lost (C-25). Linux: the counts that `__collapse_huge_page_isolate` compares.

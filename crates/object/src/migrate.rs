@@ -289,8 +289,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
     }
 
-    /// The swap cache leads to `to` instead of `from`, if it leads there. Whoever finds a page there waits for
-    /// its lock before it is mapped, so the bytes may follow.
+    /// The swap cache leads to `to` instead of `from`, if it leads there. Whoever finds a page there waits
+    /// for its lock before it is mapped, so the bytes may follow.
     fn exchange_in_swap(&self, cx: &mut Cx<'m, M, { level::PAGE }>, (from, to): (Pfn, Pfn)) -> bool {
         !self.descriptor(from).test(cx, Flags::SWAPCACHED) || self.move_in_swap_cache(cx, (from, to))
     }

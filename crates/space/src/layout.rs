@@ -192,8 +192,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         upper
     }
 
-    /// Splits the entry of 2 MiB around a page, if there is one and the page is not its first: no entry lies in
-    /// two VMAs. Faults are kept away: none makes one here meanwhile (Linux: `vma_adjust_trans_huge`).
+    /// Splits the entry of 2 MiB around a page, if there is one and the page is not its first: no entry lies
+    /// in two VMAs. Faults are kept away: none makes one here meanwhile (Linux: `vma_adjust_trans_huge`).
     fn split_entry(&mut self, at: Vpn) {
         let (spaces, space) = (self.spaces, self.space);
         let Some(table) = space.table.get() else { return };

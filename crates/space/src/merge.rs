@@ -138,8 +138,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         (anonymous && page.get(leaf).is_ok()).then_some(pfn)
     }
 
-    /// Exchanges what a page maps, for the same bytes elsewhere. The caller has a reference to `pfn`, which it
-    /// maps, uses the space, and is the one who scans.
+    /// Exchanges what a page maps, for the same bytes elsewhere. The caller has a reference to `pfn`, which
+    /// it maps, uses the space, and is the one who scans.
     pub fn merge_page(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,

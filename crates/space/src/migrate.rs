@@ -73,8 +73,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         Ok(found)
     }
 
-    /// Moves the page that is mapped at `page` to a frame that `request` allows. The caller uses the space and
-    /// holds no lock.
+    /// Moves the page that is mapped at `page` to a frame that `request` allows. The caller uses the space
+    /// and holds no lock.
     pub fn move_page(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,

@@ -20,8 +20,8 @@ use table::Leaf;
 const NONE: Perms = Perms { read: false, write: false, execute: false };
 
 impl<'m, M: Machine> Spaces<'m, M> {
-    /// Takes the rights of the entries of a range away; answers of how many. What is worth it is decided as on
-    /// Linux: not the text of files, not the page of zeros, not pages that several map or that are pinned.
+    /// Takes the rights of the entries of a range away; answers of how many. What is worth it is decided as
+    /// on Linux: not the text of files, not the page of zeros, not pages that several map or that are pinned.
     /// Entries of 2 MiB are left alone.
     ///
     /// Errors: `Killed`.

@@ -1,5 +1,5 @@
-//! Threads of one process that load and store, each its own words, while the pages under them become large and
-//! small, are shared with children, pinned, and given up next to theirs.
+//! Threads of one process that load and store, each its own words, while the pages under them become large
+//! and small, are shared with children, pinned, and given up next to theirs.
 
 use crate::dice::Dice;
 use crate::world::*;

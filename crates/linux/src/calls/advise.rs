@@ -24,9 +24,9 @@ enum Behaviour {
     Populate(Populate),
 }
 
-/// LINUX: madvise_behavior_valid(). What this manager does not do yet is refused as on a Linux built
-/// without it: punched out of files (9), left out of core dumps (16, 17), dropped though locked (24), poisoned
-/// (100, 101).
+/// LINUX: madvise_behavior_valid(). What this manager does not do yet is refused as on a Linux built without
+/// it: punched out of files (9), left out of core dumps (16, 17), dropped though locked (24), poisoned (100,
+/// 101).
 fn parse(behaviour: u64) -> Option<Behaviour> {
     // LINUX: the argument is an int.
     Some(match behaviour & u64::from(u32::MAX) {

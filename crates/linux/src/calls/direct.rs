@@ -1,8 +1,9 @@
 //! `read` and `write` with `O_DIRECT`, and of fixed buffers: between a file and pages of a program, past the page
 //! cache (Linux: `mm/filemap.c` `generic_file_direct_write`, `iomap_dio_rw`).
 //!
-//! Places in memory and in the file, and lengths, are whole pages, as for a device with blocks of 4 KiB. A page is
-//! pinned while it is transferred, so that neither fork nor a write fault takes it away from the program (C-3).
+//! Places in memory and in the file, and lengths, are whole pages, as for a device with blocks of 4 KiB. A
+//! page is pinned while it is transferred, so that neither fork nor a write fault takes it away from the
+//! program (C-3).
 
 use crate::errno::Errno;
 use crate::file::{FileRights, MapFile};

@@ -1,9 +1,10 @@
 //! The reverse map of merged pages.
 //!
-//! The page's descriptor names its stable node, and the node has an **item** for each family of address spaces
-//! and index in it that the page came to stand for. A merged page is mapped only where an item says: what fork
-//! copies and `mremap` moves keeps its family and index, so neither has to tell anybody. An item may outlive
-//! its mappings; it is let go when its node is looked at again. It keeps its lineage from being freed, as
+//! The page's descriptor names its stable node, and the node has an **item** for each family of address
+//! spaces and index in it that the page came to stand for. A merged page is mapped only where an item says:
+//! what fork copies and `mremap` moves keeps its family and index, so neither has to tell anybody. An item
+//! may outlive its mappings; it is let go when its node is looked at again. It keeps its lineage from being
+//! freed, as
 //! `get_anon_vma` does on Linux.
 
 use crate::exclusive::AnonCtx;

@@ -76,8 +76,8 @@ struct Lifted {
 }
 
 impl<'m, M: Machine> Objects<'m, M> {
-    /// Exchanges what one mapping maps, for a page with the same bytes. The caller has one reference to `pfn`,
-    /// and scans.
+    /// Exchanges what one mapping maps, for a page with the same bytes. The caller has one reference to
+    /// `pfn`, and scans.
     // LINUX: mm/ksm.c try_to_merge_one_page(), write_protect_page(), replace_page().
     pub fn merge_mapping(
         &self,

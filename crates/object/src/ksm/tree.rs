@@ -1,11 +1,11 @@
 //! Finding nodes by the hash of their bytes: a digital search tree.
 //!
-//! Every node of the tree has a hash; on the way down, bit `d` of the hash wanted says at depth `d` whether to
-//! go left or right. Nodes of one hash hang together in a chain.
+//! Every node of the tree has a hash; on the way down, bit `d` of the hash wanted says at depth `d` whether
+//! to go left or right. Nodes of one hash hang together in a chain.
 //!
 //! A red-black tree ordered by the bytes themselves, as on Linux, compares pages on the way down: log n pages
-//! for each lookup. A hash costs one page, and is had anyway: it says whether the page has changed. The way is
-//! never longer than the hash has bits, whatever a program writes to its pages, and there is nothing to
+//! for each lookup. A hash costs one page, and is had anyway: it says whether the page has changed. The way
+//! is never longer than the hash has bits, whatever a program writes to its pages, and there is nothing to
 //! balance. Equal hashes prove nothing: who finds a node compares the bytes.
 
 use crate::ksm::model::{Ksm, Node};
