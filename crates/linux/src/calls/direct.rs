@@ -1,5 +1,5 @@
-//! `read` and `write` with `O_DIRECT`, and of fixed buffers: between a file and pages of a program, past the page
-//! cache (Linux: `mm/filemap.c` `generic_file_direct_write`, `iomap_dio_rw`).
+//! `read` and `write` with `O_DIRECT`, and of fixed buffers: between a file and pages of a program, past the
+//! page cache (Linux: `mm/filemap.c` `generic_file_direct_write`, `iomap_dio_rw`).
 //!
 //! Places in memory and in the file, and lengths, are whole pages, as for a device with blocks of 4 KiB. A
 //! page is pinned while it is transferred, so that neither fork nor a write fault takes it away from the
@@ -45,7 +45,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         self.direct(cx, process, (file, offset), (Memory::Program(into.base), into.len), Way::FromFile)
     }
 
-    /// `pwrite` with `O_DIRECT`, of bytes that the file has: it does not grow. What is cached of them is replaced.
+    /// `pwrite` with `O_DIRECT`, of bytes that the file has: it does not grow. What is cached of them is
+    /// replaced.
     pub fn write_direct(
         &self,
         cx: &mut Cx<'m, M>,

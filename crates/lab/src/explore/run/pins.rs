@@ -1,13 +1,13 @@
 //! Pages that others hold: pins, references, pipes, rings, and what devices do with them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use freehold::fault::{How, Rights, Term};
 use freehold::frame::Id;
 use freehold::linux::{Errno, Iovec, Pipe, Ring};
 use freehold::machine::{Access, CpuId, PAGE_SIZE, Pfn, TaskId, VirtAddr, VpnRange};
 use freehold::object::{Detached, Held, Hold as HoldBy, Into};
-use sim::shadow::{Hold as Judged, Mismatch, Pin, Reference};
+use sim::shadow::{Hold as Judged, Mismatch};
 use sim::{Moved, Toward, Transfer};
 
 use super::super::script::{
@@ -15,58 +15,10 @@ use super::super::script::{
     Value, Waits, WordAt,
 };
 use super::call::sign_of;
+use super::holds::{Filled, Holding, Holds, Mark, Told};
 use super::outcome::{Failure, Kind};
 use super::shared::Shared;
 use super::world::{Actor, World};
-
-/// What the shadow knows a hold by.
-#[derive(Clone, Copy)]
-enum Mark {
-    Pin(Pin),
-    Reference(Reference),
-}
-
-/// Pages that are held.
-struct Holding {
-    range: VpnRange,
-    memory: u32,
-    access: Access,
-    mark: Mark,
-    pages: Vec<Held>,
-    /// Whose they are, if they are a ring's.
-    ring: Option<Id<Ring>>,
-}
-
-/// A pipe, and what is in it.
-struct Filled {
-    pipe: Id<Pipe>,
-    pages: VecDeque<(Reference, VirtAddr, u32)>,
-}
-
-/// What a device was told to do.
-struct Told {
-    task: TaskId,
-    at: Place,
-    pin: PinName,
-    /// From the start of the pages.
-    offset: u64,
-}
-
-/// All that is held, by name.
-#[derive(Default)]
-pub(super) struct Holds {
-    pins: BTreeMap<PinName, Holding>,
-    pipes: BTreeMap<PipeName, Filled>,
-    told: BTreeMap<Transfer, Told>,
-    loaded: BTreeMap<Transfer, u64>,
-}
-
-impl Holds {
-    /// Calls `see` with what is held, pipes and rings aside.
-    pub(super) fn for_each(&self, see: &mut dyn FnMut(Held)) {
-        self.pins.values().flat_map(|holding| &holding.pages).for_each(|&held| see(held));
-    }
-}
 
 fn errno(errno: Errno) -> Value {
     Value::Sign(Sign::Errno(errno))

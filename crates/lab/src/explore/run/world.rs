@@ -12,10 +12,10 @@ use sim::{Cause, Kernel, Outcome, PageFault, Signal, SimMachine, TaskCtx};
 
 use super::super::script::{Place, ProcessName, Scenario, Step, Value, VariableName};
 use super::ears::Ears;
+use super::holds::Holds;
 use super::judge::Judge;
 use super::log::{Entry, Log, What};
 use super::outcome::{Failure, Kind, Spot};
-use super::pins::Holds;
 use super::shared::Shared;
 use crate::policy::Policy;
 use crate::watch;

@@ -6,6 +6,7 @@
 mod entry;
 mod error;
 mod expr;
+mod holding;
 mod ksm;
 mod lex;
 mod limits;
@@ -14,13 +15,14 @@ mod names;
 mod parse;
 mod pins;
 mod step;
+mod terms;
 #[cfg(test)]
 mod tests;
 
 pub use entry::{PageOf, Size, Sole, Standing};
 pub use error::ScriptError;
+pub use holding::{Hold, HoldKind, PinStep, PinWord, Stored, Waits};
 pub use ksm::Ksm;
 pub use limits::FILE_BYTES;
 pub use model::*;
 pub use parse::parse;
-pub use pins::{Hold, HoldKind, PinStep, PinWord, Stored, Waits};
