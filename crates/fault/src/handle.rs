@@ -3,13 +3,12 @@
 
 use crate::error::{FaultError, SegvKind};
 use crate::faults::Faults;
-use crate::numa::is_hint;
 use frame::{Id, Request};
 use machine::entry::{Attrs, Kind};
 use machine::trace::{Asker, Held, Verdict};
 use machine::{Access, Asid, Counter, Cx, Entry, EntryFormat, Event, Level, Machine, VirtAddr, Vpn, level};
 use object::{Lineage, PageCtx};
-use space::{Snapshot, Space, VmaFlags};
+use space::{MemPolicy, Snapshot, Space, VmaFlags};
 use table::Soft;
 
 /// How one try of a fault ended.
@@ -64,6 +63,8 @@ pub(crate) struct Wish {
     pub(crate) purpose: Purpose,
     /// How long a new page will stay.
     pub(crate) stay: Stay,
+    /// Which nodes a new page comes from.
+    pub(crate) policy: MemPolicy,
     /// The VMA as it was seen.
     pub(crate) vma: Snapshot,
     /// The entry as it was seen.
@@ -105,12 +106,20 @@ impl Wish {
         }
     }
 
+    /// Whether the entry allows nothing although its VMA does: the use is to be noticed (NUMA balancing).
+    fn is_hint<M: Machine>(&self) -> bool {
+        let perms = M::Entry::attrs(self.entry).perms;
+        let nothing = !perms.read && !perms.write && !perms.execute;
+        self.level == Level::LEAF && nothing && self.vma.flags.perms().allow(self.access)
+    }
+
     /// What a new page of the program's own is asked of the allocator with.
     pub(crate) fn request(&self) -> Request {
-        match self.stay {
+        let request = match self.stay {
             Stay::Short => Request::user(),
             Stay::Long => Request::user().lasting(),
-        }
+        };
+        self.policy.request(request, self.vma.anon_index(self.page))
     }
 }
 
@@ -217,7 +226,8 @@ impl<'m, M: Machine> Faults<'m, M> {
         let room = if is_leaf || seen.entry != Entry::EMPTY { Room::Taken } else { Room::Free };
         let level = if is_leaf || room == Room::Free { Level::LEAF } else { Level::HUGE };
         let (purpose, stay, entry) = (Purpose::Access, Stay::Short, seen.entry);
-        Ok(Wish { table, lineage, page, access, purpose, stay, vma, entry, level, room, space })
+        let policy = vma.policy.or(spaces.space(space).policy());
+        Ok(Wish { table, lineage, page, access, purpose, stay, vma, policy, entry, level, room, space })
     }
 
     /// One try (Linux: `handle_pte_fault`).
@@ -231,7 +241,7 @@ impl<'m, M: Machine> Faults<'m, M> {
                 None => self.first_touch(cx, wish),
                 Some(ctx) => self.file_fault(cx, wish, ctx),
             },
-            Kind::Leaf(pfn) if is_hint::<M>(wish) => self.hint_fault(cx, wish, pfn),
+            Kind::Leaf(pfn) if wish.is_hint::<M>() => self.hint_fault(cx, wish, pfn),
             Kind::Leaf(pfn) if wish.purpose == Purpose::Own => self.write_protected(cx, wish, pfn),
             Kind::Leaf(frame) if M::Entry::permits(wish.entry, wish.level, wish.access) => {
                 let (page, held) = (wish.page, Held::default());

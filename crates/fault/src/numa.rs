@@ -8,13 +8,6 @@ use machine::entry::Attrs;
 use machine::{Counter, Cx, EntryFormat, Level, Machine, NodeId, Order, Pfn, level};
 use table::Leaf;
 
-/// Whether the entry allows nothing although its VMA does.
-pub(crate) fn is_hint<M: Machine>(wish: &Wish) -> bool {
-    let perms = M::Entry::attrs(wish.entry).perms;
-    let nothing = !perms.read && !perms.write && !perms.execute;
-    wish.level == Level::LEAF && nothing && wish.vma.flags.perms().allow(wish.access)
-}
-
 impl<'m, M: Machine> Faults<'m, M> {
     /// Gives the entry its rights back, to write only if nobody else can see the page (CR13), and moves the
     /// page here if it was used from here the last time, too.

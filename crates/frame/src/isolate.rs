@@ -2,13 +2,14 @@
 //! `isolate_freepages_block`, `isolate_migratepages_block`).
 
 use crate::allocate::allocated;
+use crate::attempts::Attempts;
 use crate::descriptor::{MigrateType, State, ZoneKind};
 use crate::frames::Frames;
 use crate::memmap::{SUBSECTION_ORDER, Subsection, SubsectionState, aligned};
 use crate::request::Request;
 use crate::zone::Mark;
 use machine::trace::Source;
-use machine::{Cx, Field, Machine, NodeId, Order, Pfn, level};
+use machine::{Cx, Machine, NodeId, Order, Pfn, level};
 
 /// A zone, by its node and kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,18 +18,6 @@ pub struct ZoneId {
     pub node: NodeId,
     /// Which of the node's.
     pub kind: ZoneKind,
-}
-
-machine::cells! {
-    /// What a zone remembers of attempts to compact it. Statistics: who loses a race compacts once more.
-    pub struct Attempts {
-        /// Non-zero once a pass went over the whole zone: hints are forgotten before the next.
-        pub complete: Field<u64>,
-        /// How often it was to be compacted since a pass failed. Linux: `compact_considered`.
-        pub considered: Field<u64>,
-        /// After so many (as a power of two) it is tried again. Linux: `compact_defer_shift`.
-        pub shift: Field<u64>,
-    }
 }
 
 /// What a frame is to who looks for pages to move.

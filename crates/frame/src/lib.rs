@@ -29,6 +29,7 @@ extern crate std;
 
 mod age;
 mod allocate;
+mod attempts;
 mod buddy;
 pub mod counts;
 pub mod descriptor;
@@ -50,11 +51,12 @@ pub mod subpages;
 mod user_node;
 pub mod zone;
 
+pub use crate::attempts::Attempts;
 pub use crate::counts::{AtCap, Counts, Exclusive, Freed, Pinned};
 pub use crate::descriptor::{Descriptor, Flags, MIGRATE_TYPES, Meta, MigrateType, State, ZoneKind};
 pub use crate::frames::Frames;
 pub use crate::id::Id;
-pub use crate::isolate::{Attempts, Candidate, ZoneId};
+pub use crate::isolate::{Candidate, ZoneId};
 pub use crate::memmap::{MemMap, SECTION_ORDER, SUBSECTION_ORDER, Subsection, SubsectionState};
 pub use crate::report::{Block, ZoneReport};
 pub use crate::request::{Config, Mobility, NodeSet, Owner, Request, Reserve};

@@ -1,7 +1,7 @@
 //! A zone: part of one node's memory, its free lists, its watermarks.
 
+use crate::attempts::Attempts;
 use crate::descriptor::{MIGRATE_TYPES, MigrateType, ZONE_KINDS, ZoneKind};
-use crate::isolate::Attempts;
 use crate::list::FreeList;
 use crate::request::{Request, Reserve};
 use machine::lock::Spin;

@@ -108,6 +108,8 @@ pub enum Call {
     Mlock,
     /// The same calls: bringing the pages in.
     MlockPopulate,
+    /// `mbind`, `set_mempolicy`.
+    Mbind,
     /// `msync`, `fsync`.
     Msync,
     /// `brk`, which never says why.

@@ -77,7 +77,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         self.check_size(flags, range.pages(), &Replaced::NOTHING)?;
         flags |= VmaFlags::ACCOUNTED;
         self.spaces.commit(self.space, range.pages())?;
-        let content = Content { flags, file: None, file_bias: 0, anon_bias: 0 };
+        let content = Content { flags, ..Content::default() };
         let mut prepared = match self.prepare(Needs::default().and(&content)) {
             Ok(prepared) => prepared,
             Err(error) => {

@@ -64,6 +64,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         }
         to.lost_locks.set(self.space.lost_locks.get());
         to.huge_refused.set(self.space.huge_refused.get());
+        to.policy.set(self.space.policy.get());
         let (Some(from), Some(into)) = (self.space.table.get(), to.table.get()) else {
             return Err(Error::Killed);
         };

@@ -58,7 +58,7 @@ impl Mapping {
             Some((file, first)) => (Some(file), first.wrapping_sub(range.start.0)),
             None => (None, 0),
         };
-        Content { flags, file, file_bias, anon_bias: 0 }
+        Content { flags, file, file_bias, ..Content::default() }
     }
 }
 

@@ -5,9 +5,9 @@ use crate::space::Space;
 use crate::spaces::Spaces;
 use frame::{Id, Request};
 use machine::entry::Kind;
-use machine::{Cx, EntryFormat, Machine, NodeId, Pfn, Vpn, level};
+use machine::{Cx, EntryFormat, Machine, NodeId, Pfn, Vpn, VpnRange, level};
 use object::Refused;
-use table::Soft;
+use table::{Cursor, Soft};
 
 /// How often a page that somebody uses for a moment is tried (Linux: `NR_MAX_MIGRATE_SYNC_RETRY`).
 const TRIES: u32 = 3;
@@ -71,6 +71,23 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let found = Whereabouts { node: descriptor.node(cx), maps: descriptor.maps(cx) };
         self.frames().put(cx.at(), pfn);
         Ok(found)
+    }
+
+    /// The first page of a range with an entry in use.
+    pub fn next_mapped(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        range: VpnRange,
+    ) -> Option<Vpn> {
+        let walker = self.walker(self.space(space).table()?);
+        let mut cursor = Cursor::new(range);
+        while let Some((leaf, part)) = cursor.next(&walker, cx.at()) {
+            if let Some((page, _)) = leaf.next_used(part.start, part.end) {
+                return Some(page.max(part.start));
+            }
+        }
+        None
     }
 
     /// Moves the page that is mapped at `page` to a frame that `request` allows. The caller uses the space

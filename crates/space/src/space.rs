@@ -1,5 +1,6 @@
 //! One address space, and what it is measured against.
 
+use crate::policy::MemPolicy;
 use crate::tree::Tree;
 use crate::uses;
 use crate::vma::VmaFlags;
@@ -62,6 +63,8 @@ machine::cells! {
         pub(crate) lost_locks: Field<bool>,
         /// (a choice of the program) It gets no pages of 2 MiB.
         pub(crate) huge_refused: Field<bool>,
+        /// (layout; read without it by faults) Which nodes new pages come from, if their VMA does not say.
+        pub(crate) policy: Field<MemPolicy>,
         /// (layout) Pages, by use.
         pub(crate) total: Field<u64>,
         /// (layout) Most pages ever mapped.

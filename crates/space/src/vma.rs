@@ -6,6 +6,7 @@
 //! allowed, makes the stamp odd first: a fault either installed its entry before (and the change finds the
 //! entry) or sees the stamp and starts over.
 
+use crate::policy::MemPolicy;
 use crate::stamp;
 use core::sync::atomic::Ordering::Relaxed;
 use frame::Id;
@@ -130,6 +131,8 @@ machine::cells! {
         /// (leaf lock, only ever set) Whether a private page was ever installed:
         /// fork copies such VMAs eagerly.
         has_anon: Field<bool>,
+        /// (layout) Which nodes new pages come from.
+        policy: Field<MemPolicy>,
     }
 }
 
@@ -146,6 +149,8 @@ pub struct Snapshot {
     pub flags: VmaFlags,
     /// Its object.
     pub file: Option<Id<File>>,
+    /// Which nodes new pages come from.
+    pub policy: MemPolicy,
     file_bias: u64,
     anon_bias: u64,
 }
@@ -163,7 +168,7 @@ impl Snapshot {
 }
 
 /// What a VMA is made of, beside its place. Two neighbours with equal content are one VMA.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Content {
     /// Properties.
     pub flags: VmaFlags,
@@ -173,6 +178,8 @@ pub struct Content {
     pub file_bias: u64,
     /// Lineage index minus page number (wrapping).
     pub anon_bias: u64,
+    /// Which nodes new pages come from.
+    pub policy: MemPolicy,
 }
 
 impl Content {
@@ -215,7 +222,13 @@ impl Vma {
             file: self.file.get(),
             file_bias: self.file_bias.get(),
             anon_bias: self.anon_bias.get(),
+            policy: self.policy.get(),
         }
+    }
+
+    /// Which nodes new pages come from. (layout)
+    pub fn policy(&self) -> MemPolicy {
+        self.policy.get()
     }
 
     /// The page of the object at this page number. (layout)
@@ -279,8 +292,8 @@ impl Vma {
 
     /// The same under the layout lock.
     pub(crate) fn view(&self, id: Id<Vma>, stamp: u64) -> Snapshot {
-        let Content { flags, file, file_bias, anon_bias } = self.content();
-        Snapshot { id, stamp, range: self.range(), flags, file, file_bias, anon_bias }
+        let Content { flags, file, file_bias, anon_bias, policy } = self.content();
+        Snapshot { id, stamp, range: self.range(), flags, file, policy, file_bias, anon_bias }
     }
 
     /// Whether nothing changed since the snapshot. Asked under the lock of the page table the caller is about
@@ -311,6 +324,7 @@ impl Vma {
         self.file.set(content.file);
         self.file_bias.set(content.file_bias);
         self.anon_bias.set(content.anon_bias);
+        self.policy.set(content.policy);
     }
 
     /// Sets the place. (as `write`)

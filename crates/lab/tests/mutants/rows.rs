@@ -74,7 +74,7 @@ pub(crate) const ROWS: &[Row] = &[
         Kind::WrongByte,
         "C loaded 0 at a[3]",
     ),
-    row(Plant::MigrateWithUsers, "move/pinned-file-page-stays", Kind::WrongByte, ""),
+    row(Plant::MigrateWithUsers, "move/pinned-file-page-stays", Kind::WrongByte, "due"),
     row(Plant::MigrationForgets, "move/c-13-read-only-exclusive-page-moves", Kind::Expectation, "r shared"),
     row(
         Plant::PinWithoutRecheck,

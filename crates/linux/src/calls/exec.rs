@@ -52,9 +52,13 @@ impl<'m, M: Machine> Linux<'m, M> {
         }
         let limits = object.limits();
         let new = self.run(cx, process, Call::Exec, |cx, _| self.spaces().create(cx, &limits))?;
-        // LINUX: ksm_execve(): the choice outlives the program.
+        // LINUX: ksm_execve(): the choice outlives the program, as does the memory policy.
         self.spaces().inherit_merge_any(new, old);
-        let loaded = self.run(cx, process, Call::Exec, |cx, _| self.load(cx, new, image));
+        let policy = self.spaces().space(old).policy();
+        let loaded = self.run(cx, process, Call::Exec, |cx, _| {
+            self.spaces().set_space_policy(cx, new, policy)?;
+            self.load(cx, new, image)
+        });
         if let Err(errno) = loaded {
             self.spaces().release(cx.at(), new);
             return Err(errno);

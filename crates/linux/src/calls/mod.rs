@@ -14,6 +14,7 @@ pub mod map;
 mod map_low;
 pub mod mem;
 pub mod merge;
+pub mod mempolicy;
 pub mod move_pages;
 mod numa;
 pub mod pipe;

@@ -1,0 +1,144 @@
+//! `set_mempolicy`, `mbind`, `migrate_pages`.
+
+use crate::args::{is_page_aligned, page_align, pages};
+use crate::errno::{Call, Errno};
+use crate::process::Process;
+use crate::system::Linux;
+use frame::{Id, NodeSet, Request};
+use machine::{Cx, Machine, NodeId, Vpn, VpnRange, level};
+use object::Refused;
+use space::{MemPolicy, PolicyMode, Space};
+
+/// Misplaced pages are an error, unless they are moved (`MPOL_MF_STRICT`).
+const STRICT: u64 = 1;
+/// Misplaced pages of the process alone are moved (`MPOL_MF_MOVE`).
+const MOVE: u64 = 2;
+/// Pages that others map, too (`MPOL_MF_MOVE_ALL`).
+const MOVE_ALL: u64 = 4;
+
+impl<'m, M: Machine> Linux<'m, M> {
+    /// `set_mempolicy(mode, nodes)`. The kernel around copies the first 64 bits of the node mask in; flags of
+    /// modes (`MPOL_F_*`) are not known. One policy for all threads of the process.
+    ///
+    /// Errors: `EINVAL`.
+    pub fn set_mempolicy(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        mode: u64,
+        nodes: u64,
+    ) -> Result<(), Errno> {
+        let policy = self.policy(mode, nodes)?;
+        self.run(cx, process, Call::Mbind, |cx, space| self.spaces().set_space_policy(cx, space, policy))
+    }
+
+    /// `mbind(addr, len, mode, nodes, flags)`. It speaks of private pages; pages of files come from the node
+    /// of the CPU.
+    ///
+    /// Errors: `EINVAL`, `EFAULT` (a hole), `ENOMEM`, `EIO` (pages that are misplaced and stay so).
+    // LINUX: mm/mempolicy.c do_mbind().
+    pub fn mbind(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        (addr, len): (u64, u64),
+        (mode, nodes): (u64, u64),
+        flags: u64,
+    ) -> Result<(), Errno> {
+        if flags & !(STRICT | MOVE | MOVE_ALL) != 0 || !is_page_aligned(addr) {
+            return Err(Errno::EINVAL);
+        }
+        let policy = self.policy(mode, nodes)?;
+        let len = page_align(len).ok_or(Errno::EINVAL)?;
+        addr.checked_add(len).ok_or(Errno::EINVAL)?;
+        if len == 0 {
+            return Ok(());
+        }
+        let range = pages(addr, len);
+        let spaces = self.spaces();
+        self.run(cx, process, Call::Mbind, |cx, space| spaces.set_policy(cx, space, range, policy))?;
+        if flags & (STRICT | MOVE | MOVE_ALL) == 0 {
+            return Ok(());
+        }
+        let space = self.space_of(process)?;
+        let place = |page: Vpn, node| match policy.is_met(node, page.0) {
+            true => None,
+            false => Some(policy.request(Request::user(), page.0)),
+        };
+        let left = self.move_range(cx.at(), space, range, flags, place);
+        if left > 0 && flags & STRICT != 0 { Err(Errno::EIO) } else { Ok(()) }
+    }
+
+    /// `migrate_pages(pid, old, new)`: the process's pages on nodes of `old` move to those of `new`, the first
+    /// to the first, the second to the second. Answers how many stay.
+    ///
+    /// Errors: `EINVAL` for nodes without memory.
+    // LINUX: mm/mempolicy.c do_migrate_pages(), which goes through the nodes one by one, so that a chain of
+    // moves does not pile pages up; here each page knows its place at once.
+    pub fn migrate_pages(
+        &self,
+        cx: &mut Cx<'m, M>,
+        process: Id<Process>,
+        old: u64,
+        new: u64,
+    ) -> Result<u64, Errno> {
+        self.check_nodes(new)?;
+        let space = self.space_of(process)?;
+        let (old, new) = (NodeSet(old), NodeSet(new));
+        let place = |_, node: NodeId| {
+            let turn = old.iter().position(|from| from == node)?;
+            let to = new.iter().nth(turn % new.iter().count().max(1))?;
+            (to != node).then(|| Request::user().only(to))
+        };
+        let end = machine::VirtAddr(crate::args::user_end::<M>()).page();
+        Ok(self.move_range(cx.at(), space, VpnRange::new(Vpn(0), end), MOVE, place))
+    }
+
+    /// Moves the pages of a range for which `place` has another place; answers how many of these stay.
+    fn move_range(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        range: VpnRange,
+        flags: u64,
+        place: impl Fn(Vpn, NodeId) -> Option<Request>,
+    ) -> u64 {
+        let (mut at, mut left) = (range.start, 0);
+        while let Some(page) = self.spaces().next_mapped(cx, space, VpnRange::new(at, range.end)) {
+            at = page + 1;
+            if at >= range.end {
+                at = range.end;
+            }
+            let Ok(found) = self.spaces().whereabouts(cx, space, page) else { continue };
+            let Some(request) = place(page, found.node) else { continue };
+            let may_move = flags & MOVE_ALL != 0 || flags & MOVE != 0 && found.maps == 1;
+            let moved = may_move.then(|| self.spaces().move_page(cx, space, page, &request));
+            left += u64::from(!matches!(moved, Some(Ok(_) | Err(Refused::Gone))));
+        }
+        left
+    }
+
+    /// LINUX: mpol_new(), mpol_set_nodemask().
+    fn policy(&self, mode: u64, nodes: u64) -> Result<MemPolicy, Errno> {
+        let mode = match mode {
+            0 => PolicyMode::Default,
+            // A preferred node that is none is the nearest.
+            1 if nodes == 0 => PolicyMode::Local,
+            1 => PolicyMode::Preferred,
+            2 => PolicyMode::Bind,
+            3 => PolicyMode::Interleave,
+            4 => PolicyMode::Local,
+            _ => return Err(Errno::EINVAL),
+        };
+        if nodes != 0 {
+            self.check_nodes(nodes)?;
+        }
+        MemPolicy::new(mode, nodes).ok_or(Errno::EINVAL)
+    }
+
+    /// Whether there are nodes, and all of them have memory.
+    fn check_nodes(&self, nodes: u64) -> Result<(), Errno> {
+        let all = NodeSet(nodes).iter().all(|node| self.node(i32::from(node.0)).is_ok());
+        if nodes != 0 && nodes != u64::MAX && all { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+}

@@ -1,0 +1,158 @@
+//! Memory policies: where new pages come from, and where pages are moved.
+
+mod common;
+
+use common::*;
+use linux::{Errno, MovePages};
+use sim::{SimConfig, SimMachine};
+
+const DEFAULT: u64 = 0;
+const PREFERRED: u64 = 1;
+const BIND: u64 = 2;
+const INTERLEAVE: u64 = 3;
+const STRICT: u64 = 1;
+const MOVE: u64 = 2;
+
+/// Two nodes; the program runs on node 0.
+fn nodes() -> SimMachine {
+    let config =
+        SimConfig { cpus: 2, nodes: 2, memory_bytes: 32 << 20, tasks_max: 8, ..SimConfig::default() };
+    SimMachine::new(&config).expect("a machine")
+}
+
+fn where_are(system: &mut System<'_>, addr: u64, count: u64) -> Vec<i32> {
+    let pages: Vec<u64> = (0..count).map(|page| addr + page * PAGE).collect();
+    let mut status = vec![77; pages.len()];
+    let args = MovePages { pages: &pages, nodes: None, status: &mut status, flags: 0 };
+    system.linux.move_pages(&mut system.cx, system.process, args).expect("told");
+    status
+}
+
+fn fill(system: &mut System<'_>, addr: u64, count: u64) {
+    (0..count).for_each(|page| system.store(addr + page * PAGE, page + 1).expect("stored"));
+}
+
+fn mbind(system: &mut System<'_>, range: (u64, u64), policy: (u64, u64), flags: u64) -> Result<(), Errno> {
+    system.linux.mbind(&mut system.cx, system.process, range, policy, flags)
+}
+
+#[test]
+fn new_pages_come_from_where_the_mapping_says() {
+    for (mode, mask, expected) in [
+        (DEFAULT, 0, [0, 0, 0, 0]),
+        (PREFERRED, 2, [1, 1, 1, 1]),
+        (PREFERRED, 0, [0, 0, 0, 0]),
+        (BIND, 2, [1, 1, 1, 1]),
+        (BIND, 3, [0, 0, 0, 0]),
+        (INTERLEAVE, 3, [0, 1, 0, 1]),
+    ] {
+        let machine = nodes();
+        let mut system = System::new(&machine);
+        system.anon(BASE, 4, RW);
+        assert_eq!(mbind(&mut system, (BASE, 4 * PAGE), (mode, mask), 0), Ok(()));
+        fill(&mut system, BASE, 4);
+        assert_eq!(where_are(&mut system, BASE, 4), expected, "mode {mode}, nodes {mask:#b}");
+    }
+}
+
+#[test]
+fn a_mapping_with_a_policy_of_its_own_is_one_of_its_own() {
+    let machine = nodes();
+    let mut system = System::new(&machine);
+    system.anon(BASE, 6, RW);
+    assert_eq!(mbind(&mut system, (BASE + 2 * PAGE, 2 * PAGE), (BIND, 2), 0), Ok(()));
+    assert_eq!(system.picture(), ["0..2 rw-", "2..4 rw-", "4..6 rw-"]);
+    fill(&mut system, BASE, 6);
+    assert_eq!(where_are(&mut system, BASE, 6), [0, 0, 1, 1, 0, 0]);
+    assert_eq!(mbind(&mut system, (BASE + 2 * PAGE, 2 * PAGE), (DEFAULT, 0), 0), Ok(()));
+    assert_eq!(system.picture(), ["0..6 rw-"]);
+    assert_eq!(where_are(&mut system, BASE, 6), [0, 0, 1, 1, 0, 0], "what is there stays");
+}
+
+#[test]
+fn the_process_s_policy_speaks_where_no_other_does_and_is_inherited() {
+    let machine = nodes();
+    let mut system = System::new(&machine);
+    system.anon(BASE, 2, RW);
+    assert_eq!(mbind(&mut system, (BASE, PAGE), (BIND, 1), 0), Ok(()));
+    assert_eq!(system.linux.set_mempolicy(&mut system.cx, system.process, BIND, 2), Ok(()));
+    let child = system.linux.fork(&mut system.cx, system.process).expect("a child");
+    system.become_process(child);
+    fill(&mut system, BASE, 2);
+    assert_eq!(where_are(&mut system, BASE, 2), [0, 1]);
+}
+
+#[test]
+fn misplaced_pages_are_moved_or_told_of() {
+    let machine = nodes();
+    let mut system = System::new(&machine);
+    system.anon(BASE, 4, RW);
+    fill(&mut system, BASE, 4);
+    let all = (BASE, 4 * PAGE);
+    assert_eq!(mbind(&mut system, all, (BIND, 2), STRICT), Err(Errno::EIO));
+    assert_eq!(mbind(&mut system, all, (BIND, 2), STRICT | MOVE), Ok(()));
+    assert_eq!(where_are(&mut system, BASE, 4), [1, 1, 1, 1]);
+    assert_eq!(mbind(&mut system, all, (INTERLEAVE, 3), MOVE), Ok(()));
+    assert_eq!(where_are(&mut system, BASE, 4), [0, 1, 0, 1]);
+    (0..4).for_each(|page| assert_eq!(system.load(BASE + page * PAGE), Ok(page + 1)));
+    assert_eq!(system.linux.migrate_pages(&mut system.cx, system.process, 1, 2), Ok(0));
+    assert_eq!(where_are(&mut system, BASE, 4), [1, 1, 1, 1]);
+    assert_eq!(system.rss(), [4, 0, 0]);
+}
+
+#[test]
+fn a_bound_program_gets_nothing_from_elsewhere() {
+    let machine = nodes();
+    let mut system = System::new(&machine);
+    let pages = 8 << 20 >> 12;
+    system.anon(BASE, 2 * pages, RW);
+    assert_eq!(mbind(&mut system, (BASE, 2 * pages * PAGE), (BIND, 2), 0), Ok(()));
+    let mut stored = 0;
+    while system.store(BASE + stored * PAGE, 1).is_ok() && stored < 2 * pages - 1 {
+        stored += 1;
+    }
+    let found = where_are(&mut system, BASE, stored);
+    assert!(found.iter().all(|&node| node == 1), "{stored} pages, some elsewhere");
+}
+
+#[test]
+fn nonsense_is_refused() {
+    let machine = nodes();
+    let mut system = System::new(&machine);
+    system.anon(BASE, 1, RW);
+    for (range, policy, flags, error) in [
+        ((BASE + 1, PAGE), (BIND, 1), 0, Errno::EINVAL),
+        ((BASE, PAGE), (BIND, 0), 0, Errno::EINVAL),
+        ((BASE, PAGE), (BIND, 4), 0, Errno::EINVAL),
+        ((BASE, PAGE), (DEFAULT, 1), 0, Errno::EINVAL),
+        ((BASE, PAGE), (9, 1), 0, Errno::EINVAL),
+        ((BASE, PAGE), (BIND, 1), 8, Errno::EINVAL),
+        ((BASE, 2 * PAGE), (BIND, 1), 0, Errno::EFAULT),
+    ] {
+        assert_eq!(mbind(&mut system, range, policy, flags), Err(error), "{range:?} {policy:?} {flags}");
+    }
+    assert_eq!(system.linux.migrate_pages(&mut system.cx, system.process, 1, 0), Err(Errno::EINVAL));
+    assert_eq!(system.linux.migrate_pages(&mut system.cx, system.process, 1, 8), Err(Errno::EINVAL));
+}
+
+#[test]
+fn what_is_used_from_elsewhere_twice_comes_there() {
+    use machine::Counter;
+    let machine = nodes();
+    let mut system = System::new(&machine);
+    system.anon(BASE, 1, RW);
+    assert_eq!(mbind(&mut system, (BASE, PAGE), (PREFERRED, 2), 0), Ok(()));
+    fill(&mut system, BASE, 1);
+    assert_eq!(mbind(&mut system, (BASE, PAGE), (DEFAULT, 0), 0), Ok(()));
+    for (uses, node) in [(1, 1), (2, 0), (3, 0)] {
+        let hinted = system.linux.hint_numa(&mut system.cx, system.process, BASE, PAGE);
+        assert_eq!(hinted, Ok(1));
+        system.store(BASE, 5).expect("stored");
+        assert_eq!(where_are(&mut system, BASE, 1), [node], "after {uses} uses");
+        assert_eq!(system.counter(Counter::NumaHintFaults), uses);
+    }
+    assert_eq!(system.counter(Counter::NumaPagesMigrated), 1);
+    assert_eq!(system.counter(Counter::NumaHintFaultsLocal), 1);
+    assert_eq!(system.counter(Counter::CowCopied), 0);
+    assert_eq!(system.load(BASE), Ok(5));
+}
