@@ -69,8 +69,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         if left > 0 && flags & STRICT != 0 { Err(Errno::EIO) } else { Ok(()) }
     }
 
-    /// `migrate_pages(pid, old, new)`: the process's pages on nodes of `old` move to those of `new`, the first
-    /// to the first, the second to the second. Answers how many stay.
+    /// `migrate_pages(pid, old, new)`: the process's pages on nodes of `old` move to those of `new`, the
+    /// first to the first, the second to the second. Answers how many stay.
     ///
     /// Errors: `EINVAL` for nodes without memory.
     // LINUX: mm/mempolicy.c do_migrate_pages(), which goes through the nodes one by one, so that a chain of
