@@ -18,6 +18,7 @@
 extern crate std;
 
 mod compact;
+mod deferred_split;
 mod huge;
 mod ksm;
 mod memory;

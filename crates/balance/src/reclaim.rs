@@ -1,6 +1,6 @@
 //! Making frames free without hurting anybody.
 
-use crate::huge::split_partly_mapped;
+use crate::deferred_split::split_partly_mapped;
 use frame::Frames;
 use machine::{Cx, Event, Machine, Order, level};
 use space::Spaces;

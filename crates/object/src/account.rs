@@ -5,7 +5,7 @@
 //! more): so a frame is never freed, and never found to be somebody's alone, while a stale translation of it
 //! may live.
 
-use crate::exclusive::{AnonCtx, born};
+use crate::anon::{AnonCtx, anon_born, born};
 use crate::ksm::merge::Sign;
 use crate::model::{File, FileKind};
 use crate::objects::Objects;
@@ -14,7 +14,7 @@ use crate::swap::slot::Kept;
 use frame::counts::{AtCap, Exclusive};
 use frame::{Flags, Id, State};
 use machine::entry::{Attrs, Kind};
-use machine::{Cx, Entry, EntryFormat, Event, Level, Machine, Pfn, UserFrame, Vpn, level};
+use machine::{Cx, Entry, EntryFormat, Level, Machine, Pfn, UserFrame, Vpn, level};
 use table::{Leaf, PageTable, Payload, Reaper, Rss, Soft, TableBatch, Urgency, Verdict, Walker};
 
 /// A page could not be mapped once more; here it is back.
@@ -219,11 +219,6 @@ impl<'m, M: Machine> Reaper<'m, M> for Unmapper<'_, 'm, M> {
     fn finish(&mut self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, payload: Payload) {
         self.objects.finish(cx, payload);
     }
-}
-
-/// What those who watch are told.
-pub(crate) fn anon_born(frame: UserFrame, ctx: AnonCtx) -> Event {
-    Event::AnonBorn { frame: frame.0, lineage: ctx.lineage.raw(), index: ctx.index }
 }
 
 /// The frame that an entry maps and counts.

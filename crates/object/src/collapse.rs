@@ -14,8 +14,8 @@
 //! table). Linux: `collapse_huge_page`.
 
 use crate::account::counted;
+use crate::anon::{anon_born, born};
 use crate::exclusive::AnonCtx;
-use crate::exclusive::born;
 use crate::model::Owner;
 use crate::objects::Objects;
 use frame::{Id, State};
@@ -119,7 +119,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         self.copy_all(cx, &unlinked, collapse.into);
         self.let_all_go(cx, &unlinked);
         born(cx, self.descriptor(collapse.into.0), collapse.ctx);
-        cx.trace(|| crate::account::anon_born(collapse.into, collapse.ctx));
+        cx.trace(|| anon_born(collapse.into, collapse.ctx));
         let entry = M::Entry::leaf(collapse.into.0, collapse.attrs, Level::HUGE);
         walker.replace_unlinked(cx.at(), unlinked, (entry, findings.resident));
         cx.count(Counter::ThpCollapseAlloc);

@@ -5,8 +5,8 @@
 //! bit while one entry maps all of it, and page by page otherwise ([`frame::subpages`]). If any page's bit is
 //! set no entry of 2 MiB maps the folio, so no question needs to say through which entry it came.
 
+use crate::anon::{AnonCtx, MustCopy, Was, anon_born, born};
 use crate::cow::Losing;
-use crate::exclusive::{AnonCtx, MustCopy, Was, born};
 use crate::objects::Objects;
 use frame::counts::{AtCap, MAPS_MAX, Pinned};
 use frame::{Descriptor, State, Subpages, subpages};
@@ -78,7 +78,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         attrs: Attrs,
     ) {
         born(leaf, self.descriptor(frame.0), ctx);
-        leaf.trace(|| crate::account::anon_born(frame, ctx));
+        leaf.trace(|| anon_born(frame, ctx));
         let entry = M::Entry::leaf(frame.0, attrs, Level::HUGE);
         leaf.install_huge(at, entry, Some(Rss::Anon), spare);
     }

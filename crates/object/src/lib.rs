@@ -46,6 +46,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+mod anon;
 pub mod attach;
 #[cfg(feature = "baselines")]
 pub mod baseline;

@@ -2,7 +2,7 @@
 //! (Linux: `dup_mmap`, `copy_page_range`).
 
 use crate::error::Error;
-use crate::fork_huge::Copied;
+use crate::fork_huge::{Copied, read_only_entry};
 use crate::layout::{Layout, guard_of};
 use crate::prepare::Needs;
 use crate::space::{Sign, Space};
@@ -275,10 +275,4 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let work = if copies { Work::Fork { child } } else { Work::ForkPasses { child } };
         Event::WorkBegun { asid, pages, work }
     }
-}
-
-/// The entry without the right to store.
-pub(crate) fn read_only_entry<M: Machine>(entry: Entry, level: Level) -> Entry {
-    let attrs = M::Entry::attrs(entry);
-    M::Entry::with_attrs(entry, Attrs { perms: attrs.perms.read_only(), ..attrs }, level)
 }

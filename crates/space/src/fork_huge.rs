@@ -1,11 +1,10 @@
 //! Fork of an entry of 2 MiB: parent and child share all of it (Linux: `copy_huge_pmd`).
 
 use crate::error::Error;
-use crate::fork::read_only_entry;
 use crate::layout::Layout;
 use machine::entry::{Attrs, Kind};
 use machine::trace::Shared;
-use machine::{Counter, EntryFormat, Event, Level, Machine, Pfn, Plant, Vpn, VpnRange};
+use machine::{Counter, Entry, EntryFormat, Event, Level, Machine, Pfn, Plant, Vpn, VpnRange};
 use object::Objects;
 use table::{Pair, Rss, Soft, Spare, TableBatch, Walker};
 
@@ -93,4 +92,10 @@ fn tell_refused<'m, M: Machine>(
 ) {
     let held = objects.folio(pair.cx(), frame).page;
     pair.cx().trace(|| Event::ForkRefused { page, frame, held: held.held() });
+}
+
+/// The entry without the right to store.
+pub(crate) fn read_only_entry<M: Machine>(entry: Entry, level: Level) -> Entry {
+    let attrs = M::Entry::attrs(entry);
+    M::Entry::with_attrs(entry, Attrs { perms: attrs.perms.read_only(), ..attrs }, level)
 }

@@ -1,6 +1,6 @@
 //! What is known about commitment, the count and the rule, and who gets pages of 2 MiB.
 
-use crate::huge::HugePages;
+use crate::huge_pages::HugePages;
 use machine::{Field, FieldValue};
 
 /// How much may be promised (Linux: `vm.overcommit_memory`).

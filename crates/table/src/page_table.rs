@@ -1,9 +1,20 @@
 //! One address space's tree of tables.
 
 use crate::payload::{RSS_KINDS, Rss};
-use crate::spare::Spares;
-use machine::{Field, KernelFrame, Pfn};
+use machine::lock::Spin;
+use machine::{Field, KernelFrame, Pfn, level};
 use revoke::Domain;
+
+machine::cells! {
+    /// The spares of one address space.
+    pub(crate) struct Spares {
+        pub(crate) lock: Spin<{ level::REGISTRY }>,
+        /// (lock; read without it by reports) The first; its first word names the next.
+        pub(crate) first: Field<Option<Pfn>>,
+        /// (lock; read without it by reports) How many.
+        pub(crate) count: Field<u64>,
+    }
+}
 
 machine::cells! {
     /// The translations of one address space. Lives in the slab of [`crate::Tables`].

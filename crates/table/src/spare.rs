@@ -7,24 +7,12 @@
 use crate::node::{Header, Life, header};
 use crate::{PageTable, Walker, grow};
 use machine::cells::cast_words;
-use machine::lock::Spin;
 use machine::{Cx, Field, KernelFrame, Level, Machine, Pfn, Shortage, Vpn, level};
 
 /// A leaf table without entries that is in no tree.
 #[must_use = "a spare table is deposited or freed"]
 #[derive(Debug)]
 pub struct Spare(pub(crate) KernelFrame);
-
-machine::cells! {
-    /// The spares of one address space.
-    pub(crate) struct Spares {
-        lock: Spin<{ level::REGISTRY }>,
-        /// (lock; read without it by reports) The first; its first word names the next.
-        first: Field<Option<Pfn>>,
-        /// (lock; read without it by reports) How many.
-        count: Field<u64>,
-    }
-}
 
 fn next<M: Machine>(machine: &M, table: KernelFrame) -> &Field<Option<Pfn>> {
     &cast_words::<Field<Option<Pfn>>>(machine.kernel_area(table, 1))[0]

@@ -8,28 +8,12 @@
 //! `get_anon_vma` does on Linux.
 
 use crate::exclusive::AnonCtx;
-use crate::ksm::model::Node;
-use crate::model::{Lineage, Mapping, Owner};
+use crate::ksm::model::{Item, Node};
+use crate::model::{Mapping, Owner};
 use crate::objects::Objects;
 use frame::Id;
 use machine::entry::Kind;
-use machine::{Cx, EntryFormat, Field, Level, Machine, Pfn, Shortage, VpnRange, level};
-
-machine::cells! {
-    /// A place that a merged page stands for. All fields: (page).
-    pub struct Item {
-        lineage: Field<Option<Id<Lineage>>>,
-        index: Field<u64>,
-        next: Field<Option<Id<Item>>>,
-    }
-}
-
-impl Item {
-    /// The place.
-    pub fn place(&self) -> Option<AnonCtx> {
-        self.lineage.get().map(|lineage| AnonCtx { lineage, index: self.index.get() })
-    }
-}
+use machine::{Cx, EntryFormat, Level, Machine, Pfn, Shortage, VpnRange, level};
 
 /// Whether an item had to be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -32,7 +32,7 @@ pub mod stable;
 pub mod survey;
 pub mod tree;
 
-pub use items::Item;
 pub use merge::{Busy, Merging, Site, Target};
+pub use model::Item;
 pub use model::{Ksm, KsmSlabs, Node, Sight, Totals};
 pub use tree::Tree;

@@ -7,16 +7,6 @@ use super::holding::{Hold, HoldKind, PinStep, PinWord, Stored, Waits};
 use super::model::Action;
 use super::step::Steps;
 
-const VERBS: [&str; 12] = [
-    "pin", "hold", "register", "unpin", "dma", "splice", "receive", "vmread", "vmwrite", "peek", "poke",
-    "detach",
-];
-
-/// Whether a step of this name is one of these.
-pub(super) fn is_verb(verb: &str) -> bool {
-    VERBS.contains(&verb)
-}
-
 impl Steps<'_, '_> {
     /// What follows such a verb.
     pub(super) fn pin_step(&mut self, verb: &str) -> Result<Action, ScriptError> {

@@ -6,6 +6,7 @@ use freehold::machine::{PAGE_SIZE, Perms};
 use super::entry::{PageOf, Size, Sole, Standing, rights};
 use super::error::ScriptError;
 use super::expr::Exprs;
+use super::holding;
 use super::ksm::Ksm;
 use super::lex::{Token, Words};
 use super::limits;
@@ -14,7 +15,6 @@ use super::model::{
     ProcessName, RegionName, Sign, Value, VariableName, Wanted, WordAt,
 };
 use super::names::{Names, Where};
-use super::pins;
 
 /// What a line of a section is.
 pub(super) enum Head {
@@ -114,7 +114,7 @@ impl<'w, 't> Steps<'w, 't> {
             "drain" => Action::Chore(Chore::Drain),
             "ksm" => Action::Chore(Chore::Ksm(Ksm::parse(self.words)?)),
             "idle" => Action::Chore(Chore::Idle),
-            _ if pins::is_verb(verb) => self.pin_step(verb)?,
+            _ if holding::is_verb(verb) => self.pin_step(verb)?,
             _ => {
                 let call = self.call(verb)?;
                 let has_value = matches!(call, Call::Get(_) | Call::Wait(_));
