@@ -39,8 +39,9 @@ fn postgres_on_many_cpus() {
 }
 
 #[test]
-fn node_on_many_cpus() {
-    on_many_cpus("node-gc.fhr");
+fn node_collects_garbage() {
+    let report = replayed(0, &real("node-gc.fhr"), &["--cpus", "4", "--nodes", "2"]);
+    assert_clean(&report, "node-gc.fhr");
 }
 
 #[test]
