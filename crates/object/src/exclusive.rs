@@ -46,6 +46,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         let page = folio.page;
         let (counts, cached) = self.counts_and_cache(leaf, page);
         debug_assert!(counts.maps() > 0, "a fault on {at:?} comes through a mapping");
+        let alone = !counts.is_exclusive() || counts.maps() == 1;
+        debug_assert!(alone, "an exclusive page is mapped once (CR2)");
         let facts = Facts {
             counts,
             exclusive: counts.is_exclusive() || Self::has_bit(leaf, folio),
