@@ -10,6 +10,7 @@ mod life;
 mod limits;
 mod memories;
 mod needless;
+mod options;
 mod order;
 mod report;
 mod sections;
@@ -22,7 +23,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use freehold::Manager;
-use freehold::space::HugePages;
 use indicatif::{ProgressBar, ProgressStyle};
 use record::Recording;
 use sim::shadow::Shadow;
@@ -41,6 +41,7 @@ use report::Seen;
 pub(crate) use report::grouped;
 pub(crate) use sections::SECTIONS;
 
+pub use options::Options;
 pub use report::Report;
 pub use when::When;
 
@@ -64,65 +65,6 @@ pub(crate) struct Args {
     /// Write a timeline in simulated time for the Perfetto viewer
     #[arg(long, value_name = "FILE")]
     perfetto: Option<PathBuf>,
-}
-
-/// The machine to replay on, and what is checked.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Options {
-    /// CPUs of the simulated machine (1 to 512)
-    #[arg(long, default_value_t = CPUS, value_parser = clap::value_parser!(u32).range(1..=512))]
-    pub cpus: u32,
-    /// NUMA nodes (1 to 64, at most one a CPU)
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub nodes: u32,
-    /// Memory of the machine: a number with K, M, G or T
-    #[arg(long, default_value = "8G", value_parser = size)]
-    pub memory: u64,
-    /// When the whole state is audited: off, end, step (after each event), every=N
-    #[arg(long, default_value = "every=1000")]
-    pub audit: When,
-    /// Start with an empty page cache; otherwise files are cached, as they mostly were
-    /// when the program was recorded
-    #[arg(long)]
-    pub cold: bool,
-    /// Varies the schedule; the same number gives the same result to the bit
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Huge pages for anonymous memory: always, madvise (where the program asks for them), never (as the
-    /// programs were recorded)
-    #[arg(long, value_name = "WHEN", default_value = HugePages::Never.name())]
-    pub thp: HugePages,
-    /// What is done in another way than Freehold's own
-    #[arg(skip)]
-    pub policy: Policy,
-}
-
-/// CPUs of the machine if nothing is said.
-const CPUS: u32 = 4;
-
-impl Options {
-    /// How the manager is built.
-    fn manager(&self) -> freehold::Config {
-        let mut config = self.policy.config();
-        config.linux.huge_pages = self.thp;
-        config
-    }
-}
-
-/// As on a command line without options, but audited at the end only.
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            cpus: CPUS,
-            nodes: 1,
-            memory: 8 << 30,
-            audit: When::End,
-            cold: false,
-            seed: 0,
-            thp: HugePages::Never,
-            policy: Policy::default(),
-        }
-    }
 }
 
 /// Replays a recording and reports.
@@ -268,22 +210,4 @@ fn progress(events: usize) -> ProgressBar {
         bar.set_style(style);
     }
     bar
-}
-
-/// Parses `512M` and the like.
-fn size(text: &str) -> Result<u64, String> {
-    let (digits, unit) = match text.char_indices().find(|(_, c)| !c.is_ascii_digit()) {
-        Some((at, _)) => text.split_at(at),
-        None => (text, ""),
-    };
-    let shift = match unit.to_ascii_uppercase().trim_end_matches("IB").trim_end_matches('B') {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        _ => return Err(format!("'{unit}' is none of K, M, G, T")),
-    };
-    let number: u64 = digits.parse().map_err(|_| "a number is missing".to_string())?;
-    number.checked_mul(1 << shift).filter(|&bytes| bytes > 0).ok_or_else(|| "no such size".into())
 }

@@ -10,8 +10,8 @@ use record::{LinuxCounts, Recording};
 use serde_json::{Map, Value, json};
 use sim::{CAUSES, RunReport, SimMachine};
 
-use super::Options;
 use super::engine::Outcome;
+use super::options::Options;
 use super::sections::SECTIONS;
 use crate::exit::{self, Error};
 use crate::policy::Policy;
