@@ -86,6 +86,16 @@ pub struct PinWord {
     pub offset: u64,
 }
 
+const VERBS: [&str; 12] = [
+    "pin", "hold", "register", "unpin", "dma", "splice", "receive", "vmread", "vmwrite", "peek", "poke",
+    "detach",
+];
+
+/// Whether a step of this name is one of these.
+pub(super) fn is_verb(verb: &str) -> bool {
+    VERBS.contains(&verb)
+}
+
 impl PinStep {
     /// Whether it comes to a number.
     pub(super) fn has_value(&self) -> bool {
