@@ -47,13 +47,16 @@ struct Holding<'a, 'm> {
     others: &'a Others<'a>,
 }
 
+/// Calls what it is given with every page that somebody holds.
+pub type EachHeld<'a> = &'a dyn Fn(&mut dyn FnMut(Held));
+
 /// What those have who run the manager.
 #[derive(Clone, Copy)]
 pub struct Others<'a> {
     /// How often a file is open, not counting mappings.
     pub opens: &'a dyn Fn(Id<File>) -> u64,
-    /// Calls it with every page they hold.
-    pub holds: &'a dyn Fn(&mut dyn FnMut(Held)),
+    /// The pages they hold.
+    pub holds: EachHeld<'a>,
 }
 
 impl<'a> Others<'a> {
