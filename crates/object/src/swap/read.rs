@@ -44,8 +44,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         // Nobody's until it is mapped: the entry says whose.
         page.set_owner(cx, 0, 0);
         page.set_state(cx, State::Anon);
-        let locked = page.try_lock(cx);
-        debug_assert!(locked && page.get(cx).is_ok(), "nobody knows the frame yet");
+        let (locked, counted) = (page.try_lock(cx), page.get(cx));
+        debug_assert!(locked && counted.is_ok(), "nobody knows the frame yet");
         self.enter_cache(cx, page, slot);
         Ok(frame)
     }
