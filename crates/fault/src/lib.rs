@@ -24,6 +24,6 @@ mod write_protect;
 
 pub use crate::error::{FaultError, SegvKind};
 pub use crate::faults::Faults;
-pub use crate::pin::{HoldError, How, Rights, Term};
+pub use crate::pin::{HoldError, How, Look, Rights, Term};
 pub use crate::populate::Populate;
 pub use crate::swap_off::SwapOffError;

@@ -38,6 +38,16 @@ pub enum Rights {
     Forced,
 }
 
+/// Where the rights are looked up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// In the entry, if there is one that allows it: where hardware knows no right to store alone, such a
+    /// page may be read (Linux: `gup_fast`).
+    Entry,
+    /// In the VMA: that of another program (Linux: `pin_user_pages_remote`).
+    Vma,
+}
+
 /// How pages are to be held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct How {
@@ -49,12 +59,14 @@ pub struct How {
     pub term: Term,
     /// Whose rights count.
     pub rights: Rights,
+    /// Where they are looked up.
+    pub look: Look,
 }
 
 impl How {
     /// A pin of an operation of the kernel, with the program's rights.
     pub const fn pin(access: Access) -> How {
-        How { access, hold: Hold::Pin, term: Term::Short, rights: Rights::Mapped }
+        How { access, hold: Hold::Pin, term: Term::Short, rights: Rights::Mapped, look: Look::Entry }
     }
 
     /// A reference, with the program's rights.
@@ -70,6 +82,11 @@ impl How {
     /// The same with a debugger's rights.
     pub const fn forced(self) -> How {
         How { rights: Rights::Forced, ..self }
+    }
+
+    /// The same in the memory of another program.
+    pub const fn remote(self) -> How {
+        How { look: Look::Vma, ..self }
     }
 
     fn is_write(self) -> bool {
@@ -154,7 +171,9 @@ impl<'m, M: Machine> Faults<'m, M> {
         page: Vpn,
         how: How,
     ) -> Result<Held, HoldError> {
-        if let Some(held) = self.hold_fast(cx, space, page, how) {
+        if how.look == Look::Entry
+            && let Some(held) = self.hold_fast(cx, space, page, how)
+        {
             cx.count(Counter::HeldFast);
             return Ok(held);
         }

@@ -50,7 +50,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         (pipe, ranges): (Id<Pipe>, &[Iovec]),
         flags: u64,
     ) -> Result<u64, Errno> {
-        if flags & !SPLICE_FLAGS != 0 || ranges.len() > IOV_MAX {
+        // LINUX: the flags are an unsigned int.
+        if flags & u64::from(u32::MAX) & !SPLICE_FLAGS != 0 || ranges.len() > IOV_MAX {
             return Err(Errno::EINVAL);
         }
         if !ranges.iter().all(|range| range.is_in_user_space::<M>()) {

@@ -113,7 +113,7 @@ impl<'m, M: Machine> Linux<'m, M> {
         if local.next(1).is_none() {
             return Ok(());
         }
-        let how = How::pin(if way == Way::ToRemote { Access::Write } else { Access::Read });
+        let how = How::pin(if way == Way::ToRemote { Access::Write } else { Access::Read }).remote();
         let held = self.hold_page(cx, (self.space_of(process)?, space), (piece.page, how))?;
         let mut copied = Ok(());
         let mut at = 0;

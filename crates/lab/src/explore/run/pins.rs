@@ -164,6 +164,7 @@ impl World<'_> {
             hold: if hold.kind == HoldKind::Reference { HoldBy::Get } else { HoldBy::Pin },
             term: if hold.kind == HoldKind::LongPin { Term::Long } else { Term::Short },
             rights: if hold.is_forced { Rights::Forced } else { Rights::Mapped },
+            ..How::pin(hold.access)
         };
         let mut pages = vec![Held::Nothing; range.pages() as usize];
         let (mut done, mut cx) = (0, self.cx(who.ctx));
