@@ -209,9 +209,10 @@ fn cr2<M: Machine>(run: &mut Run<'_, '_, M>, block: &Block) {
         holds!(run, CR29, false, "the zero page is exclusive");
         return;
     }
-    let entries = run.tally(pfn).entries;
-    // A pin keeps an unmapped page, and its bit, alive.
-    let alone = entries == 1 && counts.maps() == 1 || entries == 0 && counts.maps() == 0 && counts.pins() > 0;
+    let (entries, held) = (run.tally(pfn).entries, run.tally(pfn).held);
+    // A pin, or a pipe's reference, keeps an unmapped page, and its bit, alive.
+    let is_kept = counts.pins() > 0 || held > 0;
+    let alone = entries == 1 && counts.maps() == 1 || entries == 0 && counts.maps() == 0 && is_kept;
     let sound = state == State::Anon && alone;
     holds!(run, CR2, sound, "{state:?} {pfn:?} is exclusive with {entries} entries: {counts:?}");
 }
