@@ -105,7 +105,7 @@ fn bad_files_are_one_line_and_status_2() {
     for (name, program, expected) in [
         ("cut.txt", "p0: mmap(A, 0x1000", ":1:19: `,` is missing"),
         ("unknown.txt", "\np0: mummap(A, 1);", ":2:5: there is no such operation"),
-        ("process.txt", "p6: layout();", ":1:1: a process is missing"),
+        ("process.txt", "p8: layout();", ":1:1: a process is missing"),
         ("beyond.txt", "p0: munmap(0x555555550000, 0x1000);", ":1:1: the operation would reach beyond"),
         ("binary.txt", "\u{1}\u{2}\u{3}", ":1:1: a process is missing"),
         ("number.txt", "p0: munmap(A+0xfffffffffffffffff, 1);", ":1:14: an offset is missing"),

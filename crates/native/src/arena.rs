@@ -4,7 +4,7 @@
 //! the arena is room, so that what grows past its ends is still alone.
 
 use crate::call::Call;
-use crate::op::{FILES, Op, SLOTS, WAIT_ANY};
+use crate::op::{FILES, Op, PIPE_PAGES, SLOTS, WAIT_ANY};
 
 /// Bytes of a page.
 pub const PAGE: u64 = 4096;
@@ -20,6 +20,10 @@ pub const MAIN: (u64, u64) = (16, 64);
 pub const HEAP: (u64, u64) = (1024, 16);
 /// First page of the part where stacks may grow, and its pages.
 pub const STACKS: (u64, u64) = (3000, 64);
+/// Pages of 2 MiB, and the first page and the pages of the part where they may be: three of them.
+pub const HUGE_PAGES: u64 = 512;
+/// See [`HUGE_PAGES`].
+pub const HUGE: (u64, u64) = (1072, 3 * HUGE_PAGES);
 /// Nothing of the worker lies from the arena's end to here.
 const ROOM_END: u64 = END + PAGES * PAGE;
 /// First address no program may use.
@@ -70,6 +74,23 @@ fn is_harmless_mremap(args: &[u64; 7]) -> bool {
     from && moves && is_reasonable(new) && inside(land, new.min(PAGES * PAGE / 4))
 }
 
+/// Bytes that one process copies from or to another's memory. What overlaps in one memory would depend on the
+/// order in which pages are looked up; so does what is copied within a page to another place in it.
+fn is_harmless_copy(args: &[u64; 7]) -> bool {
+    let [process, own, other, len, ..] = *args;
+    let place = |addr: u64| inside(addr, len) || addr > USER_END && addr.checked_add(len).is_some();
+    let apart = own == other || own.abs_diff(other) >= len;
+    process < SLOTS as u64 && place(own) && place(other) && apart && (own ^ other).is_multiple_of(PAGE)
+}
+
+fn is_harmless_splice(args: &[u64; 7]) -> bool {
+    const NONBLOCK: u64 = 2;
+    // The call looks at 32 bits.
+    const UNKNOWN: u64 = 0xffff_fff0;
+    let [addr, len, flags, ..] = *args;
+    (inside(addr, len) || outside(addr, len)) && (flags & NONBLOCK != 0 || flags & UNKNOWN != 0)
+}
+
 /// Whether an operation leaves alone all that is not in the arena.
 pub fn is_harmless(op: &Op) -> bool {
     let [a, b, c, ..] = op.args;
@@ -95,6 +116,9 @@ pub fn is_harmless(op: &Op) -> bool {
             Call::Fork | Call::Clone => a < SLOTS as u64,
             Call::Wait => a < SLOTS as u64 || a == WAIT_ANY,
             Call::Load | Call::Store | Call::Execute => is_touchable(a),
+            Call::VmRead | Call::VmWrite => is_harmless_copy(&op.args),
+            Call::Splice => is_harmless_splice(&op.args),
+            Call::PipeRead => a <= PIPE_PAGES * PAGE,
             Call::Scan => inside(a, 0) && a.is_multiple_of(PAGE) && b <= PAGES && inside(a, b * PAGE),
         }
 }
@@ -127,5 +151,13 @@ mod tests {
         assert!(!harmless(Call::Brk, &[0x5555_5555_0000]));
         assert!(!harmless(Call::Scan, &[START, u64::MAX]));
         assert!(!harmless(Call::Fork, &[SLOTS as u64]));
+        assert!(harmless(Call::VmRead, &[1, START, START + PAGE, PAGE]));
+        assert!(!harmless(Call::VmRead, &[1, START, START + PAGE, PAGE + 1]));
+        assert!(!harmless(Call::VmWrite, &[1, START, 0x5555_5555_0000, PAGE]));
+        assert!(!harmless(Call::VmWrite, &[1, START, START + PAGE + 8, 8]));
+        assert!(harmless(Call::Splice, &[START, PAGE, 2]));
+        assert!(!harmless(Call::Splice, &[START, PAGE, 0]));
+        assert!(!harmless(Call::Splice, &[0x5555_5555_0000, PAGE, 2]));
+        assert!(!harmless(Call::PipeRead, &[u64::MAX]));
     }
 }

@@ -70,6 +70,16 @@ calls! {
     Scan = 23,
     /// The layout of the arena.
     Layout = 24,
+    /// `process_vm_readv`: the process that is read, where the bytes go, where they are, how many. Answers
+    /// how many were copied.
+    VmRead = 25,
+    /// `process_vm_writev`: the process that is written, where the bytes are, where they go, how many.
+    VmWrite = 26,
+    /// `vmsplice` into the program's pipe: address, length, flags. Answers how many bytes fitted.
+    Splice = 27,
+    /// Reads from the pipe: how many bytes. Answers a sum of them and, in the low [`crate::PIPE_BITS`] bits,
+    /// how many there were.
+    PipeRead = 28,
 }
 
 impl Call {
@@ -83,6 +93,8 @@ impl Call {
         match self {
             Call::Mmap => 7,
             Call::Mremap => 6,
+            Call::VmRead | Call::VmWrite => 4,
+            Call::Splice => 3,
             Call::Mprotect | Call::Madvise | Call::Msync | Call::Mlock2 | Call::Mincore | Call::Prlimit => 3,
             Call::Munmap | Call::Mlock | Call::Munlock | Call::Ftruncate | Call::Store | Call::Scan => 2,
             Call::Munlockall | Call::Layout => 0,

@@ -19,5 +19,5 @@ pub mod worker;
 pub use crate::call::Call;
 pub use crate::op::{
     ANSWER_BYTES, AREA_BYTES, Answer, Area, Backing, FILES, HELLO_BYTES, Hello, OP_BYTES, OPS_MAX, Op,
-    REPLY_BYTES, REQUEST_BYTES, Reply, Request, SLOTS, STACK_SOFT, Status, WAIT_ANY,
+    PIPE_BITS, PIPE_PAGES, REPLY_BYTES, REQUEST_BYTES, Reply, Request, SLOTS, STACK_SOFT, Status, WAIT_ANY,
 };

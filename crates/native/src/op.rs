@@ -3,7 +3,7 @@
 use crate::call::Call;
 
 /// How many processes a program may have at a time.
-pub const SLOTS: usize = 6;
+pub const SLOTS: usize = 8;
 /// The most operations of one program.
 pub const OPS_MAX: usize = 4096;
 /// How many open files a program has: memory (opened for both, for reading), a disk's file (for both, for
@@ -11,6 +11,11 @@ pub const OPS_MAX: usize = 4096;
 pub const FILES: usize = 6;
 /// [`Call::Wait`] for any child.
 pub const WAIT_ANY: u64 = 255;
+
+/// Low bits of a [`Call::PipeRead`]'s answer that tell how many bytes were read.
+pub const PIPE_BITS: u32 = 20;
+/// Pages the pipe holds (Linux: `PIPE_DEF_BUFFERS`).
+pub const PIPE_PAGES: u64 = 16;
 
 /// `RLIMIT_STACK` of the first process, in bytes, if the hard limit allows it: a stack of the arena stays far
 /// from the rest of it.
@@ -137,6 +142,8 @@ pub struct Hello {
     pub own_pages: u64,
     /// Whether it gave up all privileges: 0, or the error number.
     pub privileges_error: u64,
+    /// Whether its processes may read each other: 0, or the error number.
+    pub look_error: u64,
 }
 
 const MAGIC_REQUEST: u64 = u64::from_le_bytes(*b"fhdiffrq");
@@ -259,17 +266,18 @@ impl Reply {
 impl Hello {
     /// As bytes.
     pub fn to_bytes(&self) -> [u8; HELLO_BYTES] {
-        let Hello { brk_error, memlock_max, stack_max, own_pages, privileges_error } = *self;
+        let Hello { brk_error, memlock_max, stack_max, own_pages, privileges_error, look_error } = *self;
         let mut bytes = [0; HELLO_BYTES];
-        put(&mut bytes, &[MAGIC_HELLO, brk_error, memlock_max, stack_max, own_pages, privileges_error]);
+        put(&mut bytes, &[MAGIC_HELLO, brk_error, memlock_max, stack_max, own_pages]);
+        put(&mut bytes[40..], &[privileges_error, look_error]);
         bytes
     }
 
     /// From bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Hello> {
-        let [magic, brk_error, memlock_max, stack_max, own_pages, privileges_error, _, _] =
+        let [magic, brk_error, memlock_max, stack_max, own_pages, privileges_error, look_error, _] =
             words::<8>(bytes)?;
-        let hello = Hello { brk_error, memlock_max, stack_max, own_pages, privileges_error };
+        let hello = Hello { brk_error, memlock_max, stack_max, own_pages, privileges_error, look_error };
         (magic == MAGIC_HELLO).then_some(hello)
     }
 }
@@ -298,7 +306,9 @@ mod tests {
         assert_eq!(Request::from_bytes(&request.to_bytes()), Some(request));
         let reply = Reply { answers: 1, areas: 2, trouble: 3 };
         assert_eq!(Reply::from_bytes(&reply.to_bytes()), Some(reply));
-        let hello = Hello { brk_error: 1, memlock_max: 2, stack_max: 3, own_pages: 4, privileges_error: 5 };
+        let (brk_error, memlock_max, stack_max) = (1, 2, 3);
+        let (own_pages, privileges_error, look_error) = (4, 5, 6);
+        let hello = Hello { brk_error, memlock_max, stack_max, own_pages, privileges_error, look_error };
         assert_eq!(Hello::from_bytes(&hello.to_bytes()), Some(hello));
     }
 

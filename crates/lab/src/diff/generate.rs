@@ -3,60 +3,14 @@
 //! A generator knows roughly what it has mapped, so that most operations meet something; what they meet in
 //! truth, the two systems find out. Some arguments are hostile on purpose.
 
-use native::arena::{END, HEAP, MAIN, PAGE, STACKS, START, WORDS, is_harmless};
-use native::{Call, FILES, Op, SLOTS, STACK_SOFT, WAIT_ANY};
+use native::arena::{END, HEAP, HUGE, HUGE_PAGES, PAGE, STACKS, START, WORDS, is_harmless};
+use native::{Call, FILES, Op, PIPE_PAGES, SLOTS, STACK_SOFT, WAIT_ANY};
 
+use super::advice;
 use super::dice::Dice;
 use super::host::Host;
 use super::program::*;
-
-/// What a program is mostly about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Theme {
-    /// Everything.
-    Mixed,
-    /// Layout alone: nothing gives private mappings pages, so that merges can be compared exactly.
-    Layout,
-    /// Locked memory.
-    Locks,
-    /// Files.
-    Files,
-    /// Families of processes.
-    Families,
-    /// Moves.
-    Moves,
-    /// Stacks that grow.
-    Stacks,
-}
-
-/// How often each call comes, in a thousand, in a mixed program.
-const WEIGHTS: [(Call, u64); 25] = [
-    (Call::Mmap, 140),
-    (Call::Munmap, 45),
-    (Call::Mprotect, 70),
-    (Call::Mremap, 60),
-    (Call::Madvise, 70),
-    (Call::Msync, 10),
-    (Call::Mlock, 14),
-    (Call::Mlock2, 8),
-    (Call::Munlock, 14),
-    (Call::Mlockall, 2),
-    (Call::Munlockall, 3),
-    (Call::Brk, 16),
-    (Call::Mincore, 20),
-    (Call::Prlimit, 3),
-    (Call::Ftruncate, 16),
-    (Call::Fsync, 1),
-    (Call::Fork, 26),
-    (Call::Clone, 6),
-    (Call::Exit, 22),
-    (Call::Wait, 18),
-    (Call::Load, 165),
-    (Call::Store, 225),
-    (Call::Execute, 10),
-    (Call::Scan, 8),
-    (Call::Layout, 12),
-];
+use super::themes::{Theme, WEIGHTS, factor, hot_parts, last_look};
 
 /// Makes programs, one after the other.
 #[derive(Debug)]
@@ -79,6 +33,10 @@ struct Draft<'g> {
     current: u8,
     recent: Vec<(u64, u64)>,
     stored: u64,
+    /// The slot of the newest process.
+    newest: u8,
+    /// What comes next, whatever the dice say.
+    next: Option<Op>,
 }
 
 impl Generator {
@@ -89,9 +47,7 @@ impl Generator {
 
     /// A program of about so many operations.
     pub(crate) fn program(&mut self, ops: usize) -> Program {
-        use Theme::{Families, Files, Layout, Locks, Mixed, Moves, Stacks};
-        let theme =
-            self.dice.one([Mixed, Mixed, Mixed, Mixed, Layout, Locks, Files, Families, Moves, Stacks]);
+        let theme = Theme::choose(&mut self.dice);
         let all_lockable = self.host.can_lock_all() && self.dice.permille(400);
         let memlock = match () {
             () if all_lockable => self.host.memlock_max,
@@ -99,8 +55,7 @@ impl Generator {
         };
         let weights: Vec<(Call, u64)> =
             WEIGHTS.iter().map(|&(call, weight)| (call, weight * factor(theme, call) / 4)).collect();
-        let pages = self.dice.one([6, 12, 24, 48]);
-        let first = MAIN.0 + self.dice.below(MAIN.1 - pages);
+        let window = theme.window(&mut self.dice);
         let mut draft = Draft {
             total: weights.iter().map(|(_, weight)| weight).sum(),
             dice: &mut self.dice,
@@ -108,46 +63,25 @@ impl Generator {
             theme,
             memlock,
             weights,
-            window: (first, pages),
+            window,
             alive: std::array::from_fn(|slot| slot == 0),
             current: 0,
             recent: Vec::new(),
             stored: 0,
+            newest: 0,
+            next: None,
         };
         let mut made: Vec<Op> = (0..ops).filter_map(|_| draft.operation()).collect();
-        made.extend(last_look());
+        made.extend(last_look(theme));
         Program { memlock, ops: made }
-    }
-}
-
-/// Every process looks at everything at the end.
-fn last_look() -> Vec<Op> {
-    let parts = [MAIN, HEAP, STACKS];
-    let each = |process: u8| {
-        let scans = parts.map(|(first, pages)| op(process, Call::Scan, &[START + first * PAGE, pages]));
-        [vec![op(process, Call::Layout, &[])], scans.to_vec()].concat()
-    };
-    (0..SLOTS as u8).flat_map(each).collect()
-}
-
-/// How much more (or less) often than in a mixed program, in quarters.
-fn factor(theme: Theme, call: Call) -> u64 {
-    match (theme, call) {
-        (Theme::Layout, Call::Store | Call::Fork | Call::Execute) => 0,
-        (Theme::Layout, Call::Mlock | Call::Mlock2 | Call::Mlockall) => 0,
-        (Theme::Layout, Call::Load) => 1,
-        (Theme::Layout, Call::Layout) => 24,
-        (Theme::Locks, Call::Mlock | Call::Mlock2 | Call::Munlock | Call::Mlockall | Call::Munlockall) => 24,
-        (Theme::Locks, Call::Prlimit) => 24,
-        (Theme::Files, Call::Ftruncate | Call::Msync) => 14,
-        (Theme::Families, Call::Fork | Call::Clone | Call::Exit | Call::Wait) => 12,
-        (Theme::Moves, Call::Mremap) => 20,
-        _ => 4,
     }
 }
 
 impl Draft<'_> {
     fn operation(&mut self) -> Option<Op> {
+        if let Some(next) = self.next.take() {
+            return Some(next);
+        }
         self.choose_process();
         let mut at = self.dice.below(self.total);
         let call = self.weights.iter().find(|(_, weight)| {
@@ -167,7 +101,13 @@ impl Draft<'_> {
     }
 
     fn choose_process(&mut self) {
-        if self.alive[usize::from(self.current)] && !self.dice.permille(90) {
+        let switches = if self.theme == Theme::Trees { 300 } else { 90 };
+        if self.alive[usize::from(self.current)] && !self.dice.permille(switches) {
+            return;
+        }
+        // Generations: the newest process makes the next one.
+        if self.theme == Theme::Trees && self.alive[usize::from(self.newest)] && self.dice.permille(500) {
+            self.current = self.newest;
             return;
         }
         let living: Vec<u8> = (0..SLOTS as u8).filter(|&slot| self.alive[usize::from(slot)]).collect();
@@ -176,13 +116,21 @@ impl Draft<'_> {
 
     fn note(&mut self, made: &Op) {
         let [a, b, ..] = made.args;
+        let longest = self.theme.longest() * PAGE;
         let mut remember = |addr: u64, len: u64| {
-            if (START..END).contains(&addr) && len <= 64 * PAGE {
+            if (START..END).contains(&addr) && len <= longest {
                 self.recent.push((addr, len));
             }
         };
         match made.call {
-            Call::Fork | Call::Clone => self.alive[a as usize] = true,
+            Call::Fork | Call::Clone => {
+                self.alive[a as usize] = true;
+                self.newest = a as u8;
+            }
+            // At once: later it may be right in two ways.
+            Call::Splice if self.dice.permille(600) => {
+                self.next = Some(op(made.process, Call::PipeRead, &[b.min(PIPE_PAGES * PAGE)]));
+            }
             Call::Exit => self.alive[usize::from(made.process)] = false,
             Call::Mmap => remember(a, b),
             Call::Mremap if made.args[3] & MREMAP_FIXED != 0 => remember(made.args[4], made.args[2]),
@@ -202,11 +150,29 @@ impl Draft<'_> {
         match self.dice.below(1000) {
             n if n < stacks => START + (STACKS.0 + self.dice.below(STACKS.1)) * PAGE,
             n if n < stacks + 25 => START + (HEAP.0 + self.dice.below(HEAP.1)) * PAGE,
+            _ if self.theme == Theme::Huge => self.huge_page(),
             _ => START + (self.window.0 + self.dice.below(self.window.1)) * PAGE,
         }
     }
 
+    /// A page where 2 MiB start, or near to it.
+    fn huge_page(&mut self) -> u64 {
+        let start = HUGE.0 + self.dice.below(HUGE.1 / HUGE_PAGES) * HUGE_PAGES;
+        let within = self.dice.one([0, 0, 0, 0, 0, 1, 3, 255, 256, 511]);
+        START + (start + within) * PAGE
+    }
+
+    /// One of the pages that are looked at in the end.
+    fn hot_page(&mut self) -> u64 {
+        let parts: Vec<(u64, u64)> = hot_parts().collect();
+        let (first, pages) = self.dice.pick(&parts).unwrap_or(HUGE);
+        START + (first + self.dice.below(pages)) * PAGE
+    }
+
     fn pages(&mut self) -> u64 {
+        if self.theme == Theme::Huge && self.dice.permille(700) {
+            return self.dice.one([512, 512, 512, 1024, 1024, 1536, 511, 513, 256, 768]);
+        }
         match self.dice.below(100) {
             0..45 => 1 + self.dice.below(2),
             45..85 => 1 + self.dice.below(6),
@@ -219,7 +185,7 @@ impl Draft<'_> {
     fn range(&mut self) -> (u64, u64) {
         let known = if self.dice.permille(650) { self.dice.pick(&self.recent) } else { None };
         let Some((start, len)) = known else { return (self.page(), self.pages() * PAGE) };
-        let pages = len.div_ceil(PAGE).clamp(1, 64);
+        let pages = len.div_ceil(PAGE).clamp(1, self.theme.longest());
         match self.dice.below(4) {
             0 => (start, pages * PAGE),
             1 => (start, (1 + self.dice.below(pages)) * PAGE),
@@ -237,7 +203,10 @@ impl Draft<'_> {
     /// A word of a page.
     fn word(&mut self) -> u64 {
         let (start, len) = self.range();
-        let page = start + self.dice.below(len.div_ceil(PAGE)) * PAGE;
+        let page = match self.theme {
+            Theme::Huge if self.dice.permille(700) => self.hot_page(),
+            _ => start + self.dice.below(len.div_ceil(PAGE)) * PAGE,
+        };
         page + self.dice.one(WORDS) * 8
     }
 
@@ -279,7 +248,8 @@ impl Draft<'_> {
             Call::Fork | Call::Clone => one(self.free_slot()?),
             Call::Exit => {
                 let living = self.alive.iter().filter(|alive| **alive).count();
-                let is_first = self.current == 0 && !self.dice.permille(20);
+                let orphans = if self.theme == Theme::Trees { 200 } else { 20 };
+                let is_first = self.current == 0 && !self.dice.permille(orphans);
                 if living < 2 || is_first {
                     return None;
                 }
@@ -290,11 +260,38 @@ impl Draft<'_> {
             Call::Store => {
                 self.stored += 1;
                 // The low byte is a return instruction, for those who execute it.
-                let value = if self.dice.permille(60) { 0 } else { self.stored << 8 | 0xc3 };
+                let value = if self.dice.permille(60) { 0 } else { self.value() << 8 | 0xc3 };
                 [self.word(), value, 0, 0, 0, 0, 0]
             }
+            Call::VmRead | Call::VmWrite => self.copy(start, len),
+            Call::Splice => {
+                let (skipped, len) = (self.dice.below(PAGE / 8) * 8, len.min(8 * PAGE));
+                let skipped = if self.dice.permille(500) { skipped } else { 0 };
+                let flags = 2 | self.dice.one([0, 0, 0, 1, 4, 8]);
+                [start + skipped, len, flags, 0, 0, 0, 0]
+            }
+            Call::PipeRead => one(self.dice.one([8, 100, PAGE, 3 * PAGE, PIPE_PAGES * PAGE])),
             Call::Scan => [self.page(), 1 + self.dice.below(8), 0, 0, 0, 0, 0],
         })
+    }
+
+    /// What a store leaves behind; in programs with equal pages few things.
+    fn value(&mut self) -> u64 {
+        if self.theme == Theme::Paging && self.dice.permille(800) {
+            1 + self.dice.below(2)
+        } else {
+            self.stored
+        }
+    }
+
+    /// From or to another process, or itself.
+    fn copy(&mut self, start: u64, len: u64) -> [u64; 7] {
+        let others: Vec<u64> = (0..SLOTS as u64).filter(|&slot| self.alive[slot as usize]).collect();
+        let other = self.dice.pick(&others).unwrap_or(0);
+        let there = if self.dice.permille(500) { start } else { self.range().0 };
+        let skipped = if self.dice.permille(500) { self.dice.below(PAGE / 8) * 8 } else { 0 };
+        let len = if self.dice.permille(300) { 8 * (1 + self.dice.below(64)) } else { len };
+        [other, start + skipped, there + skipped, len, 0, 0, 0]
     }
 
     fn free_slot(&mut self) -> Option<u64> {
@@ -362,11 +359,9 @@ impl Draft<'_> {
     }
 
     fn advice(&mut self) -> u64 {
-        let mut choice = self.dice.one([0, 1, 2, 3, 4, 4, 4, 4, 8, 8, 10, 11, 18, 19, 22, 23]);
-        if self.theme == Theme::Layout && choice >= 22 {
-            choice = 4;
-        }
-        choice
+        // What is not compared would be left out by both sides.
+        let choice = self.theme.advice(self.dice);
+        if advice::is_compared(choice, self.host) { choice } else { 4 }
     }
 
     fn lock_all_flags(&mut self) -> u64 {
@@ -409,10 +404,11 @@ impl Draft<'_> {
             let Some(argument) = spoilt.args.get_mut(number).filter(|_| made.call.args() > 0) else { break };
             *argument = self.hostile(*argument);
             let is_advice = made.call == Call::Madvise && number == 2;
-            if is_advice && !KNOWN_ADVICE.contains(&(*argument & u64::from(u32::MAX))) {
+            if is_advice && advice::is_left_out(*argument, self.host) {
                 *argument = self.dice.one([5, 6, 7, 99, u64::MAX]);
             }
-            let is_process = matches!(made.call, Call::Fork | Call::Clone | Call::Exit | Call::Wait);
+            let is_process = matches!(made.call, Call::Fork | Call::Clone | Call::Exit | Call::Wait)
+                || number == 0 && matches!(made.call, Call::VmRead | Call::VmWrite);
             if !is_process && is_harmless(&spoilt) {
                 return spoilt;
             }
@@ -437,9 +433,6 @@ impl Draft<'_> {
         }
     }
 }
-
-/// Advice that Freehold has too; what else Linux may know is left out (docs/linux-differences.md, L2).
-const KNOWN_ADVICE: [u64; 12] = [0, 1, 2, 3, 4, 8, 10, 11, 18, 19, 22, 23];
 
 #[cfg(test)]
 mod tests {

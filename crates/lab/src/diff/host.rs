@@ -23,6 +23,10 @@ pub(crate) struct Host {
     pub(crate) has_huge_pools: bool,
     /// Whether the kernel may use huge pages unasked.
     pub(crate) has_huge_pages: bool,
+    /// Whether the kernel can merge equal pages.
+    pub(crate) has_merging: bool,
+    /// Whether the processes of programs may read each other.
+    pub(crate) has_looks: bool,
     /// Whether programs have a heap in the arena.
     pub(crate) has_break: bool,
 }
@@ -48,6 +52,8 @@ impl Host {
             stack_max: hello.stack_max,
             has_huge_pools: std::path::Path::new("/sys/kernel/mm/hugepages").exists(),
             has_huge_pages: std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists(),
+            has_merging: std::path::Path::new("/sys/kernel/mm/ksm").exists(),
+            has_looks: hello.look_error == 0,
             has_break: hello.brk_error == 0,
         }
     }
@@ -63,7 +69,9 @@ impl Host {
             memlock_max: 256 << 20,
             stack_max: u64::MAX,
             has_huge_pools: false,
-            has_huge_pages: false,
+            has_huge_pages: true,
+            has_merging: true,
+            has_looks: true,
             has_break: true,
         }
     }

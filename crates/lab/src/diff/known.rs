@@ -8,6 +8,7 @@ use freehold::space::{Snapshot, VmaFlags};
 use native::arena::{PAGE, USER_END};
 use native::{Answer, Call, Op, Status};
 
+use super::advice;
 use super::host::Host;
 use super::program::{
     MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_STACK, MAP_SYNC, MREMAP_DONTUNMAP,
@@ -33,8 +34,10 @@ pub(crate) enum Known {
     StackFlag,
     /// Some file systems refuse `MAP_SYNC` even where flags are not validated.
     SyncFlag,
-    /// Advice that Freehold does not know yet.
+    /// Advice that Freehold does not know yet, or whose answer is the host's affair.
     Advice,
+    /// The host keeps processes from reading each other.
+    Looks,
     /// `mmap` takes a fixed address in the last bytes of 64 bits for an error number.
     AddressIsError,
     /// `mremap` that leaves locked memory behind unlocks all of the mapping and loses count.
@@ -66,6 +69,7 @@ impl Known {
             Known::StackFlag => "stack-flag",
             Known::SyncFlag => "sync-flag",
             Known::Advice => "advice",
+            Known::Looks => "looks",
             Known::AddressIsError => "address-is-error",
             Known::DontunmapLocked => "dontunmap-locked",
             Known::Residency => "residency",
@@ -85,7 +89,8 @@ pub(crate) type Look<'l> = &'l dyn Fn(u64) -> Option<Snapshot>;
 pub(crate) fn before(op: &Op, host: &Host, look: Look<'_>) -> Option<Known> {
     match op.call {
         Call::Mmap => mmap(&op.args, host),
-        Call::Madvise => LATER_ADVICE.contains(&(op.args[2] & u64::from(u32::MAX))).then_some(Known::Advice),
+        Call::Madvise => advice::is_left_out(op.args[2], host).then_some(Known::Advice),
+        Call::VmRead | Call::VmWrite if !host.has_looks => Some(Known::Looks),
         Call::Mremap if leaves_locked(&op.args, look) => Some(Known::DontunmapLocked),
         Call::Mremap if op.args[3] & MREMAP_FIXED != 0 && is_low(op.args[4], host) => {
             Some(Known::MmapMinAddr)
@@ -95,9 +100,6 @@ pub(crate) fn before(op: &Op, host: &Host, look: Look<'_>) -> Option<Known> {
     }
 }
 
-/// What Linux knows and Freehold will: holes in files, merging, huge pages, core dumps, ageing, dropping
-/// what is locked, guards, poison.
-const LATER_ADVICE: [u64; 16] = [9, 12, 13, 14, 15, 16, 17, 20, 21, 24, 25, 26, 100, 101, 102, 103];
 /// Numbers of the disk's file.
 const DISK: std::ops::RangeInclusive<u64> = 2..=4;
 /// Registers from here on are error numbers (Linux: `MAX_ERRNO`).

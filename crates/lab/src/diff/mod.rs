@@ -1,5 +1,6 @@
 //! `freehold diff`: the same random programs on this Linux and on Freehold.
 
+mod advice;
 mod compare;
 mod dice;
 mod generate;
@@ -14,6 +15,7 @@ mod print;
 mod program;
 mod report;
 mod sides;
+mod themes;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};

@@ -57,22 +57,11 @@ const REMAP: Kind = Kind::Bits(&[
     ("MREMAP_DONTUNMAP", p::MREMAP_DONTUNMAP),
 ]);
 
-const ADVICE: Kind = Kind::Named(&[
-    ("MADV_NORMAL", 0),
-    ("MADV_RANDOM", 1),
-    ("MADV_SEQUENTIAL", 2),
-    ("MADV_WILLNEED", 3),
-    ("MADV_DONTNEED", 4),
-    ("MADV_FREE", 8),
-    ("MADV_DONTFORK", 10),
-    ("MADV_DOFORK", 11),
-    ("MADV_WIPEONFORK", 18),
-    ("MADV_KEEPONFORK", 19),
-    ("MADV_POPULATE_READ", 22),
-    ("MADV_POPULATE_WRITE", 23),
-]);
+const ADVICE: Kind = Kind::Named(&super::advice::NAMES);
 
 const SYNC: Kind = Kind::Bits(&[("MS_ASYNC", 1), ("MS_INVALIDATE", 2), ("MS_SYNC", 4)]);
+const SPLICE: Kind =
+    Kind::Bits(&[("SPLICE_F_MOVE", 1), ("SPLICE_F_NONBLOCK", 2), ("SPLICE_F_MORE", 4), ("SPLICE_F_GIFT", 8)]);
 const LOCK: Kind = Kind::Bits(&[("MLOCK_ONFAULT", 1)]);
 const LOCK_ALL: Kind = Kind::Bits(&[("MCL_CURRENT", 1), ("MCL_FUTURE", 2), ("MCL_ONFAULT", 4)]);
 const RESOURCE: Kind = Kind::Named(&[("RLIMIT_STACK", 3), ("RLIMIT_MEMLOCK", 8)]);
@@ -110,6 +99,10 @@ pub(crate) fn signature(call: Call) -> (&'static str, &'static [Kind]) {
         Call::Execute => ("execute", &[Address]),
         Call::Scan => ("scan", &[Address, Number]),
         Call::Layout => ("layout", &[]),
+        Call::VmRead => ("process_vm_readv", &[Process, Address, Address, Number]),
+        Call::VmWrite => ("process_vm_writev", &[Process, Address, Address, Number]),
+        Call::Splice => ("vmsplice", &[Address, Number, SPLICE]),
+        Call::PipeRead => ("read_pipe", &[Number]),
     }
 }
 

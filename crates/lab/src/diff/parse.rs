@@ -204,7 +204,7 @@ mod tests {
     fn what_is_wrong_is_told_with_its_place() {
         for (text, expected) in [
             ("p0: mmap(A, 0x1000", "1:19: `,` is missing"),
-            ("\n  p9: munmap(A, 1)", "2:3: a process is missing: p0 to p5"),
+            ("\n  p9: munmap(A, 1)", "2:3: a process is missing: p0 to p7"),
             ("p0: mumap(A, 1)", "1:5: there is no such operation"),
             ("p0: munmap(B, 1)", "1:12: an address (A, A+0x1000, NULL) is missing"),
             ("p0: munmap(A, 0x400000000000)", "1:1: the operation would reach beyond"),

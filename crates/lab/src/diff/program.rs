@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use native::arena::{HUGE_PAGES, PAGE};
 use native::{Call, Op, SLOTS};
+
+use super::advice;
 
 /// A random or stored program.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,14 +26,44 @@ impl Program {
     /// Whether no operation can give a private mapping pages of its own, so that Linux merges its mappings
     /// by what they are alone.
     pub(crate) fn never_touches(&self) -> bool {
-        self.ops.iter().all(|op| match op.call {
-            Call::Store | Call::Fork | Call::Mlock | Call::Mlock2 | Call::Mlockall => false,
-            // Linux: expand_downwards() prepares for pages.
-            Call::Mmap => op.args[3] & (MAP_LOCKED | MAP_POPULATE | MAP_GROWSDOWN) == 0,
-            Call::Madvise => !matches!(op.args[2], 22 | 23),
-            Call::Mincore => op.args[2] == 0,
-            _ => true,
-        })
+        // LINUX: do_huge_pmd_anonymous_page() prepares for pages, also of zeros.
+        !Traits::of(&self.ops).is_wide
+            && self.ops.iter().all(|op| match op.call {
+                Call::Store | Call::Fork | Call::Mlock | Call::Mlock2 | Call::Mlockall => false,
+                Call::VmRead | Call::VmWrite => false,
+                // Linux: expand_downwards() prepares for pages.
+                Call::Mmap => op.args[3] & (MAP_LOCKED | MAP_POPULATE | MAP_GROWSDOWN) == 0,
+                Call::Madvise => !matches!(op.args[2], 22 | 23),
+                Call::Mincore => op.args[2] == 0,
+                _ => true,
+            })
+    }
+}
+
+/// What a program does that makes the presence of pages each system's own affair.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Traits {
+    /// It maps 2 MiB at once: where there are huge pages, many come at a touch.
+    pub(crate) is_wide: bool,
+    /// It sends pages out of memory, and a host may have a swap area or not.
+    pub(crate) swaps: bool,
+    /// It asks for equal pages to be merged.
+    pub(crate) merges: bool,
+}
+
+impl Traits {
+    /// What the operations say.
+    pub(crate) fn of(ops: &[Op]) -> Traits {
+        let advises = |advice: u64| {
+            ops.iter().any(|op| op.call == Call::Madvise && advice::number(op.args[2]) == advice)
+        };
+        let wide = HUGE_PAGES * PAGE;
+        let is_wide = ops.iter().any(|op| match op.call {
+            Call::Mmap => op.args[1] >= wide,
+            Call::Mremap => op.args[2] >= wide,
+            _ => false,
+        });
+        Traits { is_wide, swaps: advises(advice::PAGE_OUT), merges: advises(advice::MERGEABLE) }
     }
 }
 

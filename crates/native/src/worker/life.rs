@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::shared::{NOBODY, SERIALS_MAX, STACK_BYTES, STACKS, Shared, table};
 use super::sys::{exit_now, sys, sys3};
-use super::{files, layout, memory, setup};
+use super::{copies, files, layout, memory, setup};
 use crate::arena::is_harmless;
 use crate::call::Call;
 use crate::op::{Answer, Op, SLOTS, STACK_SOFT, Status, WAIT_ANY};
@@ -30,11 +30,14 @@ fn limit_lifetime() {
 /// The first process of a program.
 pub(super) fn first(shared: &'static Shared) -> ! {
     limit_lifetime();
+    // SAFETY: no arguments. The nursery notes it too, but perhaps later.
+    shared.pids[0].store(unsafe { sys3(libc::SYS_getpid, 0, 0, 0) } as i32, Relaxed);
     let memlock = shared.memlock.load(Relaxed);
     let limited = setup::set_limit(u64::from(libc::RLIMIT_MEMLOCK), memlock, memlock);
     let stack_max = setup::limit(libc::RLIMIT_STACK).rlim_max;
     let stacked = setup::set_limit(u64::from(libc::RLIMIT_STACK), STACK_SOFT.min(stack_max), stack_max);
-    let made = files::make_memory(shared);
+    let made = files::make_memory(shared).min(copies::make_pipe(shared));
+    copies::allow_looks();
     let error = limited.min(stacked).min(made);
     if error < 0 {
         shared.trouble.store(256 + error.unsigned_abs(), Relaxed);
@@ -166,6 +169,7 @@ fn fork(shared: &'static Shared, me: usize, slot: usize) -> Option<Answer> {
     let pid = unsafe { sys3(libc::SYS_fork, 0, 0, 0) };
     if pid == 0 {
         limit_lifetime();
+        copies::allow_looks();
         return None;
     }
     Some(settle(shared, slot, serial, pid))
@@ -212,6 +216,7 @@ fn clone(shared: &'static Shared, me: usize, slot: usize) -> Answer {
 
 extern "C" fn cloned(slot: *mut libc::c_void) -> i32 {
     limit_lifetime();
+    copies::allow_looks();
     match table() {
         Some(shared) => live(shared, (slot as usize).min(SLOTS - 1)),
         None => exit_now(97),

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::answers::{good, plain};
+use super::copies;
 use super::setup::set_limit;
 use super::shared::Shared;
 use super::sys::{sys, sys3};
@@ -13,15 +15,6 @@ use crate::op::{Answer, Op, Status};
 const MAYMOVE_FIXED: u64 = 3;
 /// A near return.
 const RETURN: u64 = 0xc3;
-
-fn good(value: u64) -> Answer {
-    Answer { status: Status::Good, value }
-}
-
-/// A call's register, for calls that answer nothing else.
-fn plain(result: i64) -> Answer {
-    if result < 0 { Answer { status: Status::Errno(-result as i32), value: 0 } } else { good(result as u64) }
-}
 
 fn signalled((number, code): touch::Signal) -> Answer {
     Answer { status: Status::Signal(number, code), value: 0 }
@@ -51,6 +44,9 @@ pub(super) fn run(shared: &Shared, op: &Op) -> Answer {
         Call::Load => return touch::load(a).map_or_else(signalled, good),
         Call::Store => return touch::store(a, b).map_or_else(signalled, |()| good(0)),
         Call::Execute => return execute(a),
+        Call::VmRead | Call::VmWrite => return copies::vm(shared, op),
+        Call::Splice => return copies::splice(shared, a, b, c),
+        Call::PipeRead => return copies::read_pipe(shared, a),
         Call::Scan => return scan(a, b),
         Call::Munmap => libc::SYS_munmap,
         Call::Mprotect => libc::SYS_mprotect,

@@ -8,6 +8,8 @@
 //! Nothing here allocates or uses the C library's state once the nursery is set up: the heap's end lies in
 //! the arena, and processes made by `clone(CLONE_VM)` share their thread-local memory.
 
+mod answers;
+mod copies;
 mod files;
 mod layout;
 mod life;

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::copies;
 use super::sys::{sys, sys3};
 use crate::arena::{HEAP, PAGE, START, USER_END};
 use crate::op::Hello;
@@ -136,11 +137,10 @@ pub(super) fn run() -> Result<Hello, String> {
     set_limit(u64::from(libc::RLIMIT_CORE), 0, 0);
     let memlock_max = raise_memlock();
     let stack_max = limit(libc::RLIMIT_STACK).rlim_max;
-    for (option, value) in [(libc::PR_SET_CHILD_SUBREAPER, 1), (libc::PR_SET_THP_DISABLE, 1)] {
-        // SAFETY: plain numbers.
-        unsafe { sys(libc::SYS_prctl, [option as u64, value, 0, 0, 0, 0]) };
-    }
+    // SAFETY: plain numbers.
+    unsafe { sys(libc::SYS_prctl, [libc::PR_SET_CHILD_SUBREAPER as u64, 1, 0, 0, 0, 0]) };
     let privileges_error = drop_privileges().unsigned_abs();
+    let look_error = copies::look_error();
     let brk_error = move_break(&stat).unsigned_abs();
-    Ok(Hello { brk_error, memlock_max, stack_max, own_pages, privileges_error })
+    Ok(Hello { brk_error, memlock_max, stack_max, own_pages, privileges_error, look_error })
 }

@@ -56,6 +56,8 @@ pub(super) struct Shared {
     pub(super) ended: [AtomicU8; SERIALS_MAX],
     /// The open files, and -1.
     pub(super) fds: [AtomicI32; FILES],
+    /// The two ends of the pipe: for reading, for writing.
+    pub(super) pipe: [AtomicI32; 2],
     pub(super) memlock: AtomicU64,
     /// Where the stacks are (in each process's own memory).
     pub(super) stack_base: AtomicU64,

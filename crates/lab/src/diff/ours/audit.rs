@@ -3,7 +3,7 @@
 use freehold::machine::{CpuId, TaskId};
 use oracle::{DenseLedger, Tally};
 
-use super::World;
+use super::{SWAP, World};
 use crate::watch;
 
 impl World<'_> {
@@ -30,6 +30,14 @@ impl World<'_> {
     pub(super) fn check_end(&self) {
         for cpu in 0..2 {
             self.manager.linux().idle(&mut self.manager.cx(CpuId(cpu), TaskId(0)));
+        }
+        self.pipe.close(&self.manager);
+        self.manager.linux().ksm_forget(&mut self.manager.cx(CpuId(0), TaskId(0)));
+        if self.traits.swaps {
+            let off = self.manager.linux().swapoff(&mut self.manager.cx(CpuId(0), TaskId(0)), SWAP);
+            if let Err(errno) = off {
+                self.complain(&format!("the swap area stays: {errno}"));
+            }
         }
         if let Err(why) = self.files.close(&self.manager) {
             self.complain(&why);

@@ -42,11 +42,25 @@ impl<'w> World<'w> {
             Call::Clone => self.fork(ctx, me, a as usize, CloneFlags::VM),
             Call::Exit => self.exit(ctx, me, a),
             Call::Wait => self.wait(ctx, me, a),
+            Call::VmRead | Call::VmWrite => self.copy(ctx, me, op),
+            Call::Splice | Call::PipeRead => self.copy(ctx, me, op),
             _ => {
                 ctx.syscall();
                 ctx.enter_user(self);
                 self.call(ctx, me, op)
             }
+        }
+    }
+
+    /// Bytes that do not go by loads and stores.
+    fn copy(&self, ctx: TaskCtx<'_>, me: usize, op: &Op) -> Answer {
+        let [a, b, c, ..] = op.args;
+        ctx.syscall();
+        ctx.enter_user(self);
+        match op.call {
+            Call::Splice => self.splice(ctx, me, (a, b), c),
+            Call::PipeRead => self.read_pipe(ctx, a),
+            _ => self.vm(ctx, me, op),
         }
     }
 

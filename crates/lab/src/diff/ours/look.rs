@@ -1,5 +1,7 @@
 //! Looking at memory: layouts and sums.
 
+use std::cell::Cell;
+
 use freehold::frame::Id;
 use freehold::linux::Process;
 use freehold::machine::entry::Kind;
@@ -11,6 +13,7 @@ use native::arena::{END, PAGE, PAGES, START, WORDS};
 use native::{Answer, Area, Backing, Call, Op, Status};
 use sim::{SimMachine, TaskCtx};
 
+use super::super::advice;
 use super::super::known::Known;
 use super::super::program::PROT_GROWSDOWN;
 use super::World;
@@ -50,7 +53,10 @@ impl<'w> World<'w> {
         let vma = self.vma_at(ctx, me, addr / PAGE).filter(|vma| vma.flags.is_private())?;
         // Linux: expand_downwards() prepares a stack that grows for pages.
         let grows = vma.flags.contains(VmaFlags::GROWS_DOWN);
-        let touched = grows || self.manager.spaces().vma(vma.id).has_anon();
+        let touched = grows
+            || self.traits.is_wide
+            || self.has_stopped_short.get()
+            || self.manager.spaces().vma(vma.id).has_anon();
         touched.then_some(Known::TouchedApart).or(vma.file.map(|_| Known::TwoOpenings))
     }
 
@@ -64,6 +70,14 @@ impl<'w> World<'w> {
                 known.or_else(|| self.is_disk_tail(ctx, me, c).then_some(Known::DiskTail))
             }
             Call::Store => self.is_disk_tail(ctx, me, a).then_some(Known::DiskTail),
+            Call::Splice => self.known_of_splice(a, b),
+            // What is in a swap area is dropped at once, what is not stays until memory is short.
+            Call::Madvise if self.traits.swaps && advice::number(c) == advice::FREE => Some(Known::Residency),
+            Call::VmRead => self.ends_in_disk_tail(ctx, me, (b, op.args[3])).then_some(Known::DiskTail),
+            Call::VmWrite => {
+                let written = (c, op.args[3]);
+                self.ends_in_disk_tail(ctx, a as usize, written).then_some(Known::DiskTail)
+            }
             Call::Ftruncate => self.known_of_size(ctx, a, b),
             Call::Mprotect if c & PROT_GROWSDOWN != 0 && self.is_copy(me) => {
                 let vma = self.vma_at(ctx, me, a / PAGE)?;
@@ -96,6 +110,14 @@ impl<'w> World<'w> {
         !vma.flags.is_private() && self.files.backing(file) == Backing::Disk && at >= size
     }
 
+    /// Whether bytes reach past the end of the disk's file in some page.
+    fn ends_in_disk_tail(&self, ctx: TaskCtx<'_>, me: usize, (addr, len): (u64, u64)) -> bool {
+        let pages = addr / PAGE..addr.saturating_add(len).div_ceil(PAGE);
+        let last = |page: u64| addr.saturating_add(len).min((page + 1) * PAGE) - 1;
+        (addr < END && self.alive.get(me).is_some_and(Cell::get))
+            && pages.into_iter().any(|page| self.is_disk_tail(ctx, me, last(page)))
+    }
+
     /// Bits of `mincore`'s answer that are each system's own affair: which pages of a disk's file are cached,
     /// and whether a copy of a space got zero pages that nobody stored to.
     pub(super) fn doubt(&self, cx: &mut Cx<'w, SimMachine>, me: usize, (addr, len): (u64, u64)) -> u64 {
@@ -106,6 +128,8 @@ impl<'w> World<'w> {
         let mut doubtful = vec![false; pages as usize];
         self.manager.spaces().for_each_vma(cx.at(), space, |vma| {
             let disk = vma.file.is_some_and(|file| self.files.backing(file) == Backing::Disk);
+            let elsewhere = self.traits.swaps || self.has_stopped_short.get();
+            let disk = disk || elsewhere || self.traits.is_wide && vma.flags.is_private();
             let zeros = vma.file.is_none() && vma.flags.is_private() && self.is_copy(me);
             let part = vma.range.intersect(&range);
             for page in part.start.0..part.end.0 {

@@ -3,9 +3,11 @@
 
 mod audit;
 mod calls;
+mod copies;
 mod files;
 mod life;
 mod look;
+mod pipe;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use freehold::Manager;
 use freehold::frame::Id;
 use freehold::linux::{ExecImage, Process, Resource, Rlimit, Segment, Signal};
-use freehold::machine::{CpuId, Cx, Perms, TaskId, VirtAddr, Vpn, VpnRange};
+use freehold::machine::{CpuId, Cx, FileKey, Perms, TaskId, VirtAddr, Vpn, VpnRange};
+use freehold::object::swap::SwapDevice;
 use freehold::space::Overcommit;
 use native::arena::{HEAP, PAGE, START};
 use native::{Answer, Call, Op, SLOTS, STACK_SOFT};
@@ -22,14 +25,23 @@ use sim::{Checks, Kernel, Outcome, PageFault, SimConfig, SimMachine, TaskCtx};
 use super::host::Host;
 use super::known::{self, Known};
 use super::native::Answers;
-use super::program::Program;
+use super::program::{Program, Traits};
 use crate::exit::Error;
 use files::Files;
+use pipe::Held;
 
 pub(crate) use files::disk_contents;
 
 /// Memory of the machine: far more than programs use.
 const MEMORY: u64 = 32 << 20;
+/// The same, for programs that map 2 MiB at once.
+const WIDE_MEMORY: u64 = 512 << 20;
+/// The swap area of programs that send pages out.
+const SWAP: SwapDevice = SwapDevice::File { key: SWAP_FILE, pages: SWAP_PAGES };
+const SWAP_FILE: FileKey = FileKey(9);
+const SWAP_PAGES: u64 = 8192;
+/// Among how many pages equal ones are looked for, at some operations of programs that ask for it.
+const MERGE_PAGES: u64 = 500;
 /// Pages that stand for what the worker has mapped beside the arena: no access is allowed, so they cost
 /// nothing.
 const BALLAST: VpnRange = VpnRange::sized(Vpn(0x1000_0000 / PAGE), 4096);
@@ -61,6 +73,10 @@ struct World<'w> {
     manager: Manager<'w, SimMachine>,
     host: &'w Host,
     files: Files,
+    pipe: Held,
+    traits: Traits,
+    /// Whether what was copied between processes stopped short: Linux brought in more than it copied.
+    has_stopped_short: Cell<bool>,
     ops: &'w [Op],
     next: Cell<usize>,
     turn: Cell<usize>,
@@ -87,9 +103,10 @@ struct World<'w> {
 ///
 /// If there can be no such machine.
 pub(crate) fn run(program: &Program, host: &Host) -> Result<Ran, Error> {
+    let traits = Traits::of(&program.ops);
     let config = SimConfig {
         cpus: 2,
-        memory_bytes: MEMORY,
+        memory_bytes: if traits.is_wide { WIDE_MEMORY } else { MEMORY },
         tasks_max: 16,
         checks: Checks::Basic,
         run_ns_max: RUN_NS,
@@ -100,11 +117,15 @@ pub(crate) fn run(program: &Program, host: &Host) -> Result<Ran, Error> {
     config.linux.overcommit = if host.overcommit == 1 { Overcommit::Always } else { Overcommit::Heuristic };
     let manager = Manager::new(&sim, &config).map_err(|shortage| Error::new(&shortage))?;
     let files = Files::open(&manager)?;
+    let pipe = Held::open(&manager)?;
     let world = World {
         sim: &sim,
         manager,
         host,
         files,
+        pipe,
+        traits,
+        has_stopped_short: Cell::new(false),
         ops: &program.ops,
         next: Cell::new(0),
         turn: Cell::new(0),
@@ -161,6 +182,10 @@ impl<'w> World<'w> {
         let refused = |errno| Error::new(&format!("the first process: {errno}"));
         let process = linux.first_process_with(&mut cx, &limits).map_err(refused)?;
         let ballast = Segment { range: BALLAST, perms: Perms::NONE, object: None };
+        if self.traits.swaps {
+            self.sim.sim_files().create(SWAP_FILE, SWAP_PAGES * PAGE);
+            linux.swapon(&mut cx, SWAP, None).map_err(refused)?;
+        }
         let image = ExecImage {
             segments: &[ballast],
             stack: None,
@@ -240,6 +265,11 @@ impl<'w> World<'w> {
             ran.moves.insert(ran.answers.answers.len(), known);
         }
         let answer = self.execute(ctx, me, op);
+        self.note_store(me, op);
+        let is_time = matches!(op.call, Call::Madvise | Call::Fork | Call::Wait | Call::Layout);
+        if self.traits.merges && is_time {
+            self.manager.linux().ksm_scan(&mut self.cx(ctx), MERGE_PAGES);
+        }
         self.answer(answer);
     }
 }
