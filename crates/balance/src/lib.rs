@@ -19,6 +19,7 @@ extern crate std;
 
 mod compact;
 mod deferred_split;
+mod evict;
 mod huge;
 mod ksm;
 mod memory;

@@ -1,10 +1,11 @@
 //! Running operations under shortage.
 
 use crate::compact::{Compacted, compact_for};
+use crate::evict::Hand;
 use crate::ksm::Ksm;
 use crate::oom::{self, Victim};
 use crate::policy::{Policy, Shortfall};
-use crate::reclaim::{Progress, has_free, reclaim};
+use crate::reclaim::{Progress, background, has_free, reclaim};
 use frame::{Id, Request};
 use machine::lock::Sleep;
 use machine::{Boot, Cx, Field, Machine, Order, Pfn, Shortage, Vpn, level};
@@ -26,6 +27,8 @@ machine::cells! {
         oom: Sleep<{ level::PROCESS }>,
         /// (oom) How many spaces were killed.
         kills: Field<u64>,
+        /// What eviction goes on from.
+        pub(crate) hand: Hand,
         /// One scanner for large pages at a time.
         pub(crate) scan: Sleep<{ level::PROCESS }>,
         /// (scan) The space it goes on in.
@@ -99,8 +102,16 @@ impl<'m> Balance<'m> {
             if retries <= RETRIES && compact_for(cx.at(), spaces, shortage.order, effort) == Compacted::Made {
                 continue;
             }
-            if retries <= RETRIES && reclaim(cx.at(), spaces, shortage.order) == Progress::Made {
-                continue;
+            if retries <= RETRIES {
+                match reclaim(cx.at(), spaces, &self.shared.hand, shortage.order) {
+                    // LINUX: should_reclaim_retry() starts counting again when pages were freed.
+                    Progress::Evicted => {
+                        retries = 0;
+                        continue;
+                    }
+                    Progress::Made => continue,
+                    Progress::None => {}
+                }
             }
             if policy != Policy::Kill || shortage.order > COSTLY || kills == KILLS {
                 return Err(error);
@@ -111,6 +122,13 @@ impl<'m> Balance<'m> {
                 Round::CallerDies => return Err(E::killed(shortage)),
             }
         }
+    }
+
+    /// A step of background reclaim (Linux: kswapd), for whoever has time: idle CPUs, a replay between two
+    /// events. If some zone has fallen below its low watermark up to `budget` pages leave memory, and so on
+    /// until none is below its high one. Answers whether there is more to do.
+    pub fn background<M: Machine>(&self, cx: &mut Cx<'m, M>, spaces: &Spaces<'m, M>, budget: u64) -> bool {
+        background(cx.at(), spaces, &self.shared.hand, budget)
     }
 
     /// A block of frames, with compaction, reclaim and more as far as the policy goes (Linux:

@@ -37,10 +37,8 @@ impl<'m, M: Machine> Faults<'m, M> {
         }
         let Some(pfn) = self.swapped_page(cx, wish, slot)? else { return Ok(Outcome::Again) };
         let mapped = self.map_back(cx, wish, (slot, sole), (pfn, back));
-        if mapped != Ok(Some(Outcome::Done)) && mapped != Ok(Some(Outcome::Again)) {
-            self.spaces().frames().put(cx.at(), pfn);
-        }
-        mapped.map(|outcome| outcome.unwrap_or(Outcome::Again))
+        self.spaces().frames().put(cx.at(), pfn);
+        mapped
     }
 
     /// The page of a slot, with a reference: from the cache, or read now.
@@ -76,23 +74,25 @@ impl<'m, M: Machine> Faults<'m, M> {
         Ok(Some(fresh))
     }
 
-    /// Maps a page that the caller has a reference to. `None`: the reference is still the caller's.
+    /// Maps a page that the caller has a reference to, and keeps.
     fn map_back(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
         wish: &Wish,
         (slot, sole): (Slot, Sole),
         (pfn, back): (Pfn, Back),
-    ) -> Result<Option<Outcome>, FaultError> {
+    ) -> Result<Outcome, FaultError> {
         let objects = self.spaces().objects();
         let mut locked = objects.lock_page(cx.at(), pfn);
         if back == Back::AreaEnds {
             // CR17: what is being written to a stable device would come back shared.
             objects.wait_swap_written(&mut locked, pfn);
         }
-        let Some(mut leaf) = self.lock_unchanged(&mut *locked, wish)? else { return Ok(None) };
+        let Some(mut leaf) = self.lock_unchanged(&mut *locked, wish)? else {
+            return Ok(Outcome::Again);
+        };
         if !objects.is_cached_at(&leaf, slot, pfn) {
-            return Ok(None);
+            return Ok(Outcome::Again);
         }
         let kept = match wish.vma.flags.contains(VmaFlags::LOCKED) || objects.swap_is_half_full() {
             true => Kept::Nothing,
@@ -108,7 +108,7 @@ impl<'m, M: Machine> Faults<'m, M> {
             objects.map_swapped(&mut leaf, wish.page, &entrance, attrs).map_err(|_| FaultError::Bus)?;
         self.note_locked(&leaf, wish, pfn);
         let satisfied = exclusive || (!written && wish.purpose == Purpose::Access);
-        Ok(Some(if satisfied { Outcome::Done } else { Outcome::Again }))
+        Ok(if satisfied { Outcome::Done } else { Outcome::Again })
     }
 
     /// What the entry says of exclusivity; planted bugs forget it.
@@ -132,12 +132,11 @@ impl<'m, M: Machine> Faults<'m, M> {
         let (ctx, written) = (self.anon_ctx(wish), wish.is_write());
         let entrance = Entrance { slot, sole, pfn: fresh, ctx, written, kept: Kept::Nothing };
         let attrs = Attrs { perms: wish.vma.flags.perms().read_only(), ..wish.attrs() };
-        if let Some(mut leaf) = self.lock_unchanged(cx, wish)?
-            && objects.map_swapped(&mut leaf, wish.page, &entrance, attrs).is_ok()
-        {
-            return Ok(Outcome::Done);
-        }
+        let mapped = match self.lock_unchanged(cx, wish) {
+            Ok(Some(mut leaf)) => objects.map_swapped(&mut leaf, wish.page, &entrance, attrs).is_ok(),
+            _ => false,
+        };
         self.spaces().frames().put(cx.at(), fresh);
-        Ok(Outcome::Again)
+        Ok(if mapped { Outcome::Done } else { Outcome::Again })
     }
 }

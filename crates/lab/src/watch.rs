@@ -7,8 +7,10 @@ use freehold::linux::{Linux, Process};
 use freehold::machine::entry::Kind;
 use freehold::machine::x86_64::X86_64;
 use freehold::machine::{Asid, CpuId, Cx, EntryFormat, KernelFrame, Pfn, VirtAddr, Vpn, VpnRange};
+use freehold::object::swap::Stored;
 use freehold::object::{File, Held};
 use freehold::space::VmaFlags;
+use freehold::table::Soft;
 use oracle::{Audit, Holders, Known, Ledger, Link, Outside, Report, Tlbs, Translation, Violation};
 use sim::SimMachine;
 use sim::shadow::Shadow;
@@ -136,12 +138,28 @@ pub fn for_each_stored(
                 let within = addr.page().0 & ((1 << seen.level.span_shift()) - 1);
                 Some(machine.peek_word(first.plus(within), addr.offset()))
             }
-            // What is swapped out is judged by the load that brings it back.
-            Kind::Absent(_) => return,
+            Kind::Absent(entry) => swapped_word(manager, entry, addr.offset()),
             Kind::Empty | Kind::Table(_) => None,
         };
         see(addr, value, found);
     });
+}
+
+/// A word of a page that is swapped out. Nothing is under way.
+fn swapped_word(manager: &Manager<'_, SimMachine>, entry: u64, offset: u64) -> Option<u64> {
+    let Some(Soft::Swap { slot, .. }) = Soft::from_payload(entry) else { return None };
+    let machine = manager.machine();
+    let whole = |bytes: &[u8]| {
+        let word = bytes.get(offset as usize..offset as usize + 8)?;
+        Some(u64::from_le_bytes(word.try_into().ok()?))
+    };
+    match manager.linux().objects().quiet_stored(machine, slot)? {
+        Stored::Cached(frame) => Some(machine.peek_word(frame, offset)),
+        Stored::File(key) => Some(machine.sim_files().word(key, slot.page, (offset / 8) as usize)),
+        Stored::Filled(word) => Some(word),
+        Stored::Packed(len, bytes) => SimMachine::peek_packed(&bytes[..len], offset),
+        Stored::Whole(bytes) => whole(&bytes),
+    }
 }
 
 /// The pages by which a fault at `addr` extended a stack; `known` tells the first page from there on that was

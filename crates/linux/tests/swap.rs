@@ -273,6 +273,25 @@ fn every_shortage_of_swapon_and_of_a_fault_is_clean() {
 }
 
 #[test]
+fn more_than_fits_into_memory_is_kept_in_swap() {
+    let machine = machine(8 << 20);
+    let mut system = System::with(&machine, linux::Config::default());
+    let pages = 4096;
+    let device = SwapDevice::File { key: SWAP, pages };
+    system.machine.sim_files().create_zeroed(SWAP, pages * PAGE);
+    system.linux.swapon(&mut system.cx, device, None).expect("an area");
+    system.anon(BASE, 3000, RW);
+    (0..3000).for_each(|page| fill(&mut system, page));
+    assert!(swapped(&system) > 900, "{} pages are swapped out", swapped(&system));
+    for page in (0..3000).rev() {
+        assert_eq!(system.load(at(page)), Ok(value(page)), "page {page}");
+    }
+    assert_eq!(system.counter(Counter::OomKill), 0);
+    while system.linux.background_reclaim(&mut system.cx, 64) {}
+    (0..3000).for_each(|page| assert_eq!(system.load(at(page)), Ok(value(page)), "page {page}"));
+}
+
+#[test]
 fn useless_pages_are_dropped_unless_they_were_written_since() {
     let machine = machine(32 << 20);
     let mut system = System::new(&machine);

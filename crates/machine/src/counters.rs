@@ -113,6 +113,12 @@ counters! {
     TableAlloc = "page_table_alloc",
     /// Page tables freed.
     TableFree = "page_table_free",
+    /// Anonymous pages looked at by reclaim.
+    PgScanAnon = "pgscan_anon",
+    /// File pages looked at by reclaim.
+    PgScanFile = "pgscan_file",
+    /// Anonymous pages that reclaim freed.
+    PgStealAnon = "pgsteal_anon",
     /// Cached file pages dropped by reclaim.
     PgSteal = "pgsteal_file",
     /// Pages that were moved to another frame.

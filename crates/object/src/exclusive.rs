@@ -44,7 +44,7 @@ impl<'m, M: Machine> Objects<'m, M> {
     pub fn reuse(&self, leaf: &Leaf<'_, 'm, M>, at: Vpn, pfn: Pfn) -> Reuse {
         let folio = self.folio(leaf, pfn);
         let page = folio.page;
-        let (counts, cached) = self.counts_and_cache(leaf, page);
+        let (counts, cached) = self.counts_and_cache(leaf, folio.head);
         debug_assert!(counts.maps() > 0, "a fault on {at:?} comes through a mapping");
         let alone = !counts.is_exclusive() || counts.maps() == 1;
         debug_assert!(alone, "an exclusive page is mapped once (CR2)");
@@ -53,7 +53,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             exclusive: counts.is_exclusive() || Self::has_bit(leaf, folio),
             all_mine: counts.maps() == 1 || self.are_all_here(leaf, folio, counts),
             cache_refs: u64::from(cached.is_some()),
-            swap_entries: cached.map_or(0, |slot| self.entries_of_slot(leaf, slot, pfn)),
+            swap_entries: cached.unwrap_or(0),
         };
         let decided = match self.cow().reuse(&facts) {
             Reuse::Copy if counts.maps() == 1 && leaf.planted(Plant::ReuseByMapcount) => Reuse::Alone,

@@ -173,7 +173,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             return Err(Refused::Unmovable);
         }
         let home = self.home_of(cx, page)?;
-        let (counts, slot) = self.counts_and_cache(cx, page);
+        let (counts, slot) = self.counts_and_cache(cx, from);
         let cached = home.refs() + u64::from(slot.is_some());
         if cx.planted(Plant::MigrateWithUsers) {
             return Ok(home);

@@ -12,7 +12,7 @@ use object::{File, FileKind, Held, PageCtx, Want};
 use oracle::{Link, Rule};
 use space::{Advice, Grow, LockMode, Space, VmaFlags};
 use std::collections::BTreeSet;
-use table::{MigrationKind, PageTable, Rss, Soft};
+use table::{MigrationKind, PageTable, Rss, Slot, Soft, Sole};
 
 /// Pages of the sample space, each the first of a mapping.
 const ANON: Vpn = Vpn(0x1000);
@@ -23,6 +23,14 @@ const SPARSE: Vpn = Vpn(0x5000);
 const MEMORY: Vpn = Vpn(0x6000);
 const WRITE_BIT: u64 = 1 << 1;
 const DIRTY_BIT: u64 = 1 << 6;
+
+/// An entry of the sample that names a slot.
+fn swap_entry(s: &mut Sample<'_>, slot: Slot, sole: Sole) {
+    let table = s.world.table(s.parent);
+    let spaces = s.world.faults.spaces();
+    let mut leaf = spaces.walker(table).lock_leaf(s.world.cxs[0].at(), ANON + 13).expect("a table");
+    leaf.install(ANON + 13, Soft::Swap { slot, sole }.entry::<Machinery>(), Some(Rss::Swap));
+}
 
 /// A machine with some of everything.
 struct Sample<'m> {
@@ -263,6 +271,17 @@ const PLANTS: &[Plant] = &[
         let domain = s.world.spaces().tables().get(s.world.table(s.parent)).domain();
         // asid, life, begun, done, owing.
         add(s.world.word_of(domain, 4), 1);
+    }),
+    // ---- swap ----
+    plant(Rule::SW1, "a swap entry names a slot that does not count it", |s| {
+        swap_entry(s, Slot { area: 0, page: 3 }, Sole::Shared);
+    }),
+    plant(Rule::CR15, "an exclusive swap entry is one of two", |s| {
+        let slot = Slot { area: 0, page: 3 };
+        swap_entry(s, slot, Sole::Exclusive);
+    }),
+    plant(Rule::SW2, "a page says it is in the swap cache and is not", |s| {
+        s.page(s.own()).set(&s.world.cxs[0], Flags::SWAPCACHED);
     }),
     // ---- copy-on-write ----
     plant(Rule::CR1, "a shared anonymous page is writable", |s| {

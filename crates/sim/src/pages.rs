@@ -93,6 +93,14 @@ impl SimMachine {
         Ok(())
     }
 
+    /// The word at an offset of a page that was compressed to these bytes. Takes no time.
+    pub fn peek_packed(packed: &[u8], offset: u64) -> Option<u64> {
+        let mut bytes = [0; PAGE];
+        lz4_flex::block::decompress_into(packed, &mut bytes).ok()?;
+        let word = bytes.get(offset as usize..offset as usize + 8)?;
+        Some(u64::from_le_bytes(word.try_into().ok()?))
+    }
+
     // ---- costs ----
 
     fn charge_pages(&self, cause: Cause, order: Order, (base, huge): (u64, u64)) {

@@ -11,6 +11,7 @@ extern crate std;
 pub mod tree;
 
 mod advise;
+mod age;
 mod attach;
 mod brk;
 mod change_access;

@@ -25,6 +25,12 @@ impl<'m, M: Machine> Linux<'m, M> {
         }
     }
 
+    /// A step of background reclaim (Linux: kswapd), for whoever has time. Answers whether there is more to
+    /// do.
+    pub fn background_reclaim(&self, cx: &mut Cx<'m, M>, budget: u64) -> bool {
+        self.balance.background(cx, self.spaces(), budget)
+    }
+
     /// `swapoff`: everything that the device has comes back; then it is not used any more.
     ///
     /// An error leaves it in use. `EINVAL`: no such area. `ENOMEM`: what it has does not fit into memory.

@@ -140,19 +140,21 @@ impl<'m, M: Machine> Objects<'m, M> {
 }
 
 impl<'m, M: Machine> Objects<'m, M> {
-    /// A page's counts, and its slot if the cache's reference is among them: the mark goes before the
-    /// reference does, so a mark seen before and after says that it was there.
-    pub(crate) fn counts_and_cache<const L: u8>(
-        &self,
-        cx: &Cx<'m, M, L>,
-        page: &Descriptor,
-    ) -> (Counts, Option<Slot>) {
+    /// A page's counts; if the cache's reference is among them, also how many swap entries name its slot.
+    ///
+    /// The mark goes before the reference does: a mark seen before and after says that the reference was
+    /// there. The entries are read before the counts: when there is none, nobody can come to map the page
+    /// through one, and who did so before is among the mappings. The other way round a fault could exchange
+    /// the last entry for a mapping in between, and be seen in neither.
+    pub(crate) fn counts_and_cache<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> (Counts, Option<u64>) {
+        let page = self.descriptor(pfn);
         let mut before = self.marked_slot(cx, page);
         loop {
+            let entries = before.map(|slot| self.entries_of_slot(cx, slot, pfn));
             let counts = page.counts(cx);
             let after = self.marked_slot(cx, page);
             if before == after {
-                return (counts, after);
+                return (counts, entries);
             }
             before = after;
         }

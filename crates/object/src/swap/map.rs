@@ -7,7 +7,7 @@ use crate::swap::slot::Kept;
 use frame::counts::{AtCap, Exclusive};
 use frame::{Descriptor, Flags};
 use machine::entry::Attrs;
-use machine::{EntryFormat, Machine, Pfn, Vpn};
+use machine::{EntryFormat, Machine, Pfn, Plant, Vpn};
 use table::{Leaf, Rss, Slot, Sole};
 
 /// A page that is about to be mapped at an entry that names its slot.
@@ -33,7 +33,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         self.slot_state(leaf, slot).frame() == Some(pfn)
     }
 
-    /// Exchanges a swap entry for a mapping of its page; the caller's reference becomes the mapping's. Rows
+    /// Exchanges a swap entry for a mapping of its page, which gets a reference of its own. Rows
     /// 17 and 18 of the COW table: exclusive if the entry remembers it (CR16), or if provably nobody else has
     /// page or slot; not while the page is being written to a device that wants its bytes stable (C-16).
     /// Answers whether it is exclusive. `attrs` are those of a load; an exclusive page that is written at
@@ -48,7 +48,13 @@ impl<'m, M: Machine> Objects<'m, M> {
         let Entrance { slot, pfn, ctx, .. } = *entrance;
         let page = self.descriptor(pfn);
         let exclusive = self.returns_exclusive(leaf, page, entrance);
-        page.add_map(leaf, Exclusive::No)?;
+        // The caller's reference keeps the page until it is unlocked, whoever unmaps it meanwhile.
+        page.get(leaf)?;
+        if page.add_map(leaf, Exclusive::No).is_err() {
+            let freed = page.put(leaf);
+            debug_assert_eq!(freed, frame::Freed::No, "the caller has a reference");
+            return Err(AtCap);
+        }
         if page.owner(leaf) == 0 {
             page.set_owner(leaf, owner_number(ctx.lineage), ctx.index);
         }
@@ -66,7 +72,7 @@ impl<'m, M: Machine> Objects<'m, M> {
 
     fn returns_exclusive(&self, leaf: &Leaf<'_, 'm, M>, page: &Descriptor, entrance: &Entrance) -> bool {
         let stable = self.swap.area(entrance.slot).stable.get();
-        if stable && page.test(leaf, Flags::WRITEBACK) {
+        if stable && page.test(leaf, Flags::WRITEBACK) && !leaf.planted(Plant::StableWritesIgnored) {
             return false;
         }
         let counts = page.counts(leaf);

@@ -38,6 +38,7 @@ pub use crate::swap::area::{AreaReport, SlotReport, SwapDevice};
 pub use crate::swap::map::Entrance;
 pub use crate::swap::on::{SwapCounts, SwapError};
 pub use crate::swap::out::{Stays, SwapOut};
+pub use crate::swap::store::Stored;
 use machine::{Boot, Field, Machine, Shortage};
 use table::Slot;
 

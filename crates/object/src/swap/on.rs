@@ -3,7 +3,7 @@
 use crate::objects::Objects;
 use crate::swap::area::{Area, AreaReport, Kind, Life, SlotReport, SwapDevice};
 use crate::swap::slot::{self, SlotState};
-use crate::swap::store::words_of;
+use crate::swap::store::{Stored, quiet_object, words_of};
 use crate::swap::words::WORDS_MAX;
 use machine::{Backing, Cx, Field, Machine, Pfn, Shortage, level};
 use table::Slot;
@@ -226,6 +226,28 @@ impl<'m, M: Machine> Objects<'m, M> {
         // RELAXED: the machine is quiet.
         let read = |word: &machine::Word| word.raw().load(core::sync::atomic::Ordering::Relaxed);
         SlotState(self.swap.area(slot).word(machine, slot.page).map_or(0, read))
+    }
+
+    /// Where the bytes of a slot are, on a quiet machine; `None` if it has none.
+    pub fn quiet_stored(&self, machine: &'m M, slot: Slot) -> Option<Stored> {
+        let (area, state) = (self.swap.area(slot), self.quiet_slot(machine, slot));
+        if let Some(frame) = state.frame() {
+            return Some(Stored::Cached(frame));
+        }
+        if !state.is_stored() {
+            return None;
+        }
+        match area.kind.get() {
+            Kind::File => Some(Stored::File(area.file.get())),
+            Kind::Compressed => {
+                let word = |index| {
+                    // RELAXED: the machine is quiet.
+                    let read = |word: &machine::Word| word.raw().load(core::sync::atomic::Ordering::Relaxed);
+                    area.places.word(machine, index).map(read)
+                };
+                quiet_object(machine, word(slot.page * 2)?, word(slot.page * 2 + 1)?)
+            }
+        }
     }
 
     /// Every slot of every area whose word says anything: for checkers of a quiet machine.

@@ -306,6 +306,36 @@ impl Store {
     }
 }
 
+/// Where the bytes of a slot are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is looked at and dropped")]
+pub enum Stored {
+    /// In a frame of the swap cache.
+    Cached(Pfn),
+    /// In this file, at the slot's page.
+    File(machine::FileKey),
+    /// Nowhere: they are one word over and over.
+    Filled(u64),
+    /// Compressed: so many of these.
+    Packed(usize, [u8; PAGE]),
+    /// As they were.
+    Whole([u8; PAGE]),
+}
+
+/// What the two words of a slot lead to, on a quiet machine.
+pub(crate) fn quiet_object<M: Machine>(machine: &M, object: u64, check: u64) -> Option<Stored> {
+    let object = Object::from_bits(object)?;
+    let mut bytes = [0; PAGE];
+    if object.form != Form::Filled {
+        read_bytes(machine, object, &mut bytes);
+    }
+    Some(match object.form {
+        Form::Filled => Stored::Filled(check),
+        Form::Packed => Stored::Packed(object.len, bytes),
+        Form::Whole => Stored::Whole(bytes),
+    })
+}
+
 /// (store) Which chunks of a frame are taken.
 fn chunks_of<'m, M: Machine>(frames: &Frames<'m, M>, frame: Pfn) -> &'m Field<u64> {
     &cast_words(core::slice::from_ref(frames.descriptor(frame).owner_word()))[0]

@@ -95,6 +95,11 @@ impl World<'_> {
         let slabs = linux.objects().slab_views();
         let objects = slabs.iter().map(|(_, slab)| slab.in_use()).sum::<u64>();
         let processes = linux.all_processes().count();
+        let slots = linux.objects().slots(self.sim).count();
+        if slots > 0 {
+            let text = format!("everybody has exited, and {slots} slots of swap areas are in use");
+            return Err(Failure::new(Kind::Leak, text));
+        }
         let left = (spaces.in_use(), objects, spaces.committed(), processes);
         if left == ([0; 3], 0, 0, 0) {
             return Ok(());

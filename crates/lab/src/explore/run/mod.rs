@@ -17,6 +17,7 @@ mod outcome;
 mod pins;
 mod shared;
 mod step;
+mod swap;
 mod value;
 mod world;
 

@@ -112,6 +112,7 @@ fn in_steps(steps: &[Step], see: &mut dyn FnMut(VariableName)) {
                 step.exprs(&mut |expr| in_expr(expr, see));
                 in_wanted(wanted, see);
             }
+            Action::Swap(_, wanted) => in_wanted(wanted, see),
             Action::Repeat { counter, until, body, .. } => {
                 counter.iter().for_each(|name| see(*name));
                 in_some(until.as_ref(), see);

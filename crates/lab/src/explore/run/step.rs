@@ -74,6 +74,11 @@ impl World<'_> {
             }
             Action::Expect(expr) => self.must_hold(who, at, expr),
             Action::Entry(word, due) => self.check_entry(who, at, word, *due),
+            Action::Swap(step, wanted) => {
+                let got = self.swap_step(who, *step);
+                self.compare(who, at, wanted, got);
+                text_of(got)
+            }
             Action::Pins(step, wanted) => {
                 let got = self.pin_step(who, at, step);
                 self.compare(who, at, wanted, got);

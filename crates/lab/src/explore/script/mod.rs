@@ -3,6 +3,7 @@
 //! `lex` makes words of lines; `parse` reads the file, `step` and `expr` what its lines say; `names` knows
 //! what names mean. All errors name a line and a column.
 
+mod areas;
 mod entry;
 mod error;
 mod expr;
@@ -15,10 +16,12 @@ mod names;
 mod parse;
 mod pins;
 mod step;
+mod swap;
 mod terms;
 #[cfg(test)]
 mod tests;
 
+pub use areas::{Device, SwapStep, Way};
 pub use entry::{PageOf, Size, Sole, Standing};
 pub use error::ScriptError;
 pub use holding::{Hold, HoldKind, PinStep, PinWord, Stored, Waits};

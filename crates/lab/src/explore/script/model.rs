@@ -1,5 +1,6 @@
 //! A scenario, as its file says it. Names are resolved: they are numbers here.
 
+use super::areas::SwapStep;
 use super::entry::Standing;
 use super::holding::PinStep;
 use super::ksm::Ksm;
@@ -130,6 +131,8 @@ pub enum Action {
     Entry(WordAt, Standing),
     /// Something with pages that others hold.
     Pins(PinStep, Wanted),
+    /// About swap areas.
+    Swap(SwapStep, Wanted),
     /// A block, several times.
     Repeat {
         /// How often at most.

@@ -15,6 +15,7 @@ use super::model::{
     ProcessName, RegionName, Sign, Value, VariableName, Wanted, WordAt,
 };
 use super::names::{Names, Where};
+use super::swap;
 
 /// What a line of a section is.
 pub(super) enum Head {
@@ -27,7 +28,7 @@ pub(super) enum Head {
 }
 
 /// What `madvise` can be asked.
-const ADVICE: [(&str, u64); 17] = [
+const ADVICE: [(&str, u64); 19] = [
     ("normal", 0),
     ("random", 1),
     ("sequential", 2),
@@ -39,6 +40,8 @@ const ADVICE: [(&str, u64); 17] = [
     ("mergeable", 12),
     ("unmergeable", 13),
     ("wipeonfork", 18),
+    ("cold", 20),
+    ("pageout", 21),
     ("keeponfork", 19),
     ("populate_read", 22),
     ("populate_write", 23),
@@ -115,6 +118,7 @@ impl<'w, 't> Steps<'w, 't> {
             "ksm" => Action::Chore(Chore::Ksm(Ksm::parse(self.words)?)),
             "idle" => Action::Chore(Chore::Idle),
             _ if holding::is_verb(verb) => self.pin_step(verb)?,
+            _ if swap::is_verb(verb) => self.swap_step(verb)?,
             _ => {
                 let call = self.call(verb)?;
                 let has_value = matches!(call, Call::Get(_) | Call::Wait(_));
@@ -133,6 +137,8 @@ impl<'w, 't> Steps<'w, 't> {
             "mergeable" => Call::Advise(self.pages()?, Advice { name: "mergeable", number: 12 }),
             "unmergeable" => Call::Advise(self.pages()?, Advice { name: "unmergeable", number: 13 }),
             "clear_refs" => Call::ClearRefs,
+            "cold" => Call::Advise(self.pages()?, Advice { name: "cold", number: 20 }),
+            "pageout" => Call::Advise(self.pages()?, Advice { name: "pageout", number: 21 }),
             "advise" => Call::Advise(self.pages()?, self.advice()?),
             "sync" => Call::Sync(self.pages()?),
             "lock" => {
