@@ -8,7 +8,8 @@ use frame::{Exclusive, Flags, Id, MigrateType, Request, State};
 use machine::entry::Attrs;
 use machine::x86_64::X86_64;
 use machine::{Access, CpuId, EntryFormat, KernelFrame, Level, Machine, Order, Pfn, Vpn, VpnRange};
-use object::{File, FileKind, Held, PageCtx, Want};
+use object::ksm::Node;
+use object::{File, FileKind, Held, PageCtx, Target, Want, owner_id};
 use oracle::{Link, Rule};
 use space::{Advice, Grow, LockMode, Space, VmaFlags};
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ const SHARED: Vpn = Vpn(0x3000);
 const MOVED: Vpn = Vpn(0x4000);
 const SPARSE: Vpn = Vpn(0x5000);
 const MEMORY: Vpn = Vpn(0x6000);
+const MERGED: Vpn = Vpn(0x7000);
 const WRITE_BIT: u64 = 1 << 1;
 const DIRTY_BIT: u64 = 1 << 6;
 
@@ -77,7 +79,35 @@ impl<'m> Sample<'m> {
         let how = How::pin(Access::Write);
         world.faults.hold(world.cxs[0].at(), parent, (ANON + 3, how), &mut held).expect("a pin");
         world.pins.extend(held[0].frame().map(|frame| frame.0));
-        Sample { world, parent, file }
+        let mut sample = Sample { world, parent, file };
+        sample.merge();
+        sample
+    }
+
+    /// Two pages become one, and a third the page of zeros.
+    fn merge(&mut self) {
+        let range = self.world.anon(self.parent, MERGED.0, 4, RW);
+        self.world.touch_all(0, VpnRange::sized(range.start, 3), Access::Write);
+        let (world, parent) = (&mut self.world, self.parent);
+        let (spaces, cx) = (world.faults.spaces(), &mut world.cxs[0]);
+        spaces.advise(cx.at(), parent, range, Advice::Mergeable).expect("advice");
+        let node = spaces.objects().new_stable_node(cx.at(), 7).expect("a node");
+        let mut merge = |page: Vpn, target: fn(Id<Node>, Pfn) -> Target, merged: Option<Pfn>| {
+            let pfn = spaces.mergeable_at(cx.at(), parent, page).expect("a page");
+            let target = target(node, merged.unwrap_or(pfn));
+            spaces.merge_page(cx.at(), (parent, page), pfn, target).expect("merged");
+            spaces.frames().put(cx.at(), pfn);
+            pfn
+        };
+        let merged = merge(MERGED, |node, _| Target::Itself(node), None);
+        merge(MERGED + 1, Target::Page, Some(merged));
+        merge(MERGED + 2, |_, _| Target::Zero, None);
+        spaces.objects().publish_stable_node(node, merged);
+    }
+
+    /// The node of the merged pages.
+    fn node(&self) -> Id<Node> {
+        owner_id(self.page(self.frame_at(MERGED)).quiet_owner().0).expect("a node")
     }
 
     /// A page that the parent has alone, and may write.
@@ -382,6 +412,32 @@ const PLANTS: &[Plant] = &[
     }),
     plant(Rule::PR7, "a private mapping may write the file's page", |s| {
         set(s.entry(PRIVATE + 4), get(s.entry(PRIVATE + 4)) | WRITE_BIT);
+    }),
+    // ---- merged pages ----
+    plant_with(Rule::KR1, &[Rule::CR2], "a merged page is exclusive", |s| {
+        let pfn = s.frame_at(MERGED);
+        s.page(pfn).make_exclusive(&s.world.cxs[0]);
+    }),
+    plant(Rule::KR1, "a merged page is writable", |s| {
+        set(s.entry(MERGED + 1), get(s.entry(MERGED + 1)) | WRITE_BIT);
+    }),
+    plant(Rule::KR2, "an item leads to another page", |s| {
+        // lineage, index.
+        let item = s.world.objects().merge_items(s.node()).next().expect("an item");
+        add(s.world.word_of(item, 1), 100);
+    }),
+    plant(Rule::KR3, "a node counts an item too many", |s| {
+        // hash, two below, same, frame, items, count.
+        let node = s.world.objects().merge_node(s.node());
+        add(s.world.word_of(node, 6), 1);
+    }),
+    plant(Rule::KR3, "a node has another page", |s| {
+        // Stored as number + 1.
+        let (own, node) = (s.own(), s.world.objects().merge_node(s.node()));
+        set(s.world.word_of(node, 4), u64::from(own.0) + 1);
+    }),
+    plant(Rule::KR4, "an entry of zeros is not one that merging made", |s| {
+        set(s.entry(MERGED + 2), get(s.entry(MERGED + 2)) & !DIRTY_BIT);
     }),
     // ---- locks ----
     plant(Rule::LK1, "a table stays locked", |s| {

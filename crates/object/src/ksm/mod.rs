@@ -33,6 +33,4 @@ pub mod survey;
 pub mod tree;
 
 pub use merge::{Busy, Merging, Site, Target};
-pub use model::Item;
-pub use model::{Ksm, KsmSlabs, Node, Sight, Totals};
-pub use tree::Tree;
+pub use model::{Item, Ksm, KsmSlabs, Node, Sight, Totals, Tree};

@@ -1,26 +1,9 @@
 //! What merging remembers.
 
 use crate::exclusive::AnonCtx;
-use crate::ksm::tree::Tree;
 use crate::model::Lineage;
 use frame::{Id, Slab};
 use machine::{Boot, Field, Machine, Pfn, Shortage, Vpn};
-
-machine::cells! {
-    /// A place that a merged page stands for. All fields: (page).
-    pub struct Item {
-        pub(crate) lineage: Field<Option<Id<Lineage>>>,
-        pub(crate) index: Field<u64>,
-        pub(crate) next: Field<Option<Id<Item>>>,
-    }
-}
-
-impl Item {
-    /// The place.
-    pub fn place(&self) -> Option<AnonCtx> {
-        self.lineage.get().map(|lineage| AnonCtx { lineage, index: self.index.get() })
-    }
-}
 
 machine::cells! {
     /// A page that others may be merged with. In one of the trees, or in no tree while it is made.
@@ -61,6 +44,32 @@ impl Node {
             "the place is too large"
         );
         self.place.set(space << PAGE_BITS | page.0);
+    }
+}
+
+machine::cells! {
+    /// A place that a merged page stands for. All fields: (page).
+    pub struct Item {
+        pub(crate) lineage: Field<Option<Id<Lineage>>>,
+        pub(crate) index: Field<u64>,
+        pub(crate) next: Field<Option<Id<Item>>>,
+    }
+}
+
+impl Item {
+    /// The place.
+    pub fn place(&self) -> Option<AnonCtx> {
+        self.lineage.get().map(|lineage| AnonCtx { lineage, index: self.index.get() })
+    }
+}
+
+machine::cells! {
+    /// The nodes of a tree. Zeroed memory is an empty one.
+    pub struct Tree {
+        /// (scan)
+        pub(crate) root: Field<Option<Id<Node>>>,
+        /// (scan) How many nodes there are, those in chains among them.
+        pub(crate) count: Field<u64>,
     }
 }
 

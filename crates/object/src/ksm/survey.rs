@@ -53,6 +53,11 @@ impl<'m, M: Machine> Objects<'m, M> {
         self.ksm.shared.zero_pages.get()
     }
 
+    /// A node, for those who look at its words.
+    pub fn merge_node(&self, id: Id<Node>) -> &'m Node {
+        self.ksm.node(id)
+    }
+
     /// The page of a stable node, which may be gone.
     pub fn merged_frame(&self, id: Id<Node>) -> Option<Pfn> {
         self.ksm.node(id).frame.get()

@@ -8,22 +8,12 @@
 //! is never longer than the hash has bits, whatever a program writes to its pages, and there is nothing to
 //! balance. Equal hashes prove nothing: who finds a node compares the bytes.
 
-use crate::ksm::model::{Ksm, Node};
+use crate::ksm::model::{Ksm, Node, Tree};
 use frame::Id;
 use machine::{Field, Machine};
 
 /// The longest way: the bits of a hash.
 pub const DEPTH_MAX: u32 = u64::BITS;
-
-machine::cells! {
-    /// The nodes of a tree. Zeroed memory is an empty one.
-    pub struct Tree {
-        /// (scan)
-        pub(crate) root: Field<Option<Id<Node>>>,
-        /// (scan) How many nodes there are, those in chains among them.
-        pub(crate) count: Field<u64>,
-    }
-}
 
 /// Where a way down ended.
 struct Found<'m> {
