@@ -72,6 +72,7 @@ pub(crate) const ROWS: &[Row] = &[
         ..row(Plant::KsmIgnoresPendingFlush, "ksm/c-12-pending-flush", Kind::WrongByte, "loaded 7")
     },
     row(Plant::KsmComparesEarly, "ksm/w-03-store-before-protect", Kind::WrongByte, "loaded"),
+    row(Plant::KsmMergesPinned, "ksm/c-11-pin-against-merge", Kind::WrongByte, ""),
     row(Plant::ReuseByMapcount, "cow/c-01-reader-of-an-unmapped-page", Kind::WrongByte, "C loaded 2"),
     row(Plant::CopyBeforeFlush, "cow/copy-against-writer-and-reader", Kind::WrongByte, "where 3 is due"),
     row(
