@@ -1,7 +1,6 @@
 //! Anonymous pages: where they belong, and how they begin.
 
-use crate::model::{Lineage, Owner};
-use crate::page::owner_number;
+use crate::model::{Lineage, Owner, owner_number};
 use frame::counts::Exclusive;
 use frame::{Descriptor, Id, State};
 use machine::{Cx, Event, Machine, UserFrame};

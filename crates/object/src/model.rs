@@ -211,6 +211,17 @@ impl FieldValue for Sharing {
     }
 }
 
+/// What a descriptor's owner field holds for this file's (or lineage's) pages; 0 is nobody: a page that was
+/// truncated.
+pub fn owner_number<T>(id: Id<T>) -> u32 {
+    id.raw() + 1
+}
+
+/// The other way round.
+pub fn owner_id<T>(number: u32) -> Option<Id<T>> {
+    number.checked_sub(1).map(Id::from_raw)
+}
+
 /// What pages belong to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Owner {

@@ -5,6 +5,7 @@
 //! places.
 
 use crate::model::File;
+pub use crate::model::{owner_id, owner_number};
 use crate::objects::Objects;
 use core::ops::{Deref, DerefMut};
 use frame::{Descriptor, Flags, Id};
@@ -52,17 +53,6 @@ impl CachedPage {
     pub fn into_mapped(self) -> Pfn {
         self.pfn
     }
-}
-
-/// What a descriptor's owner field holds for this file's (or lineage's) pages; 0 is nobody: a page that was
-/// truncated.
-pub fn owner_number<T>(id: Id<T>) -> u32 {
-    id.raw() + 1
-}
-
-/// The other way round.
-pub fn owner_id<T>(number: u32) -> Option<Id<T>> {
-    number.checked_sub(1).map(Id::from_raw)
 }
 
 /// A page whose lock is held, and the context under it.

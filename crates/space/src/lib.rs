@@ -15,6 +15,7 @@ mod age;
 mod attach;
 mod brk;
 mod change_access;
+mod choose_nodes;
 mod clear_refs;
 mod collapse;
 mod commit;

@@ -4,14 +4,8 @@
 //! when a private page is made, not when one is found: pages that are there stay where they are unless they
 //! are moved.
 
-use crate::error::Error;
-use crate::layout::Layout;
-use crate::map::VMAS_MAX;
-use crate::space::Space;
-use crate::spaces::Spaces;
-use crate::vma::Vma;
-use frame::{Id, NodeSet, Request};
-use machine::{Cx, FieldValue, Machine, NodeId, VpnRange, level};
+use frame::{NodeSet, Request};
+use machine::{FieldValue, NodeId};
 
 /// How nodes are chosen. Numbers are Linux's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -106,69 +100,5 @@ impl MemPolicy {
             PolicyMode::Bind => wanted.nodes.contains(node),
             PolicyMode::Preferred | PolicyMode::Interleave => wanted.node == Some(node),
         }
-    }
-}
-
-impl Space {
-    /// The policy of what has none of its own.
-    pub fn policy(&self) -> MemPolicy {
-        self.policy.get()
-    }
-}
-
-impl<'m, M: Machine> Spaces<'m, M> {
-    /// Gives the mappings of a range a policy (Linux: `mbind_range`).
-    ///
-    /// Errors: `Fault` for a hole, before anything is changed (Linux: `queue_pages_range`), `NoMemory` for
-    /// too many VMAs, `Shortage` (what lies before has the policy), `Killed`.
-    pub fn set_policy(
-        &self,
-        cx: &mut Cx<'m, M, { level::PROCESS }>,
-        space: Id<Space>,
-        range: VpnRange,
-        policy: MemPolicy,
-    ) -> Result<(), Error> {
-        let mut layout = self.write_layout(cx, space)?;
-        if layout.first_hole(range).is_some() {
-            return Err(Error::Fault);
-        }
-        layout.for_each_in(range, |layout, _, part| layout.set_policy_of_part(part, policy))
-    }
-
-    /// Gives a space the policy for what has none of its own (`set_mempolicy`; one for all threads, where
-    /// Linux has one for each).
-    pub fn set_space_policy(
-        &self,
-        cx: &mut Cx<'m, M, { level::PROCESS }>,
-        space: Id<Space>,
-        policy: MemPolicy,
-    ) -> Result<(), Error> {
-        let layout = self.write_layout(cx, space)?;
-        layout.space.policy.set(policy);
-        Ok(())
-    }
-}
-
-impl<M: Machine> Layout<'_, '_, M> {
-    fn set_policy_of_part(&mut self, part: VpnRange, policy: MemPolicy) -> Result<(), Error> {
-        let unchanged = self.covering(part.start).is_none_or(|id| self.vma(id).policy() == policy);
-        if unchanged {
-            return Ok(());
-        }
-        let splits = self.splits_needed(part);
-        if splits > 0 && self.count() + splits > VMAS_MAX {
-            return Err(Error::NoMemory);
-        }
-        let mut prepared = self.prepare(self.cuts(part))?;
-        self.split_at_ends(&mut prepared, part);
-        self.give_back(prepared);
-        if let Some(id) = self.covering(part.start) {
-            self.begin_change(id);
-            let vma: &Vma = self.vma(id);
-            vma.write(vma.range(), &crate::vma::Content { policy, ..vma.content() });
-            self.end_change(id);
-        }
-        self.merge_around(part);
-        Ok(())
     }
 }

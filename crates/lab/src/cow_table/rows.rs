@@ -61,7 +61,7 @@ pub const ROWS: &[Row] = &[
         entry: "zero page, read-only",
         exclusive: "no",
         event: "read-only pin",
-        result: "for long: a new frame, exclusive, read-only, which later stores reach; shortly: the zero page, not counted",
+        result: "for long: a new frame, exclusive, read-only; shortly: the zero page, not counted",
         cases: &[
             Case {
                 kinds: &[Plain],

@@ -1,8 +1,8 @@
 //! Swap: areas with slots, and the swap cache.
 //!
-//! * [`slot`]: the word of a slot. It *is* the swap cache: an entry that names the slot leads to the word, and
-//!   the word to the frame. A page is in the cache while it is written and while it is read, and stays there as
-//!   long as that is of use; nobody reads round it (C-17).
+//! * [`slot`]: the word of a slot. It *is* the swap cache: an entry that names the slot leads to the word,
+//!   and the word to the frame. A page is in the cache while it is written and while it is read, and stays
+//!   there as long as that is of use; nobody reads round it (C-17).
 //! * `area`: what there is to swap to; [`Objects::swap_on`](crate::Objects::swap_on).
 //! * `store`: compressed memory. `words`: a word a slot, in kernel frames.
 //! * `out`: a page leaves memory. `read`: it comes back. `cache`: entries come and go.

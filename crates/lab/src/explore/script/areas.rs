@@ -39,3 +39,8 @@ pub enum Way {
     /// Writing.
     Writes,
 }
+
+/// Whether a step begins with this word.
+pub(super) fn is_verb(verb: &str) -> bool {
+    matches!(verb, "swapon" | "swapoff" | "device")
+}

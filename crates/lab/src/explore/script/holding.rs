@@ -118,13 +118,3 @@ impl PinStep {
         }
     }
 }
-
-const VERBS: [&str; 12] = [
-    "pin", "hold", "register", "unpin", "dma", "splice", "receive", "vmread", "vmwrite", "peek", "poke",
-    "detach",
-];
-
-/// Whether a step of this name is one of these.
-pub(super) fn is_verb(verb: &str) -> bool {
-    VERBS.contains(&verb)
-}

@@ -3,6 +3,7 @@
 use freehold::linux::flags::MapFlags;
 use freehold::machine::{PAGE_SIZE, Perms};
 
+use super::areas;
 use super::entry::{PageOf, Size, Sole, Standing, rights};
 use super::error::ScriptError;
 use super::expr::Exprs;
@@ -15,7 +16,6 @@ use super::model::{
     ProcessName, RegionName, Sign, Value, VariableName, Wanted, WordAt,
 };
 use super::names::{Names, Where};
-use super::swap;
 
 /// What a line of a section is.
 pub(super) enum Head {
@@ -118,7 +118,7 @@ impl<'w, 't> Steps<'w, 't> {
             "ksm" => Action::Chore(Chore::Ksm(Ksm::parse(self.words)?)),
             "idle" => Action::Chore(Chore::Idle),
             _ if holding::is_verb(verb) => self.pin_step(verb)?,
-            _ if swap::is_verb(verb) => self.swap_step(verb)?,
+            _ if areas::is_verb(verb) => self.swap_step(verb)?,
             _ => {
                 let call = self.call(verb)?;
                 let has_value = matches!(call, Call::Get(_) | Call::Wait(_));

@@ -8,11 +8,6 @@ use super::step::Steps;
 /// The most pages an area of a scenario has.
 const PAGES_MAX: u64 = 4096;
 
-/// Whether a step begins with this word.
-pub(super) fn is_verb(verb: &str) -> bool {
-    matches!(verb, "swapon" | "swapoff" | "device")
-}
-
 impl Steps<'_, '_> {
     /// A step that begins with such a word.
     pub(super) fn swap_step(&mut self, verb: &str) -> Result<Action, ScriptError> {
