@@ -24,11 +24,10 @@ impl<'m, M: Machine> Faults<'m, M> {
         let walker = spaces.walker(spaces.space(space).table()?);
         let mut inside = cx.enter_epoch();
         let seen = walker.peek(inside.at(), page);
-        let pfn = match judge::<M>((page, seen.entry, seen.level), how, Mapping::Unknown) {
-            Judged::Zero(pfn) if !how.is_long_pin() => return Some(Held::Zero(pfn)),
-            Judged::Count(pfn) => pfn,
-            _ => return None,
-        };
+        let judged = judge::<M>((page, seen.entry, seen.level), how, Mapping::Unknown);
+        // LINUX: gup_fast_pte_range() leaves the page of zeros (`pte_special`) to the slow way, which looks at
+        // the VMA's rights.
+        let Judged::Count(pfn) = judged else { return None };
         let head = spaces.frames().memmap().head(&inside, pfn)?.0;
         let meta = spaces.frames().descriptor(head).meta(&inside);
         if must_move(how, meta.zone()) || !is_plain(how, meta.state()) {
