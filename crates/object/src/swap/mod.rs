@@ -5,7 +5,7 @@
 //!   there as long as that is of use; nobody reads round it (C-17).
 //! * `area`: what there is to swap to; [`Objects::swap_on`](crate::Objects::swap_on).
 //! * `store`: compressed memory. `words`: a word a slot, in kernel frames.
-//! * `out`: a page leaves memory. `read`: it comes back. `cache`: entries come and go.
+//! * Beside this module, `swap_out`: a page leaves memory. `read`: it comes back. `cache`: entries come and go.
 //!
 //! # A page in the cache
 //! Its descriptor has [`frame::Flags::SWAPCACHED`], its fourth word is the slot, and the cache has one
@@ -27,7 +27,6 @@ pub mod area;
 mod cache;
 mod map;
 mod on;
-pub mod out;
 mod read;
 pub mod slot;
 mod store;
@@ -37,7 +36,6 @@ use crate::swap::area::Area;
 pub use crate::swap::area::{AreaReport, SlotReport, SwapDevice};
 pub use crate::swap::map::Entrance;
 pub use crate::swap::on::{SwapCounts, SwapError};
-pub use crate::swap::out::{Stays, SwapOut};
 pub use crate::swap::store::Stored;
 use machine::{Boot, Field, Machine, Shortage};
 use table::Slot;
@@ -45,14 +43,14 @@ use table::Slot;
 /// All areas. Lives in [`crate::Objects`].
 pub(crate) struct Swap<'m> {
     pub(crate) areas: &'m [Area],
-    shared: &'m Shared,
+    pub(crate) shared: &'m Shared,
 }
 
 machine::cells! {
     /// What all areas have in common.
-    struct Shared {
+    pub(crate) struct Shared {
         /// (atomic) Slots handed out so far: whose turn it is.
-        turns: Field<u64>,
+        pub(crate) turns: Field<u64>,
         /// (atomic) Pages in the cache.
         cached: Field<u64>,
         /// (atomic) Areas that asked for no priority so far.
