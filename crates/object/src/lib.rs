@@ -72,6 +72,7 @@ mod reclaim;
 pub mod rules;
 pub mod split;
 pub mod swap;
+mod swap_in;
 mod swap_out;
 mod truncate;
 mod unmap;

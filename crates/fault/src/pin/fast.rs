@@ -25,8 +25,8 @@ impl<'m, M: Machine> Faults<'m, M> {
         let mut inside = cx.enter_epoch();
         let seen = walker.peek(inside.at(), page);
         let judged = judge::<M>((page, seen.entry, seen.level), how, Mapping::Unknown);
-        // LINUX: gup_fast_pte_range() leaves the page of zeros (`pte_special`) to the slow way, which looks at
-        // the VMA's rights.
+        // LINUX: gup_fast_pte_range() leaves the page of zeros (`pte_special`) to the slow way, which looks
+        // at the VMA's rights.
         let Judged::Count(pfn) = judged else { return None };
         let head = spaces.frames().memmap().head(&inside, pfn)?.0;
         let meta = spaces.frames().descriptor(head).meta(&inside);

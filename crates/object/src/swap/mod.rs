@@ -5,7 +5,8 @@
 //!   there as long as that is of use; nobody reads round it (C-17).
 //! * `area`: what there is to swap to; [`Objects::swap_on`](crate::Objects::swap_on).
 //! * `store`: compressed memory. `words`: a word a slot, in kernel frames.
-//! * Beside this module, `swap_out`: a page leaves memory. `read`: it comes back. `cache`: entries come and go.
+//! * Beside this module, `swap_out`: a page leaves memory; `swap_in`: it comes back.
+//! * `cache`: entries come and go.
 //!
 //! # A page in the cache
 //! Its descriptor has [`frame::Flags::SWAPCACHED`], its fourth word is the slot, and the cache has one
@@ -27,7 +28,6 @@ pub mod area;
 mod cache;
 mod map;
 mod on;
-mod read;
 pub mod slot;
 mod store;
 mod words;
