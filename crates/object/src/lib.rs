@@ -59,6 +59,7 @@ pub mod exclusive;
 pub mod fill;
 pub mod inspect;
 pub mod ksm;
+pub mod ksm_model;
 pub mod large;
 pub mod lineage;
 pub mod migrate;

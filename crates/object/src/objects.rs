@@ -1,7 +1,7 @@
 //! All objects of a machine.
 
 use crate::cow::{Cow, Exclusive};
-use crate::ksm::{Ksm, KsmSlabs};
+use crate::ksm_model::{Ksm, KsmSlabs};
 use crate::model::{Attachment, BUCKETS, Bucket, File, Lineage};
 use crate::radix::Nodes;
 use crate::swap::Swap;

@@ -281,7 +281,7 @@ impl<'m> Program<'_, 'm> {
     }
 
     fn fork<'s>(&'s self, scope: &'s Scope<'s, '_>, ctx: TaskCtx<'s>, task: &mut Task) {
-        if self.live.get() >= self.plan.tasks + 1 || self.born.get() >= 12 {
+        if self.live.get() > self.plan.tasks || self.born.get() >= 12 {
             return;
         }
         ctx.syscall();

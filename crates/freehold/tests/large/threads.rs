@@ -163,7 +163,7 @@ impl<'m> Run<'_, 'm> {
         }
         ctx.spend(Cause::User, 2000);
         let mut cx = self.world.cx(ctx);
-        linux.faults().let_go_dirty(&mut cx.at(), into[0]);
+        linux.faults().let_go_dirty(cx.at(), into[0]);
     }
 }
 

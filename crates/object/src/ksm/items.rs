@@ -8,7 +8,7 @@
 //! `get_anon_vma` does on Linux.
 
 use crate::exclusive::AnonCtx;
-use crate::ksm::model::{Item, Node};
+use crate::ksm_model::{Item, Node};
 use crate::model::{Mapping, Owner};
 use crate::objects::Objects;
 use frame::Id;

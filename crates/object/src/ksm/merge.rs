@@ -20,8 +20,8 @@
 
 use crate::exclusive::{AnonCtx, Was};
 use crate::ksm::items::Noted;
-use crate::ksm::model::Node;
 use crate::ksm::stable::is_mergeable;
+use crate::ksm_model::Node;
 use crate::objects::Objects;
 use crate::page::owner_number;
 use frame::{Descriptor, Flags, Id, State};

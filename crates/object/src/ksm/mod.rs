@@ -27,10 +27,9 @@
 
 pub mod items;
 pub mod merge;
-pub mod model;
 pub mod stable;
 pub mod survey;
 pub mod tree;
 
+pub use crate::ksm_model::{Item, Ksm, KsmSlabs, Node, Sight, Totals, Tree};
 pub use merge::{Busy, Merging, Site, Target};
-pub use model::{Item, Ksm, KsmSlabs, Node, Sight, Totals, Tree};

@@ -1,6 +1,6 @@
 //! Merged pages: finding one, and letting go of those that are gone.
 
-use crate::ksm::model::{Node, Sight};
+use crate::ksm_model::{Node, Sight};
 use crate::objects::Objects;
 use crate::page::{owner_id, owner_number};
 use core::sync::atomic::Ordering::Relaxed;

@@ -1,6 +1,6 @@
 //! Looking at what is merged: for reports, and for checkers of a quiet machine.
 
-use crate::ksm::model::{Node, Totals};
+use crate::ksm_model::{Node, Totals};
 use crate::objects::Objects;
 use frame::Id;
 use machine::{Machine, Pfn};

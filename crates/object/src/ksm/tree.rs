@@ -8,7 +8,7 @@
 //! is never longer than the hash has bits, whatever a program writes to its pages, and there is nothing to
 //! balance. Equal hashes prove nothing: who finds a node compares the bytes.
 
-use crate::ksm::model::{Ksm, Node, Tree};
+use crate::ksm_model::{Ksm, Node, Tree};
 use frame::Id;
 use machine::{Field, Machine};
 

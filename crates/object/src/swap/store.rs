@@ -308,7 +308,6 @@ impl Store {
 
 /// Where the bytes of a slot are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is looked at and dropped")]
 pub enum Stored {
     /// In a frame of the swap cache.
     Cached(Pfn),
