@@ -23,6 +23,7 @@ const MOVED: Vpn = Vpn(0x4000);
 const SPARSE: Vpn = Vpn(0x5000);
 const MEMORY: Vpn = Vpn(0x6000);
 const MERGED: Vpn = Vpn(0x7000);
+const SWAPPED: Vpn = Vpn(0x9000);
 const WRITE_BIT: u64 = 1 << 1;
 const DIRTY_BIT: u64 = 1 << 6;
 
@@ -79,6 +80,14 @@ impl<'m> Sample<'m> {
         let how = How::pin(Access::Write);
         world.faults.hold(world.cxs[0].at(), parent, (ANON + 3, how), &mut held).expect("a pin");
         world.pins.extend(held[0].frame().map(|frame| frame.0));
+        let swapped = world.anon(parent, SWAPPED.0, 2, RW);
+        world.touch_all(0, swapped, Access::Write);
+        let spaces = world.faults.spaces();
+        let area = object::swap::SwapDevice::Compressed { pages: 16 };
+        spaces.objects().swap_on(world.cxs[0].at(), area, None).expect("an area");
+        spaces.advise(world.cxs[0].at(), parent, swapped, Advice::PageOut).expect("advised");
+        // One comes back and stays in the cache, one stays where it is.
+        world.touch(0, SWAPPED, Access::Read);
         let mut sample = Sample { world, parent, file };
         sample.merge();
         sample
@@ -306,10 +315,15 @@ const PLANTS: &[Plant] = &[
     plant(Rule::SW1, "a swap entry names a slot that does not count it", |s| {
         swap_entry(s, Slot { area: 0, page: 3 }, Sole::Shared);
     }),
-    plant(Rule::CR15, "an exclusive swap entry is one of two", |s| {
-        let slot = Slot { area: 0, page: 3 };
-        swap_entry(s, slot, Sole::Exclusive);
-    }),
+    plant_with(
+        Rule::CR15,
+        &[Rule::SW1],
+        "an exclusive swap entry is not the only one its slot counts",
+        |s| {
+            let slot = Slot { area: 0, page: 3 };
+            swap_entry(s, slot, Sole::Exclusive);
+        },
+    ),
     plant(Rule::SW2, "a page says it is in the swap cache and is not", |s| {
         s.page(s.own()).set(&s.world.cxs[0], Flags::SWAPCACHED);
     }),
