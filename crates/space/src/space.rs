@@ -252,6 +252,8 @@ pub struct Stats {
     pub file_rss: u64,
     /// Resident pages of shared memory (`RssShmem`).
     pub shmem_rss: u64,
+    /// Pages of anonymous memory that entries of 2 MiB map (Linux: `AnonHugePages` of smaps).
+    pub anon_huge: u64,
     /// Pages that are swapped out (Linux: `VmSwap`). Not resident.
     pub swapped: u64,
     /// Most pages ever resident (`VmHWM`).

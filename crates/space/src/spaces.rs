@@ -7,7 +7,7 @@ use crate::tree::Nodes;
 use crate::uses::{self, Left};
 use crate::vma::{STACK_GUARD, Snapshot, Vma};
 use frame::{Frames, Id, Slab};
-use machine::{Boot, Cx, EntryFormat, Field, Machine, PAGE_SHIFT, Plant, Shortage, Vpn, level};
+use machine::{Boot, Cx, EntryFormat, Field, HUGE_ORDER, Machine, PAGE_SHIFT, Plant, Shortage, Vpn, level};
 use object::{Attachment, Lineage, Objects, Owner};
 use table::{PageTable, Rss, Tables, Walker};
 
@@ -305,6 +305,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
             [stats.anon_rss, stats.file_rss, stats.shmem_rss, stats.swapped] =
                 Rss::ALL.map(|kind| table.rss(kind));
             stats.tables = table.tables();
+            stats.anon_huge = table.spare_tables() * HUGE_ORDER.frames();
         }
         stats
     }

@@ -29,6 +29,8 @@ pub struct Totals {
     pub locked: u64,
     /// Page tables.
     pub tables: u64,
+    /// Anonymous pages that entries of 2 MiB map, counted in every space.
+    pub anon_huge: u64,
 }
 
 impl<'m, M: Machine> Linux<'m, M> {
@@ -55,6 +57,7 @@ impl<'m, M: Machine> Linux<'m, M> {
             totals.mapped += stats.file_rss + stats.shmem_rss;
             totals.locked += stats.locked;
             totals.tables += stats.tables;
+            totals.anon_huge += stats.anon_huge;
         }
         totals
     }
@@ -83,6 +86,7 @@ impl<'m, M: Machine> Linux<'m, M> {
             ("PageTables:     ", totals.tables),
             ("CommitLimit:    ", self.spaces().commit_limit()),
             ("Committed_AS:   ", self.spaces().committed()),
+            ("AnonHugePages:  ", totals.anon_huge),
         ] {
             pages_line(out, label, pages)?;
         }
