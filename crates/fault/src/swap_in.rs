@@ -17,8 +17,8 @@ use crate::faults::Faults;
 use crate::handle::{Back, Outcome, Purpose, Wish};
 use machine::entry::Attrs;
 use machine::{Counter, Cx, Machine, Pfn, Plant, level};
-use object::swap::Entrance;
 use object::swap::slot::{Claim, Kept};
+use object::swapping::Entrance;
 use space::VmaFlags;
 use table::{Slot, Sole};
 

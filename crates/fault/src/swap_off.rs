@@ -5,7 +5,7 @@ use crate::faults::Faults;
 use crate::handle::Back;
 use frame::Id;
 use machine::{Access, Cx, Entry, Level, Machine, Shortage, Vpn, level};
-use object::swap::SwapError;
+use object::swapping::SwapError;
 
 use space::{Space, everything};
 use table::{Cursor, PageTable, Slot, Soft, Sole};

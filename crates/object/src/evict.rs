@@ -5,7 +5,7 @@ use crate::model::{File, FileKind, Owner};
 use crate::objects::Objects;
 use crate::page::{PageCtx, PageLock};
 use crate::radix::Mark;
-use crate::swap_out::{Stays, SwapOut};
+use crate::swapping::{Stays, SwapOut};
 use frame::{Flags, Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::trace::Uncached;

@@ -39,8 +39,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         Ok(u64::from(self.spaces().refuses_huge_pages(self.space_of(process)?)))
     }
 
-    /// Every aligned 2 MiB of each VMA in the range becomes one page; the first VMA where that fails ends it. A
-    /// hole is told at the end.
+    /// Every aligned 2 MiB of each VMA in the range becomes one page; the first VMA where that fails ends it.
+    /// A hole is told at the end.
     // LINUX: mm/khugepaged.c madvise_collapse(); mm/madvise.c madvise_walk_vmas().
     pub(crate) fn advise_collapse(
         &self,

@@ -4,7 +4,8 @@ use crate::errno::Errno;
 use crate::system::Linux;
 use fault::{FaultError, SwapOffError};
 use machine::{Cx, Machine};
-use object::swap::{SwapDevice, SwapError};
+use object::swap::SwapDevice;
+use object::swapping::SwapError;
 
 impl<'m, M: Machine> Linux<'m, M> {
     /// `swapon`: pages may go to the device from now on; answers the area's number. `priority` is from 0 up,

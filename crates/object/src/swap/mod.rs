@@ -5,8 +5,7 @@
 //!   there as long as that is of use; nobody reads round it (C-17).
 //! * `area`: what there is to swap to; [`Objects::swap_on`](crate::Objects::swap_on).
 //! * `store`: compressed memory. `words`: a word a slot, in kernel frames.
-//! * Beside this module, `swap_out`: a page leaves memory; `swap_in`: it comes back.
-//! * `cache`: entries come and go.
+//! * What is done with it is in [`crate::swapping`].
 //!
 //! # A page in the cache
 //! Its descriptor has [`frame::Flags::SWAPCACHED`], its fourth word is the slot, and the cache has one
@@ -25,17 +24,12 @@
 //!   which stay readable for ever.
 
 pub mod area;
-mod cache;
-mod map;
-mod on;
 pub mod slot;
-mod store;
-mod words;
+pub(crate) mod store;
+pub(crate) mod words;
 
 use crate::swap::area::Area;
 pub use crate::swap::area::{AreaReport, SlotReport, SwapDevice};
-pub use crate::swap::map::Entrance;
-pub use crate::swap::on::{SwapCounts, SwapError};
 pub use crate::swap::store::Stored;
 use machine::{Boot, Field, Machine, Shortage};
 use table::Slot;
@@ -52,9 +46,9 @@ machine::cells! {
         /// (atomic) Slots handed out so far: whose turn it is.
         pub(crate) turns: Field<u64>,
         /// (atomic) Pages in the cache.
-        cached: Field<u64>,
+        pub(crate) cached: Field<u64>,
         /// (atomic) Areas that asked for no priority so far.
-        unasked: Field<u64>,
+        pub(crate) unasked: Field<u64>,
     }
 }
 
