@@ -7,7 +7,7 @@
 //! shared that every fault would write.
 
 use frame::{Descriptor, Meta, State, SubsectionState};
-use machine::{Counter, Cx, Field, Machine, Order, Pfn, level};
+use machine::{Counter, Cx, Field, HUGE_ORDER, Machine, Order, Pfn, level};
 use space::Spaces;
 
 /// Rounds that can be told apart.
@@ -110,7 +110,8 @@ impl Hand {
         least: u64,
     ) -> bool {
         let meta = page.meta(cx);
-        if !meta.is_head() || meta.order() != Order::ZERO {
+        // Of large folios only anonymous ones of 2 MiB can be made small.
+        if !meta.is_head() || !matches!(meta.order(), Order::ZERO | HUGE_ORDER) {
             return false;
         }
         let old = match page.maps(cx) {

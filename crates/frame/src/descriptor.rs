@@ -669,6 +669,7 @@ impl Descriptor {
     ) {
         let tail = self.meta_field().get();
         let tail = Meta(tail.0 & !FLAGS | u64::from(whole.flags().0 & Flags::OF_PARTS.0));
+        let tail = tail.with(AGE, whole.part(AGE)).with(USER_NODE, whole.part(USER_NODE));
         self.meta_field().set(tail.as_head(Order::ZERO).with_state(whole.state()));
         cast_words::<Field<u64>>(core::slice::from_ref(&self.owner))[0]
             .set(u64::from(owner) << INDEX_BITS | index);

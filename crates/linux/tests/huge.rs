@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use linux::{Config, Errno, Exit, Mremap, Policy, Waiting};
+use linux::{Config, Errno, Exit, Mremap, Policy, SwapDevice, Waiting};
 use machine::Counter;
 use sim::SimMachine;
 use space::HugePages;
@@ -235,4 +235,61 @@ fn shortage_anywhere_loses_nothing() {
         }
         assert!(refused > 0 || name == "touch", "{name} needs memory");
     }
+}
+
+fn split_at(s: &mut System<'_>, addr: u64) {
+    let space = s.linux.process(s.process).space().expect("alive");
+    let page = machine::VirtAddr(addr).page();
+    let split = s.linux.spaces().split_folio_at(s.cx.at(), space, page);
+    assert_eq!(split, Some(object::Split::Done));
+}
+
+#[test]
+fn pages_of_a_large_page_leave_memory_and_come_back() {
+    let machine = machine(32 << 20);
+    let mut s = with(&machine, HugePages::Always);
+    s.linux.swapon(&mut s.cx, SwapDevice::Compressed { pages: 1024 }, None).expect("an area");
+    s.anon(A, 512, RW);
+    for page in 0..512 {
+        s.store(A + page * P, page).expect("stored");
+    }
+    advise(&mut s, A + 100 * P, 8 * P, 21).expect("followed");
+    assert_eq!((huge(&s), s.rss()[0]), (0, 504), "it was split, and eight pages went");
+    assert_eq!(s.counter(Counter::ThpSplitPage), 1);
+    assert!((0..512).all(|page| s.load(A + page * P) == Ok(page)));
+    // All of one that was split before, and of one that was not.
+    s.anon(A + HUGE, 512, RW);
+    s.store(A + HUGE + 9 * P, 9).expect("stored");
+    advise(&mut s, A, 2 * HUGE, 21).expect("followed");
+    assert_eq!(s.rss()[0], 0);
+    assert!((0..512).all(|page| s.load(A + page * P) == Ok(page)));
+    assert_eq!((s.load(A + HUGE + 9 * P), s.load(A + HUGE)), (Ok(9), Ok(0)));
+    assert_eq!(s.counter(Counter::CowCopied), 0);
+}
+
+#[test]
+fn a_large_page_that_was_split_is_large_again_after_a_collapse() {
+    let machine = machine(32 << 20);
+    let mut s = with(&machine, HugePages::Always);
+    s.anon(A, 512, RW);
+    s.store(A + 9 * P, 9).expect("stored");
+    split_at(&mut s, A + 200 * P);
+    assert_eq!(huge(&s), 0);
+    advise(&mut s, A, HUGE, MADV_COLLAPSE).expect("collapsed");
+    assert_eq!((huge(&s), s.load(A + 9 * P)), (512, Ok(9)));
+}
+
+#[test]
+fn a_page_of_a_large_page_moves_to_another_frame() {
+    let machine = machine(32 << 20);
+    let mut s = with(&machine, HugePages::Always);
+    s.anon(A, 512, RW);
+    s.store(A + 9 * P, 9).expect("stored");
+    let before = s.touch(A + 9 * P, machine::Access::Read).expect("mapped");
+    let space = s.linux.process(s.process).space().expect("alive");
+    let page = machine::VirtAddr(A + 9 * P).page();
+    let moved = s.linux.spaces().move_page(s.cx.at(), space, page, &frame::Request::user());
+    assert!(moved.is_ok_and(|to| to != before.0));
+    assert_eq!((s.load(A + 9 * P), s.rss()[0]), (Ok(9), 512));
+    assert_eq!(s.counter(Counter::ThpSplitPage), 1);
 }

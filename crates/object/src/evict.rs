@@ -5,6 +5,7 @@ use crate::model::{File, FileKind, Owner};
 use crate::objects::Objects;
 use crate::page::{PageCtx, PageLock};
 use crate::radix::Mark;
+use crate::split::Split;
 use crate::swapping::{Stays, SwapOut};
 use frame::{Flags, Id, State};
 use machine::entry::{Attrs, Kind};
@@ -24,7 +25,19 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// Frees the frame of a page if that can be: an anonymous page is swapped out, or dropped if it is of no
     /// use; a page of a file is unmapped, written if it is dirty, and dropped. The caller's reference goes
     /// with it, whatever the answer.
+    ///
+    /// A folio of 2 MiB is split first; the other pages of it go when they are asked to.
     pub fn evict(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, pfn: Pfn) -> SwapOut {
+        if self.folio(cx, pfn).is_large() {
+            let stays = match self.swap_counts().total {
+                0 => Some(Stays::Full),
+                _ => (self.make_small(cx, pfn) == Split::Refused).then_some(Stays::Referenced),
+            };
+            if let Some(stays) = stays {
+                self.frames().put(cx.at(), pfn);
+                return Err(stays);
+            }
+        }
         let page = self.descriptor(pfn);
         let meta = page.meta(cx);
         match meta.state() {

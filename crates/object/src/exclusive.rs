@@ -74,7 +74,7 @@ impl<'m, M: Machine> Objects<'m, M> {
     fn are_all_here(&self, leaf: &Leaf<'_, 'm, M>, folio: Folio<'m>, counts: Counts) -> bool {
         folio.is_large()
             && counts.refs() == counts.maps()
-            && counts.maps() == Self::entries_of(leaf, folio.head)
+            && counts.maps() == self.entries_of(leaf, folio.head)
     }
 
     /// Counts a second mapping of an anonymous page, for a child (CR6), with its reference. The caller holds

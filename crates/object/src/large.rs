@@ -129,7 +129,7 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 
     /// How many entries of a locked leaf map a folio.
-    pub(crate) fn entries_of(leaf: &Leaf<'_, 'm, M>, head: Pfn) -> u64 {
+    pub fn entries_of(&self, leaf: &Leaf<'_, 'm, M>, head: Pfn) -> u64 {
         Self::pages_of(leaf, head).count() as u64
     }
 

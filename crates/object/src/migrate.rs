@@ -22,6 +22,7 @@ use crate::detach::{Detached, Into};
 use crate::model::Lineage;
 use crate::objects::Objects;
 use crate::page::{PageCtx, owner_id, owner_number, unlock_page, wait_writeback};
+use crate::split::Split;
 use frame::{Descriptor, Flags, Id, Request, State};
 use machine::{Counter, Cx, Event, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level};
 
@@ -93,8 +94,8 @@ const KEPT: [Flags; 7] = [
 ];
 
 impl<'m, M: Machine> Objects<'m, M> {
-    /// Moves a page to a frame that `request` allows; answers the frame. The caller's reference goes with the
-    /// call, whatever the answer.
+    /// Moves a page to a frame that `request` allows; answers the frame. A page of a folio of 2 MiB is taken
+    /// out of it first. The caller's reference goes with the call, whatever the answer.
     // LINUX: mm/migrate.c migrate_pages(), for a list of one.
     pub fn migrate(
         &self,
@@ -102,6 +103,13 @@ impl<'m, M: Machine> Objects<'m, M> {
         from: Pfn,
         request: &Request,
     ) -> Result<Pfn, Refused> {
+        if self.make_small(cx, from) == Split::Refused {
+            let head = self.folio(cx, from).page;
+            let refused = if head.pins(cx) > 0 { Refused::Pinned } else { Refused::Busy };
+            cx.count(Counter::PgMigrateFail);
+            self.frames().put(cx.at(), from);
+            return Err(refused);
+        }
         let target = match self.look_movable(cx, from) {
             Ok(_) => self.frames().allocate_user(cx.at(), request).map_err(Refused::Shortage),
             Err(refused) => Err(refused),

@@ -34,8 +34,10 @@ pub enum Split {
 const PAGES: u64 = HUGE_ORDER.frames();
 
 impl<'m, M: Machine> Objects<'m, M> {
-    /// Splits an anonymous folio of 2 MiB. The caller has one reference, and keeps it: to the first page.
-    pub fn split_folio(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, head: Pfn) -> Split {
+    /// Splits the anonymous folio of 2 MiB that a frame is part of. The caller has one reference to it, which is
+    /// one to that frame afterwards.
+    pub fn split_folio(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, pfn: Pfn) -> Split {
+        let head = self.frames().folio(cx, pfn).0;
         let page = self.descriptor(head);
         let done = match self.try_lock_page(cx.at(), head) {
             Some(mut held) => {
@@ -48,11 +50,23 @@ impl<'m, M: Machine> Objects<'m, M> {
         if !done {
             return Split::Refused;
         }
-        for i in 1..PAGES {
-            unlock_page(cx, self.descriptor(head.plus(i)));
-            self.frames().put(cx.at(), head.plus(i));
+        for part in (0..PAGES).map(|i| head.plus(i)) {
+            if part != head {
+                unlock_page(cx, self.descriptor(part));
+            }
+            if part != pfn {
+                self.frames().put(cx.at(), part);
+            }
         }
         Split::Done
+    }
+
+    /// Makes sure that a frame, to which the caller has a reference, is a folio of its own.
+    pub(crate) fn make_small(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, pfn: Pfn) -> Split {
+        match self.frames().folio(cx, pfn).1 {
+            HUGE_ORDER => self.split_folio(cx, pfn),
+            _ => Split::Done,
+        }
     }
 
     fn split_locked(&self, cx: &mut Cx<'m, M, { level::PAGE }>, head: Pfn) -> bool {

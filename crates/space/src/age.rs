@@ -5,7 +5,7 @@ use crate::spaces::Spaces;
 use crate::zap::everything;
 use frame::{Id, State};
 use machine::entry::{Attrs, Kind};
-use machine::{Cx, EntryFormat, Level, Machine, level};
+use machine::{Cx, EntryFormat, Machine, level};
 use table::Cursor;
 
 impl<'m, M: Machine> Spaces<'m, M> {
@@ -27,23 +27,26 @@ impl<'m, M: Machine> Spaces<'m, M> {
             let mut cursor = Cursor::new(everything::<M>());
             while let Some((mut leaf, part)) = cursor.next(&walker, cx.at()) {
                 let mut next = part.start;
-                while leaf.level() == Level::LEAF
-                    && let Some((at, entry)) = leaf.next_used(next, part.end)
-                {
-                    next = at + 1;
-                    let Kind::Leaf(pfn) = M::Entry::kind(entry, Level::LEAF) else { continue };
+                while let Some((at, entry)) = leaf.next_used(next, part.end) {
+                    next = leaf.pages(at).end;
+                    let level = leaf.level();
+                    let Kind::Leaf(pfn) = M::Entry::kind(entry, level) else { continue };
                     let attrs = M::Entry::attrs(entry);
-                    let page = self.frames().descriptor(pfn);
-                    let meta = page.meta(&*leaf);
-                    if attrs.special || !matches!(meta.state(), State::Anon | State::File) || !meta.is_head()
-                    {
+                    if attrs.special {
+                        continue;
+                    }
+                    let folio = self.objects().folio(&leaf, pfn);
+                    let (page, meta) = (folio.page, folio.page.meta(&*leaf));
+                    // A folio is as old as the page of it that was used last.
+                    let counts = folio.head == pfn || attrs.accessed;
+                    if !counts || !matches!(meta.state(), State::Anon | State::File) {
                         continue;
                     }
                     if attrs.accessed {
                         used += 1;
                         leaf.relax(at, |entry| {
                             let attrs = Attrs { accessed: false, ..M::Entry::attrs(entry) };
-                            M::Entry::with_attrs(entry, attrs, Level::LEAF)
+                            M::Entry::with_attrs(entry, attrs, level)
                         });
                     }
                     let age = if attrs.accessed { now } else { oldest(meta.age()) };

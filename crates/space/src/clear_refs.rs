@@ -48,14 +48,14 @@ impl<'m, M: Machine> Spaces<'m, M> {
             let Kind::Leaf(pfn) = M::Entry::kind(entry, leaf.level()) else { continue };
             let attrs = M::Entry::attrs(entry);
             let can_lose = attrs.perms.write || attrs.dirty;
-            if attrs.special || !can_lose || leaf.level() != Level::LEAF {
+            if attrs.special || !can_lose {
                 continue;
             }
-            let page = self.frames().descriptor(pfn);
+            let (page, level) = (self.objects().folio(leaf, pfn).page, leaf.level());
             if page.state(leaf) != State::Anon {
                 continue;
             }
-            let (old, token) = leaf.change(at, clean::<M>);
+            let (old, token) = leaf.change(at, |entry| clean::<M>(entry, level));
             batch.push(leaf, token);
             if M::Entry::attrs(old).dirty {
                 page.set(leaf, Flags::DIRTY);
@@ -64,8 +64,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
     }
 }
 
-fn clean<M: Machine>(entry: Entry) -> Entry {
+fn clean<M: Machine>(entry: Entry, level: Level) -> Entry {
     let attrs = M::Entry::attrs(entry);
     let attrs = Attrs { perms: attrs.perms.read_only(), dirty: false, ..attrs };
-    M::Entry::with_attrs(entry, attrs, Level::LEAF)
+    M::Entry::with_attrs(entry, attrs, level)
 }

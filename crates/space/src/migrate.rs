@@ -21,7 +21,7 @@ pub enum Mapped {
     Zero,
     /// It is being moved just now.
     Moving,
-    /// A page, by the first frame of its folio.
+    /// A page, by its own frame.
     Page(Pfn),
 }
 
@@ -49,9 +49,9 @@ impl<'m, M: Machine> Spaces<'m, M> {
             return Mapped::Zero;
         }
         // The mapping's reference keeps it while the leaf is locked.
-        let head = self.frames().folio(&leaf, first).0;
-        match self.frames().get(&leaf, head) {
-            Ok(()) => Mapped::Page(head),
+        let own = first.plus(page.0 & ((1 << level.span_shift()) - 1));
+        match self.frames().get(&leaf, own) {
+            Ok(()) => Mapped::Page(own),
             Err(_) => Mapped::Moving,
         }
     }
@@ -67,7 +67,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
             Mapped::Page(pfn) => pfn,
             other => return Err(other),
         };
-        let descriptor = self.frames().descriptor(pfn);
+        let descriptor = self.objects().folio(cx, pfn).page;
         let found = Whereabouts { node: descriptor.node(cx), maps: descriptor.maps(cx) };
         self.frames().put(cx.at(), pfn);
         Ok(found)

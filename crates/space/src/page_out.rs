@@ -3,10 +3,11 @@
 
 use crate::error::Error;
 use crate::layout::Layout;
+use crate::spaces::Spaces;
 use crate::vma::{Vma, VmaFlags};
 use frame::{Flags, Id, State};
 use machine::entry::{Attrs, Kind};
-use machine::{Cx, Entry, EntryFormat, Level, Machine, Vpn, VpnRange, level};
+use machine::{Cx, Entry, EntryFormat, Level, Machine, Pfn, Vpn, VpnRange, level};
 use object::Objects;
 use table::{Cursor, Leaf, Payload, Reaper, Rss, Soft, Urgency, Verdict};
 
@@ -38,22 +39,27 @@ impl<M: Machine> Layout<'_, '_, M> {
             while found.is_none()
                 && let Some((page, entry)) = leaf.next_used(next, part.end)
             {
+                let first = page.max(next);
                 next = leaf.pages(page).end;
                 if let Kind::Leaf(pfn) = M::Entry::kind(entry, leaf.level())
                     && !M::Entry::attrs(entry).special
                 {
                     make_cold(&mut leaf, page);
-                    found = self::only_here(spaces.frames().descriptor(pfn), &leaf, how).then_some(pfn);
+                    let own = pfn.plus(first - page);
+                    found = only_here(spaces, &leaf, own, how).then_some((own, first));
                 }
             }
             if found.is_none() {
                 next = next.max(part.end);
             }
-            let held = found.filter(|&pfn| spaces.frames().get(&leaf, pfn).is_ok());
+            let held = found.filter(|&(pfn, _)| spaces.frames().get(&leaf, pfn).is_ok());
             drop(leaf);
-            if let Some(pfn) = held {
-                // Whether it goes or stays is for the objects to say.
-                let _ = spaces.objects().evict(self.at(), pfn);
+            if let Some((pfn, page)) = held {
+                // Whether it goes or stays is for the objects to say. Of 2 MiB this page goes, and those behind
+                // it are small ones then.
+                if spaces.objects().evict(self.at(), pfn).is_ok() {
+                    next = next.min(page + 1);
+                }
             }
         }
         Ok(())
@@ -110,10 +116,19 @@ fn make_cold<M: Machine>(leaf: &mut Leaf<'_, '_, M>, page: Vpn) {
     });
 }
 
-/// Whether a page is to leave memory now: it is a small one that nothing else maps (Linux:
+/// Whether a page is to leave memory now: nothing but this leaf maps it, or any of its folio (Linux:
 /// `folio_likely_mapped_shared`). Otherwise it is the next to go.
-fn only_here<M: Machine>(page: &frame::Descriptor, leaf: &Leaf<'_, '_, M>, how: Unneeded) -> bool {
-    if leaf.level() != Level::LEAF || !page.meta(&**leaf).is_head() || page.maps(&**leaf) != 1 {
+fn only_here<'m, M: Machine>(
+    spaces: &Spaces<'m, M>,
+    leaf: &Leaf<'_, 'm, M>,
+    pfn: Pfn,
+    how: Unneeded,
+) -> bool {
+    let folio = spaces.objects().folio(leaf, pfn);
+    let page = folio.page;
+    let by_pages = folio.is_large() && leaf.level() == Level::LEAF;
+    let entries = if by_pages { spaces.objects().entries_of(leaf, folio.head) } else { 1 };
+    if page.maps(&**leaf) != entries {
         return false;
     }
     page.clear(&**leaf, Flags::REFERENCED);

@@ -3,8 +3,8 @@
 use crate::dice::Dice;
 use crate::world::*;
 use freehold::fault::{HoldError, How};
-use freehold::frame::Id;
-use freehold::linux::{self, ExecImage, Process};
+use freehold::frame::{Id, Request};
+use freehold::linux::{self, ExecImage, Process, SwapDevice};
 use freehold::machine::{Access, Counter, CpuId, HUGE_ORDER, VirtAddr, Vpn};
 use freehold::object::Held;
 use freehold::space::HugePages;
@@ -96,6 +96,8 @@ impl<'m> Program<'_, 'm> {
         let image =
             ExecImage { segments: &[], stack: None, break_start: P, code: (VirtAddr(0), VirtAddr(0)) };
         linux.exec(&mut world.cx(ctx), process, Some(ctx.task()), &image).expect("an empty program");
+        let area = SwapDevice::Compressed { pages: 8 * PAGES };
+        linux.swapon(&mut world.cx(ctx), area, None).expect("an area");
         world.anon(ctx, process, addr(0), PAGES);
         if self.plan.huge_pages == HugePages::Madvise {
             assert_eq!(world.madvise(ctx, process, (addr(0), PAGES), 14), Ok(()));
@@ -131,7 +133,7 @@ impl<'m> Program<'_, 'm> {
     }
 
     fn step<'s>(&'s self, scope: &'s Scope<'s, '_>, ctx: TaskCtx<'s>, task: &mut Task) {
-        let ((page, pages), op) = (self.range(task), task.dice.below(40));
+        let ((page, pages), op) = (self.range(task), task.dice.below(43));
         if std::env::var_os("FREEHOLD_STRESS_TRACE").is_some() {
             println!("{:?}: operation {op} of {pages} pages at {page}", task.process);
         }
@@ -163,7 +165,11 @@ impl<'m> Program<'_, 'm> {
                 true => drop(self.world.linux().collapse_step(&mut self.world.cx(ctx), 2 * HUGE)),
                 false => drop(self.world.madvise(ctx, task.process, (addr(page), pages), 25)),
             },
-            _ => self.pin(ctx, task),
+            38..40 => self.pin(ctx, task),
+            // Paged out, or cold.
+            40 => drop(self.world.madvise(ctx, task.process, (addr(page), pages), 20 + page % 2)),
+            41 => drop(self.world.madvise(ctx, task.process, (addr(page), pages.min(20)), 21)),
+            _ => self.migrate(ctx, task),
         }
     }
 
@@ -312,6 +318,13 @@ impl<'m> Program<'_, 'm> {
         let (linux, mut cx) = (self.world.linux(), self.world.cx(ctx));
         let Some(space) = linux.process(task.process).space() else { return };
         let _ = linux.spaces().split_folio_at(cx.at(), space, Vpn(BASE + page));
+    }
+
+    fn migrate(&self, ctx: TaskCtx<'_>, task: &mut Task) {
+        let page = Vpn(BASE + task.dice.below(PAGES));
+        let (linux, mut cx) = (self.world.linux(), self.world.cx(ctx));
+        let Some(space) = linux.process(task.process).space() else { return };
+        let _ = linux.spaces().move_page(cx.at(), space, page, &Request::user());
     }
 
     fn pin(&self, ctx: TaskCtx<'_>, task: &mut Task) {

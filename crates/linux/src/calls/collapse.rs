@@ -17,8 +17,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         self.balance.collapse_step(cx, self.spaces(), pages)
     }
 
-    /// `prctl(PR_SET_THP_DISABLE, arg2, arg3, arg4, arg5)`: the process and its children get no large pages, or
-    /// may again.
+    /// `prctl(PR_SET_THP_DISABLE, arg2, arg3, arg4, arg5)`: the process and its children get no large pages,
+    /// or may again.
     pub fn set_thp_disable(
         &self,
         process: Id<Process>,
