@@ -33,6 +33,7 @@ mod attempts;
 mod buddy;
 pub mod counts;
 pub mod descriptor;
+mod flags;
 pub mod frames;
 mod free;
 pub mod id;

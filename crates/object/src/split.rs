@@ -34,8 +34,8 @@ pub enum Split {
 const PAGES: u64 = HUGE_ORDER.frames();
 
 impl<'m, M: Machine> Objects<'m, M> {
-    /// Splits the anonymous folio of 2 MiB that a frame is part of. The caller has one reference to it, which is
-    /// one to that frame afterwards.
+    /// Splits the anonymous folio of 2 MiB that a frame is part of. The caller has one reference to it, which
+    /// is one to that frame afterwards.
     pub fn split_folio(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, pfn: Pfn) -> Split {
         let head = self.frames().folio(cx, pfn).0;
         let page = self.descriptor(head);

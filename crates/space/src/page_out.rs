@@ -55,8 +55,8 @@ impl<M: Machine> Layout<'_, '_, M> {
             let held = found.filter(|&(pfn, _)| spaces.frames().get(&leaf, pfn).is_ok());
             drop(leaf);
             if let Some((pfn, page)) = held {
-                // Whether it goes or stays is for the objects to say. Of 2 MiB this page goes, and those behind
-                // it are small ones then.
+                // Whether it goes or stays is for the objects to say. Of 2 MiB this page goes, and those
+                // behind it are small ones then.
                 if spaces.objects().evict(self.at(), pfn).is_ok() {
                     next = next.min(page + 1);
                 }
