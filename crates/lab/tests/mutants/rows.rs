@@ -51,10 +51,15 @@ pub(crate) const ROWS: &[Row] = &[
     row(Plant::GenerationIgnored, "walk/l-15-lazy-cpu", Kind::WrongByte, "where 2 is due"),
     row(Plant::SwapCountLeaked, "swap/row-15-pinned-page-keeps-no-slot", Kind::Rule, "SW"),
     row(Plant::SwapSoleKeptByFork, "swap/c-15-fork-of-a-swapped-page", Kind::Expectation, "swapped"),
-    row(Plant::SwapSoleForgotten, "swap/c-04-swapped-out-under-a-reference", Kind::Expectation, "5"),
-    row(Plant::SwapOffForgetsSole, "swap/c-04-swapoff-under-a-reference", Kind::Expectation, "5"),
+    row(
+        Plant::SwapSoleForgotten,
+        "swap/c-04-swapped-out-under-a-reference",
+        Kind::WrongByte,
+        "where 5 is due",
+    ),
+    row(Plant::SwapOffForgetsSole, "swap/c-04-swapoff-under-a-reference", Kind::WrongByte, "where 5 is due"),
     row(Plant::SwapReadsRoundCache, "swap/c-17-slot-used-again", Kind::WrongByte, "2"),
-    row(Plant::StableWritesIgnored, "swap/c-16-stable-writes", Kind::Rule, ""),
+    row(Plant::StableWritesIgnored, "swap/c-16-stable-writes", Kind::Machine, "TornWrite"),
     row(Plant::StampUnchecked, "walk/protect-against-first-fault", Kind::Rule, "(TR2)"),
     row(Plant::EntryUnchecked, "space/two-faults-on-one-page", Kind::Panic, "the entry is in use"),
     row(
