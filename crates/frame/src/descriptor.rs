@@ -137,7 +137,7 @@ impl ZoneKind {
     }
 }
 
-const FLAGS: u64 = 0xffff;
+pub(crate) const FLAGS: u64 = 0xffff;
 const STATE: (u32, u64) = (16, 0xf);
 const ORDER: (u32, u64) = (20, 0xf);
 const HEAD: u64 = 1 << 24;
@@ -605,39 +605,6 @@ impl Descriptor {
     #[inline]
     pub(crate) fn links_field(&self) -> &Field<Links> {
         &cast_words::<Field<Links>>(core::slice::from_ref(&self.links))[0]
-    }
-
-    /// Makes a tail of a folio that is taken apart a folio of its own, without references: what it holds and
-    /// whose it is are said by the whole, its zone and node it knows. It is as locked as the whole. Nobody
-    /// looks at it yet.
-    pub(crate) fn become_part<M: Machine, const L: u8>(
-        &self,
-        cx: &Cx<'_, M, L>,
-        whole: Meta,
-        (owner, index): (u32, u64),
-    ) {
-        let tail = self.meta_field().get();
-        let tail = Meta(tail.0 & !FLAGS | u64::from(whole.flags().0 & Flags::OF_PARTS.0));
-        let tail = tail.with(AGE, whole.part(AGE)).with(USER_NODE, whole.part(USER_NODE));
-        self.meta_field().set(tail.as_head(Order::ZERO).with_state(whole.state()));
-        cast_words::<Field<u64>>(core::slice::from_ref(&self.owner))[0]
-            .set(u64::from(owner) << INDEX_BITS | index);
-        self.links_field().set(Links::from_bits(0));
-        if whole.flags().has(Flags::LOCKED) {
-            cx.trace(|| Event::Locked(LockId::new(level::PAGE, &self.meta)));
-        }
-    }
-
-    /// Makes the head of a folio that is taken apart a folio of one frame. Its flags may change meanwhile.
-    pub(crate) fn become_small<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
-        self.clear(cx, Flags::BY_PAGES);
-        // RELAXED: the compare-exchange decides.
-        let mut seen = cx.load(&self.meta, Relaxed);
-        // ORDERING: AcqRel: who sees the new order sees the tails as they are now.
-        while let Err(now) = cx.compare_exchange(&self.meta, seen, Meta(seen).as_head(Order::ZERO).0, AcqRel)
-        {
-            seen = now;
-        }
     }
 
     /// Wipes what an owner wrote into the third and fourth word: for a block the allocator has, in no list.

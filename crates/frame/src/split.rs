@@ -1,9 +1,56 @@
 //! A large folio becomes small ones; and folios found without a reference.
 
 use crate::counts::{self, Counts, Freed};
+use crate::descriptor::{AGE, Descriptor, FLAGS, Flags, INDEX_BITS, Links, Meta, USER_NODE};
 use crate::frames::Frames;
 use crate::memmap::SUBSECTION_ORDER;
-use machine::{Cx, HUGE_ORDER, Machine, Pfn, level};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use machine::cells::cast_words;
+use machine::{Cx, Event, Field, FieldValue, HUGE_ORDER, LockId, Machine, Memory, Order, Pfn, level};
+
+/// What the parts of a folio have from the whole.
+const OF_PARTS: Flags = Flags::UPTODATE
+    .and(Flags::LOCKED)
+    .and(Flags::DIRTY)
+    .and(Flags::REFERENCED)
+    .and(Flags::ACTIVE)
+    .and(Flags::UNMAPPED)
+    .and(Flags::MLOCKED);
+
+impl Descriptor {
+    /// Makes a tail of a folio that is taken apart a folio of its own, without references: what it holds and
+    /// whose it is are said by the whole, its zone and node it knows. It is as locked as the whole. Nobody
+    /// looks at it yet.
+    pub(crate) fn become_part<M: Machine, const L: u8>(
+        &self,
+        cx: &Cx<'_, M, L>,
+        whole: Meta,
+        (owner, index): (u32, u64),
+    ) {
+        let tail = self.meta_field().get();
+        let tail = Meta(tail.0 & !FLAGS | u64::from(whole.flags().0 & OF_PARTS.0));
+        let tail = tail.with(AGE, whole.part(AGE)).with(USER_NODE, whole.part(USER_NODE));
+        self.meta_field().set(tail.as_head(Order::ZERO).with_state(whole.state()));
+        cast_words::<Field<u64>>(core::slice::from_ref(self.owner_word()))[0]
+            .set(u64::from(owner) << INDEX_BITS | index);
+        self.links_field().set(Links::from_bits(0));
+        if whole.flags().has(Flags::LOCKED) {
+            cx.trace(|| Event::Locked(LockId::new(level::PAGE, &self.meta)));
+        }
+    }
+
+    /// Makes the head of a folio that is taken apart a folio of one frame. Its flags may change meanwhile.
+    pub(crate) fn become_small<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        self.clear(cx, Flags::BY_PAGES);
+        // RELAXED: the compare-exchange decides.
+        let mut seen = cx.load(&self.meta, Relaxed);
+        // ORDERING: AcqRel: who sees the new order sees the tails as they are now.
+        while let Err(now) = cx.compare_exchange(&self.meta, seen, Meta(seen).as_head(Order::ZERO).0, AcqRel)
+        {
+            seen = now;
+        }
+    }
+}
 
 impl<'m, M: Machine> Frames<'m, M> {
     /// Takes a frozen folio of 2 MiB apart: each of its frames becomes a folio, of the same state and owner,

@@ -87,7 +87,7 @@ pub(crate) const ROWS: &[Row] = &[
         "C loaded 0 at a[3]",
     ),
     row(Plant::MigrateWithUsers, "move/pinned-file-page-stays", Kind::WrongByte, "due"),
-    row(Plant::SplitDropsExclusive, "cow/c-09-pinned-page-is-not-split", Kind::Expectation, "r shared"),
+    row(Plant::SplitDropsExclusive, "cow/c-09-pinned-page-is-not-split", Kind::Expectation, "is rw shared"),
     row(Plant::HugeUnclaimed, "huge/unmap-against-first-touch", Kind::WrongByte, "where nothing is mapped"),
     row(Plant::CollapseUnchecked, "cow/c-25-pinned-page-is-not-collapsed", Kind::Expectation, "EAGAIN"),
     row(Plant::MigrateWithUsers, "move/pinned-file-page-stays", Kind::WrongByte, ""),
