@@ -32,15 +32,6 @@ impl Flags {
     /// An anonymous page whose bytes are of no use unless somebody has written to it since (`MADV_FREE`).
     pub const LAZY_FREE: Flags = Flags(1 << 15);
 
-    /// What the parts of a folio have from the whole.
-    pub(crate) const OF_PARTS: Flags = Flags::UPTODATE
-        .and(Flags::LOCKED)
-        .and(Flags::DIRTY)
-        .and(Flags::REFERENCED)
-        .and(Flags::ACTIVE)
-        .and(Flags::UNMAPPED)
-        .and(Flags::MLOCKED);
-
     /// Both sets.
     pub const fn and(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)

@@ -90,7 +90,6 @@ pub(crate) const ROWS: &[Row] = &[
     row(Plant::SplitDropsExclusive, "cow/c-09-pinned-page-is-not-split", Kind::Expectation, "is rw shared"),
     row(Plant::HugeUnclaimed, "huge/unmap-against-first-touch", Kind::WrongByte, "where nothing is mapped"),
     row(Plant::CollapseUnchecked, "cow/c-25-pinned-page-is-not-collapsed", Kind::Expectation, "EAGAIN"),
-    row(Plant::MigrateWithUsers, "move/pinned-file-page-stays", Kind::WrongByte, ""),
     row(Plant::MigrationForgets, "move/c-13-read-only-exclusive-page-moves", Kind::Expectation, "r shared"),
     row(
         Plant::PinWithoutRecheck,
