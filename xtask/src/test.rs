@@ -15,7 +15,7 @@ const EXPLORE: &[&str] = &[
     "explore",
     "scenarios",
     "regressions/explore",
-    "--time=10",
+    "--time=4",
 ];
 
 /// Sets up, then runs every check and every test. The layer and style checks are tests of this package.

@@ -80,7 +80,7 @@ fn an_audit_after_each_step() {
 
 #[test]
 fn too_little_memory_kills_and_the_report_is_clean() {
-    for memory in ["32M", "8M"] {
+    for memory in ["32M", "12M"] {
         let report = replayed(0, &real("redis-bgsave.fhr"), &["--memory", memory]);
         assert!(report["killed"].as_u64() >= Some(1), "{memory}: {report:#}");
         assert!(report["vmstat"]["oom_kill"].as_u64() >= Some(1), "{memory}");
