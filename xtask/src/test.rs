@@ -4,7 +4,7 @@ use crate::run::Steps;
 use crate::{check, link, setup};
 use anyhow::Result;
 
-/// Every schedule with up to two preemptions, as far as ten seconds a scenario go.
+/// Every schedule with up to two preemptions, as far as four seconds a scenario go.
 const EXPLORE: &[&str] = &[
     "run",
     "--locked",

@@ -1,6 +1,6 @@
 //! Policies: what the manager can do in more than one way, by name.
 //!
-//! A policy is chosen as `axis=value`, several with commas between them. An axis is one row of [`AXES`]; the
+//! A policy is chosen as `axis=value`, several with commas between them. An axis is one row of `AXES`; the
 //! values of `cow` are the rules of copy-on-write that the manager knows ([`rules::COW`]).
 
 use std::fmt;
