@@ -191,6 +191,9 @@ impl World<'_> {
     fn let_go(&self, who: Actor<'_>, at: Place, name: PinName, stored: Stored) -> Value {
         Shared::Held(name).change(who.ctx);
         self.hear_device(who);
+        if self.holds.borrow().told.values().any(|told| told.pin == name) {
+            self.misused(who.ctx, at, "a device is at work on it: wait with `dma finish`".into());
+        }
         let Some(holding) = self.holds.borrow_mut().pins.remove(&name) else {
             self.misused(who.ctx, at, "nothing is held by this name".into());
         };

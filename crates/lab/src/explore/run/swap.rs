@@ -1,6 +1,7 @@
 //! Swap areas come and go, and devices fail.
 
 use freehold::linux::{Errno, SwapDevice};
+use freehold::machine::PAGE_SIZE;
 use sim::Direction;
 
 use super::super::script::{Device, SwapStep, Value, Way};
@@ -18,10 +19,15 @@ impl World<'_> {
             }
             SwapStep::On { device: Device::File(file), pages, stable } => {
                 let key = self.files[file.0].key;
-                if stable {
-                    files.require_stable_writes(key);
+                // LINUX: an area that its file does not hold is refused.
+                if files.size(key).is_none_or(|size| size < pages * PAGE_SIZE) {
+                    Err(Errno::EINVAL)
+                } else {
+                    if stable {
+                        files.require_stable_writes(key);
+                    }
+                    linux.swapon(&mut cx, SwapDevice::File { key, pages }, None).map(drop)
                 }
-                linux.swapon(&mut cx, SwapDevice::File { key, pages }, None).map(drop)
             }
             SwapStep::Off(device) => {
                 let known = linux.objects().swap_areas().map(|area| area.device).find(|found| {
