@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::map::VMAS_MAX;
 use crate::policy::MemPolicy;
 use crate::space::Space;
 use crate::spaces::Spaces;
@@ -56,20 +55,9 @@ impl<M: Machine> Layout<'_, '_, M> {
         if unchanged {
             return Ok(());
         }
-        let splits = self.splits_needed(part);
-        if splits > 0 && self.count() + splits > VMAS_MAX {
-            return Err(Error::NoMemory);
-        }
-        let mut prepared = self.prepare(self.cuts(part))?;
-        self.split_at_ends(&mut prepared, part);
-        self.give_back(prepared);
-        if let Some(id) = self.covering(part.start) {
-            self.begin_change(id);
-            let vma: &Vma = self.vma(id);
+        self.change_part(part, |layout, id| {
+            let vma: &Vma = layout.vma(id);
             vma.write(vma.range(), &crate::vma::Content { policy, ..vma.content() });
-            self.end_change(id);
-        }
-        self.merge_around(part);
-        Ok(())
+        })
     }
 }

@@ -6,7 +6,7 @@ use crate::layout::Layout;
 use crate::map::VMAS_MAX;
 use crate::space::{Space, limit_pages};
 use crate::spaces::Spaces;
-use crate::vma::VmaFlags;
+use crate::vma::{Vma, VmaFlags};
 use frame::Id;
 use machine::{Cx, Machine, Vpn, VpnRange, level};
 
@@ -129,9 +129,16 @@ impl<M: Machine> Layout<'_, '_, M> {
     /// Gives the part of one VMA other flags that change no translation; splits and merges as needed.
     pub(crate) fn set_flags_of_part(&mut self, part: VpnRange, flags: VmaFlags) -> Result<(), Error> {
         let unchanged = self.covering(part.start).is_none_or(|id| self.vma(id).flags() == flags);
-        if unchanged {
-            return Ok(());
-        }
+        if unchanged { Ok(()) } else { self.change_part(part, |layout, id| layout.set_flags(id, flags)) }
+    }
+
+    /// Changes what a part of one VMA says of itself, where that changes no translation; splits and merges as
+    /// needed.
+    pub(crate) fn change_part(
+        &mut self,
+        part: VpnRange,
+        change: impl FnOnce(&mut Self, Id<Vma>),
+    ) -> Result<(), Error> {
         let splits = self.splits_needed(part);
         if splits > 0 && self.count() + splits > VMAS_MAX {
             return Err(Error::NoMemory);
@@ -141,7 +148,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         self.give_back(prepared);
         if let Some(id) = self.covering(part.start) {
             self.begin_change(id);
-            self.set_flags(id, flags);
+            change(self, id);
             self.end_change(id);
         }
         self.merge_around(part);
