@@ -394,6 +394,20 @@ fn a_debugger_writes_what_is_read_only_and_only_there() {
     assert!(s.store(BASE, 1).is_err(), "it is as protected as before");
 }
 
+#[test]
+fn a_stack_grows_for_a_debugger_and_the_upper_half_is_no_place() {
+    let machine = machine(16 << 20);
+    let mut s = System::new(&machine);
+    let (own, stack) = (s.process, 0x4000_0000);
+    s.mmap(stack, P, RW, GROWSDOWN | FIXED | PRIVATE | ANON).expect("mapped");
+    assert_eq!(s.linux.mem_write(&mut s.cx, (own, own), stack - 3 * P, &[7; 8]), Ok(8));
+    assert_eq!(s.load(stack - 3 * P), Ok(u64::from_le_bytes([7; 8])));
+    let far = stack - (16 << 20);
+    assert_eq!(s.linux.mem_read(&mut s.cx, (own, own), far, &mut [0; 8]), Err(EIO), "beyond the limit");
+    let beyond = s.linux.mem_read(&mut s.cx, (own, own), 1 << 63, &mut []);
+    assert_eq!(beyond, Err(Errno::EINVAL));
+}
+
 // ---- rings ----
 
 fn ring(s: &mut System<'_>) -> Id<linux::Ring> {

@@ -4,7 +4,7 @@ use crate::faults::Faults;
 use crate::pin::How;
 use crate::pin::judge::{Judged, Mapping, is_plain, judge, must_move};
 use frame::Id;
-use machine::{Cx, Machine, Plant, Vpn, level};
+use machine::{Cx, EntryFormat, Machine, PAGE_SHIFT, Plant, Vpn, level};
 use object::Held;
 use space::Space;
 
@@ -20,6 +20,10 @@ impl<'m, M: Machine> Faults<'m, M> {
         page: Vpn,
         how: How,
     ) -> Option<Held> {
+        // Beyond user space a walk would come out at other pages: it looks at some bits of the number only.
+        if page.0 >= M::Entry::USER_END >> PAGE_SHIFT {
+            return None;
+        }
         let (spaces, objects) = (self.spaces(), self.spaces().objects());
         let walker = spaces.walker(spaces.space(space).table()?);
         let mut inside = cx.enter_epoch();

@@ -9,12 +9,13 @@ use crate::process::Process;
 use crate::system::Linux;
 use fault::How;
 use frame::Id;
-use machine::{Access, Cx, Machine};
+use machine::{Access, Cx, Machine, Vpn};
 use object::Held;
+use space::Space;
 
 impl<'m, M: Machine> Linux<'m, M> {
     /// `pread` of `/proc/PID/mem`; answers how many bytes were read before the first page that cannot be.
-    /// `EIO` if none could.
+    /// `EIO` if none could, `EINVAL` for the upper half of all addresses. A stack grows for this.
     pub fn mem_read(
         &self,
         cx: &mut Cx<'m, M>,
@@ -66,11 +67,19 @@ impl<'m, M: Machine> Linux<'m, M> {
         (bytes, how): (Iovec, How),
         f: &mut dyn FnMut(&mut Cx<'m, M>, Piece, Held),
     ) -> Result<u64, Errno> {
+        // LINUX: pread and pwrite take no position that is negative as a number with a sign.
+        if bytes.base > i64::MAX as u64 {
+            return Err(Errno::EINVAL);
+        }
         let current = self.space_of(process)?;
         self.with_space_of(cx, of, |cx, space| {
             let mut done = 0;
             for piece in bytes.pieces() {
-                match self.hold_page(cx, (current, space), (piece.page, how)) {
+                let mut held = self.hold_page(cx, (current, space), (piece.page, how));
+                if held == Err(Errno::EFAULT) && self.grows_to(cx, (process, space), piece.page) {
+                    held = self.hold_page(cx, (current, space), (piece.page, how));
+                }
+                match held {
                     Ok(held) => f(cx, piece, held),
                     // LINUX: mem_rw() answers EIO for what access_remote_vm() could not copy at all.
                     Err(Errno::EFAULT) if done == 0 => return Err(Errno::EIO),
@@ -81,5 +90,17 @@ impl<'m, M: Machine> Linux<'m, M> {
             }
             Ok(done)
         })
+    }
+
+    /// Whether a stack reaches down to a page where nothing was mapped, from here on. The limit is the
+    /// caller's.
+    // LINUX: access_remote_vm() asks expand_stack().
+    fn grows_to(&self, cx: &mut Cx<'m, M>, (process, space): (Id<Process>, Id<Space>), page: Vpn) -> bool {
+        let next = self.spaces().vma_at(cx.at(), space, page);
+        if next.is_none_or(|vma| vma.range.contains(page)) {
+            return false;
+        }
+        self.bring_limits(cx, process, space);
+        self.spaces().grow_stack(cx.at(), space, page).is_ok()
     }
 }
