@@ -15,7 +15,6 @@
 use crate::error::FaultError;
 use crate::faults::Faults;
 use crate::handle::{Back, Outcome, Purpose, Wish};
-use machine::entry::Attrs;
 use machine::{Counter, Cx, Machine, Pfn, Plant, level};
 use object::swap::slot::{Claim, Kept};
 use object::swapping::Entrance;
@@ -101,11 +100,10 @@ impl<'m, M: Machine> Faults<'m, M> {
         let sole = self.remembered(&leaf, sole, back);
         let (ctx, written) = (self.anon_ctx(wish), wish.is_write());
         let entrance = Entrance { slot, sole, pfn, ctx, written, kept };
-        let perms = wish.vma.flags.perms();
         // A page that comes back exclusive may be written at once; else the store is judged next.
-        let attrs = Attrs { perms: perms.read_only(), ..wish.attrs() };
-        let exclusive =
-            objects.map_swapped(&mut leaf, wish.page, &entrance, attrs).map_err(|_| FaultError::Bus)?;
+        let exclusive = objects
+            .map_swapped(&mut leaf, wish.page, &entrance, wish.attrs())
+            .map_err(|_| FaultError::Bus)?;
         self.note_locked(&leaf, wish, pfn);
         let satisfied = exclusive || (!written && wish.purpose == Purpose::Access);
         Ok(if satisfied { Outcome::Done } else { Outcome::Again })
@@ -131,7 +129,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         let fresh = objects.read_round_cache(cx.at(), slot)?;
         let (ctx, written) = (self.anon_ctx(wish), wish.is_write());
         let entrance = Entrance { slot, sole, pfn: fresh, ctx, written, kept: Kept::Nothing };
-        let attrs = Attrs { perms: wish.vma.flags.perms().read_only(), ..wish.attrs() };
+        let attrs = wish.attrs();
         let mapped = match self.lock_unchanged(cx, wish) {
             Ok(Some(mut leaf)) => objects.map_swapped(&mut leaf, wish.page, &entrance, attrs).is_ok(),
             _ => false,

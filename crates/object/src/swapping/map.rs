@@ -36,8 +36,8 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// Exchanges a swap entry for a mapping of its page, which gets a reference of its own. Rows
     /// 17 and 18 of the COW table: exclusive if the entry remembers it (CR16), or if provably nobody else has
     /// page or slot; not while the page is being written to a device that wants its bytes stable (C-16).
-    /// Answers whether it is exclusive. `attrs` are those of a load; an exclusive page that is written at
-    /// once is mapped writable.
+    /// Answers whether it is exclusive. `attrs` has what the VMA allows; stores pass only to an exclusive page
+    /// that is written at once. A forced store (CR13) makes no entry writable, and is no less of a store.
     pub fn map_swapped(
         &self,
         leaf: &mut Leaf<'_, 'm, M>,
@@ -61,12 +61,12 @@ impl<'m, M: Machine> Objects<'m, M> {
         if exclusive {
             self.come_back(leaf, pfn);
         }
-        let write = exclusive && entrance.written;
-        let perms = machine::Perms { write, ..attrs.perms };
-        let attrs = Attrs { perms, dirty: write, ..attrs };
+        let stored = exclusive && entrance.written;
+        let perms = machine::Perms { write: stored && attrs.perms.write, ..attrs.perms };
+        let attrs = Attrs { perms, dirty: stored, ..attrs };
         let entry = M::Entry::leaf(pfn, attrs, leaf.level());
         leaf.exchange_absent(at, (Some(Rss::Swap), Some(Rss::Anon)), entry);
-        self.put_swap(leaf, slot, if write { Kept::Nothing } else { entrance.kept });
+        self.put_swap(leaf, slot, if stored { Kept::Nothing } else { entrance.kept });
         Ok(exclusive)
     }
 
