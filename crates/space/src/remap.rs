@@ -266,6 +266,10 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
                 let lock = VmaFlags::LOCKED | VmaFlags::LOCK_ON_FAULT;
                 let before = self.vma(from).flags();
                 self.set_flags(from, before.difference(lock));
+                // LINUX: dontunmap_complete(): what is left whole is as if it had never been touched.
+                if whole == old {
+                    self.vma(from).forget_anon();
+                }
                 self.end_change(from);
                 if before.intersects(lock) {
                     return self.merge_around(old);

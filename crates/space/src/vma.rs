@@ -128,8 +128,8 @@ machine::cells! {
         attachment: Field<Option<Id<Attachment>>>,
         /// (layout) Who maps the lineage's moved pages, in the lineage's list; only if `anon_bias` is not 0.
         moved_attachment: Field<Option<Id<Attachment>>>,
-        /// (leaf lock, only ever set) Whether a private page was ever installed:
-        /// fork copies such VMAs eagerly.
+        /// (leaf lock to set, layout to clear while it is being changed) Whether a private page was ever
+        /// installed: fork copies such VMAs eagerly.
         has_anon: Field<bool>,
         /// (layout) Which nodes new pages come from.
         policy: Field<MemPolicy>,
@@ -281,6 +281,11 @@ impl Vma {
         if !self.has_anon.get() {
             self.has_anon.set(true);
         }
+    }
+
+    /// Says that every private page has moved elsewhere, for good. (layout, while it is being changed)
+    pub(crate) fn forget_anon(&self) {
+        self.has_anon.set(false);
     }
 
     /// A consistent view without any lock, or `None` while it is being changed.
