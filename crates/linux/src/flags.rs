@@ -61,7 +61,7 @@ bitflags::bitflags! {
         const POPULATE = 0x8000;
         /// With `POPULATE`: no I/O, which makes it mean nothing.
         const NONBLOCK = 0x1_0000;
-        /// For a thread's stack: means nothing.
+        /// For a thread's stack: no huge pages.
         const STACK = 0x2_0000;
         /// Pages of a pool of huge pages.
         const HUGETLB = 0x4_0000;

@@ -15,6 +15,7 @@ const A: u64 = 0x4000_0000;
 const MADV_HUGEPAGE: u64 = 14;
 const MADV_NOHUGEPAGE: u64 = 15;
 const MADV_COLLAPSE: u64 = 25;
+const MAP_STACK: u64 = 0x2_0000;
 
 fn with(machine: &SimMachine, huge_pages: HugePages) -> System<'_> {
     System::with(machine, Config { shortage: Policy::Fail, huge_pages, ..Config::default() })
@@ -72,6 +73,18 @@ fn who_gets_pages_of_2_mib_is_chosen_by_the_system_the_program_and_each_mapping(
     s.anon(A + HUGE, 512, RW);
     s.store(A + HUGE, 7).expect("stored");
     assert_eq!(huge(&s), 512);
+}
+
+#[test]
+fn map_stack_asks_for_small_pages() {
+    let machine = machine(32 << 20);
+    let mut s = with(&machine, HugePages::Always);
+    s.mmap(A, HUGE, RW, PRIVATE | ANON | FIXED | MAP_STACK).expect("mapped");
+    s.store(A, 7).expect("stored");
+    assert_eq!(huge(&s), 0);
+    advise(&mut s, A, HUGE, MADV_HUGEPAGE).expect("the program may change its mind");
+    assert_eq!(advise(&mut s, A, HUGE, MADV_COLLAPSE), Ok(()));
+    assert_eq!((huge(&s), s.load(A)), (512, Ok(7)));
 }
 
 #[test]

@@ -117,6 +117,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         flags.set(VmaFlags::GROWS_DOWN, request.flags.contains(MapFlags::GROWSDOWN));
         flags.set(VmaFlags::LOCKED, request.flags.contains(MapFlags::LOCKED));
         flags.set(VmaFlags::NO_RESERVE, self.is_unreserved(request.flags));
+        // LINUX: calc_vm_flag_bits(), since 6.7.
+        flags.set(VmaFlags::NO_HUGE_PAGE, request.flags.contains(MapFlags::STACK));
         let mapping = Mapping {
             place: request.place,
             pages: request.pages,
