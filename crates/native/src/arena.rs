@@ -26,6 +26,8 @@ pub const HUGE_PAGES: u64 = 512;
 pub const HUGE: (u64, u64) = (1072, 3 * HUGE_PAGES);
 /// Nothing of the worker lies from the arena's end to here.
 const ROOM_END: u64 = END + PAGES * PAGE;
+/// The most pages that are read or written as a file at once.
+pub const LOOK_PAGES: u64 = 16;
 /// First address no program may use.
 pub const USER_END: u64 = (1 << 47) - PAGE;
 /// First address of the kernel's half: what lies between is no address at all.
@@ -83,6 +85,12 @@ fn is_harmless_copy(args: &[u64; 7]) -> bool {
     process < SLOTS as u64 && place(own) && place(other) && apart && (own ^ other).is_multiple_of(PAGE)
 }
 
+/// Bytes of a process that another one reads or writes as a file; never as much as would wrap.
+fn is_harmless_look(process: u64, addr: u64, len: u64) -> bool {
+    let place = inside(addr, len) || addr > USER_END && addr.checked_add(len).is_some();
+    process < SLOTS as u64 && len <= LOOK_PAGES * PAGE && place
+}
+
 fn is_harmless_splice(args: &[u64; 7]) -> bool {
     const NONBLOCK: u64 = 2;
     // The call looks at 32 bits.
@@ -118,6 +126,9 @@ pub fn is_harmless(op: &Op) -> bool {
             Call::Load | Call::Store | Call::Execute => is_touchable(a),
             Call::VmRead | Call::VmWrite => is_harmless_copy(&op.args),
             Call::Splice => is_harmless_splice(&op.args),
+            Call::MemRead | Call::MemWrite => is_harmless_look(a, b, c),
+            // The call looks at 32 bits.
+            Call::Prctl => matches!(a as u32, 41 | 42 | 67 | 68),
             Call::PipeRead => a <= PIPE_PAGES * PAGE,
             Call::Scan => inside(a, 0) && a.is_multiple_of(PAGE) && b <= PAGES && inside(a, b * PAGE),
         }
@@ -159,5 +170,11 @@ mod tests {
         assert!(!harmless(Call::Splice, &[START, PAGE, 0]));
         assert!(!harmless(Call::Splice, &[0x5555_5555_0000, PAGE, 2]));
         assert!(!harmless(Call::PipeRead, &[u64::MAX]));
+        assert!(harmless(Call::MemWrite, &[1, START + 1, PAGE, 5]));
+        assert!(harmless(Call::MemRead, &[1, u64::MAX - PAGE, PAGE]));
+        assert!(!harmless(Call::MemRead, &[1, u64::MAX, PAGE]));
+        assert!(!harmless(Call::MemWrite, &[1, 0x5555_5555_0000, 8, 5]));
+        assert!(!harmless(Call::MemRead, &[1, START, (LOOK_PAGES + 1) * PAGE]));
+        assert!(!harmless(Call::Prctl, &[libc::PR_SET_PDEATHSIG as u64, 9]));
     }
 }

@@ -80,6 +80,13 @@ calls! {
     /// Reads from the pipe: how many bytes. Answers a sum of them and, in the low [`crate::PIPE_BITS`] bits,
     /// how many there were.
     PipeRead = 28,
+    /// `prctl`: option, its argument. Of options, those about huge pages and about equal ones.
+    Prctl = 29,
+    /// Reads `/proc/PID/mem`: the process, address, length. Answers as [`Call::PipeRead`].
+    MemRead = 30,
+    /// Writes `/proc/PID/mem`: the process, address, length, the word that is written over and over. Answers
+    /// how many bytes were written.
+    MemWrite = 31,
 }
 
 impl Call {
@@ -93,10 +100,16 @@ impl Call {
         match self {
             Call::Mmap => 7,
             Call::Mremap => 6,
-            Call::VmRead | Call::VmWrite => 4,
-            Call::Splice => 3,
+            Call::VmRead | Call::VmWrite | Call::MemWrite => 4,
+            Call::Splice | Call::MemRead => 3,
             Call::Mprotect | Call::Madvise | Call::Msync | Call::Mlock2 | Call::Mincore | Call::Prlimit => 3,
-            Call::Munmap | Call::Mlock | Call::Munlock | Call::Ftruncate | Call::Store | Call::Scan => 2,
+            Call::Munmap
+            | Call::Mlock
+            | Call::Munlock
+            | Call::Ftruncate
+            | Call::Store
+            | Call::Scan
+            | Call::Prctl => 2,
             Call::Munlockall | Call::Layout => 0,
             _ => 1,
         }

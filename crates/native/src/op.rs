@@ -130,7 +130,7 @@ pub struct Reply {
 }
 
 /// What the worker sends first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Hello {
     /// Whether `brk` could be moved into the arena: 0, or the error number.
     pub brk_error: u64,
@@ -144,6 +144,8 @@ pub struct Hello {
     pub privileges_error: u64,
     /// Whether its processes may read each other: 0, or the error number.
     pub look_error: u64,
+    /// Whether a process may write to its own read-only memory by `/proc/PID/mem`: 0, or the error number.
+    pub force_error: u64,
 }
 
 const MAGIC_REQUEST: u64 = u64::from_le_bytes(*b"fhdiffrq");
@@ -266,18 +268,19 @@ impl Reply {
 impl Hello {
     /// As bytes.
     pub fn to_bytes(&self) -> [u8; HELLO_BYTES] {
-        let Hello { brk_error, memlock_max, stack_max, own_pages, privileges_error, look_error } = *self;
+        let Hello { brk_error, memlock_max, stack_max, own_pages, .. } = *self;
         let mut bytes = [0; HELLO_BYTES];
         put(&mut bytes, &[MAGIC_HELLO, brk_error, memlock_max, stack_max, own_pages]);
-        put(&mut bytes[40..], &[privileges_error, look_error]);
+        put(&mut bytes[40..], &[self.privileges_error, self.look_error, self.force_error]);
         bytes
     }
 
     /// From bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Hello> {
-        let [magic, brk_error, memlock_max, stack_max, own_pages, privileges_error, look_error, _] =
-            words::<8>(bytes)?;
-        let hello = Hello { brk_error, memlock_max, stack_max, own_pages, privileges_error, look_error };
+        let [magic, brk_error, memlock_max, stack_max, own_pages, errors @ ..] = words::<8>(bytes)?;
+        let [privileges_error, look_error, force_error] = errors;
+        let errors = Hello { privileges_error, look_error, force_error, ..Hello::default() };
+        let hello = Hello { brk_error, memlock_max, stack_max, own_pages, ..errors };
         (magic == MAGIC_HELLO).then_some(hello)
     }
 }
@@ -308,7 +311,8 @@ mod tests {
         assert_eq!(Reply::from_bytes(&reply.to_bytes()), Some(reply));
         let (brk_error, memlock_max, stack_max) = (1, 2, 3);
         let (own_pages, privileges_error, look_error) = (4, 5, 6);
-        let hello = Hello { brk_error, memlock_max, stack_max, own_pages, privileges_error, look_error };
+        let errors = Hello { privileges_error, look_error, force_error: 7, ..Hello::default() };
+        let hello = Hello { brk_error, memlock_max, stack_max, own_pages, ..errors };
         assert_eq!(Hello::from_bytes(&hello.to_bytes()), Some(hello));
     }
 

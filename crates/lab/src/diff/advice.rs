@@ -9,12 +9,14 @@ enum Where {
     Everywhere,
     /// On hosts with huge pages.
     HugePages,
+    /// On hosts that collapse pages when they are asked to.
+    Collapse,
     /// On hosts that merge equal pages.
     Merging,
     /// Nowhere: Freehold does not know it yet, or the answer is the host's own affair.
     Nowhere,
 }
-use Where::{Everywhere, HugePages, Merging, Nowhere};
+use Where::{Collapse, Everywhere, HugePages, Merging, Nowhere};
 
 const TABLE: &[(&str, u64, Where)] = &[
     ("MADV_NORMAL", 0, Everywhere),
@@ -39,8 +41,8 @@ const TABLE: &[(&str, u64, Where)] = &[
     ("MADV_POPULATE_READ", 22, Everywhere),
     ("MADV_POPULATE_WRITE", 23, Everywhere),
     ("MADV_DONTNEED_LOCKED", 24, Nowhere),
-    // Whether memory for it can be had is each system's own affair.
-    ("MADV_COLLAPSE", 25, Nowhere),
+    // Whether memory for it can be had is each system's own affair: see `known::may_fail`.
+    ("MADV_COLLAPSE", 25, Collapse),
     ("MADV_HWPOISON", 100, Nowhere),
     ("MADV_SOFT_OFFLINE", 101, Nowhere),
     ("MADV_GUARD_INSTALL", 102, Nowhere),
@@ -53,6 +55,8 @@ pub(crate) const FREE: u64 = 8;
 pub(crate) const MERGEABLE: u64 = 12;
 /// `MADV_PAGEOUT`.
 pub(crate) const PAGE_OUT: u64 = 21;
+/// `MADV_COLLAPSE`.
+pub(crate) const COLLAPSE: u64 = 25;
 
 /// The number the call looks at.
 pub(crate) fn number(argument: u64) -> u64 {
@@ -65,6 +69,7 @@ pub(crate) fn is_compared(argument: u64, host: &Host) -> bool {
     found.is_some_and(|(_, _, place)| match place {
         Everywhere => true,
         HugePages => host.has_huge_pages,
+        Collapse => host.has_huge_pages && host.version >= (6, 1),
         Merging => host.has_merging,
         Nowhere => false,
     })

@@ -24,6 +24,8 @@ pub(crate) struct Compared {
     pub(crate) difference: Option<Difference>,
     /// Differences that the list knows.
     pub(crate) known: Vec<Known>,
+    /// How many operations were compared, those of processes that do not live included.
+    pub(crate) operations: usize,
 }
 
 /// How far layouts must agree.
@@ -42,6 +44,7 @@ pub(crate) fn compare(program: &Program, linux: &Answers, ours: &Ran) -> Compare
     let merges = if program.never_touches() && !ours.has_landed { Merges::Exact } else { Merges::SharedOnly };
     let (mut linux_areas, mut our_areas) = (&linux.areas[..], &ours.answers.areas[..]);
     for (number, op) in program.ops.iter().enumerate() {
+        compared.operations = number;
         let (theirs, mine) = (linux.answers.get(number), ours.answers.answers.get(number));
         let (Some(theirs), Some(mine)) = (theirs, mine) else {
             let what = format!("Freehold stopped: {}", ours.wrong.join("; "));
@@ -49,7 +52,7 @@ pub(crate) fn compare(program: &Program, linux: &Answers, ours: &Ran) -> Compare
         };
         let what = if op.call == Call::Layout && theirs.status == mine.status {
             layouts(take(&mut linux_areas, theirs), take(&mut our_areas, mine), merges)
-        } else if agree(theirs, mine, ours.doubt.get(&number).copied().unwrap_or(0)) {
+        } else if known::may_fail(op) || agree(theirs, mine, ours.doubt.get(&number).copied().unwrap_or(0)) {
             None
         } else if let Some(known) = known::parts(theirs, mine, ours.moves.get(&number).copied()) {
             compared.known.push(known);
@@ -63,6 +66,7 @@ pub(crate) fn compare(program: &Program, linux: &Answers, ours: &Ran) -> Compare
             return compared;
         }
     }
+    compared.operations = program.ops.len();
     if let Some(what) = ours.wrong.first() {
         let number = program.ops.len();
         compared.difference = Some(Difference { number, what: format!("Freehold, on its own: {what}") });

@@ -3,7 +3,7 @@
 //! A generator knows roughly what it has mapped, so that most operations meet something; what they meet in
 //! truth, the two systems find out. Some arguments are hostile on purpose.
 
-use native::arena::{END, HEAP, HUGE, HUGE_PAGES, PAGE, STACKS, START, WORDS, is_harmless};
+use native::arena::{END, HEAP, HUGE, HUGE_PAGES, LOOK_PAGES, PAGE, STACKS, START, WORDS, is_harmless};
 use native::{Call, FILES, Op, PIPE_PAGES, SLOTS, STACK_SOFT, WAIT_ANY};
 
 use super::advice;
@@ -270,6 +270,8 @@ impl Draft<'_> {
                 let flags = 2 | self.dice.one([0, 0, 0, 1, 4, 8]);
                 [start + skipped, len, flags, 0, 0, 0, 0]
             }
+            Call::Prctl => [self.option(), self.dice.one([0, 1, 1, 1]), 0, 0, 0, 0, 0],
+            Call::MemRead | Call::MemWrite => self.look(start, len),
             Call::PipeRead => one(self.dice.one([8, 100, PAGE, 3 * PAGE, PIPE_PAGES * PAGE])),
             Call::Scan => [self.page(), 1 + self.dice.below(8), 0, 0, 0, 0, 0],
         })
@@ -282,6 +284,22 @@ impl Draft<'_> {
         } else {
             self.stored
         }
+    }
+
+    /// Of `prctl`.
+    fn option(&mut self) -> u64 {
+        let merges = self.host.has_merging && self.theme != Theme::Layout;
+        if merges { self.dice.one([41, 41, 42, 67, 67, 68]) } else { self.dice.one([41, 41, 42]) }
+    }
+
+    /// At the memory of a process as a file.
+    fn look(&mut self, start: u64, len: u64) -> [u64; 7] {
+        let living: Vec<u64> = (0..SLOTS as u64).filter(|&slot| self.alive[slot as usize]).collect();
+        let skipped = if self.dice.permille(500) { self.dice.below(PAGE) } else { 0 };
+        let len = if self.dice.permille(500) { 1 + self.dice.below(64) } else { len.min(LOOK_PAGES * PAGE) };
+        self.stored += 1;
+        let word = self.value() << 8 | 0xc3;
+        [self.dice.pick(&living).unwrap_or(0), start + skipped, len, word, 0, 0, 0]
     }
 
     /// From or to another process, or itself.
@@ -408,7 +426,8 @@ impl Draft<'_> {
                 *argument = self.dice.one([5, 6, 7, 99, u64::MAX]);
             }
             let is_process = matches!(made.call, Call::Fork | Call::Clone | Call::Exit | Call::Wait)
-                || number == 0 && matches!(made.call, Call::VmRead | Call::VmWrite);
+                || number == 0 && matches!(made.call, Call::VmRead | Call::VmWrite)
+                || number == 0 && matches!(made.call, Call::MemRead | Call::MemWrite);
             if !is_process && is_harmless(&spoilt) {
                 return spoilt;
             }

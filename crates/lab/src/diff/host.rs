@@ -27,6 +27,8 @@ pub(crate) struct Host {
     pub(crate) has_merging: bool,
     /// Whether the processes of programs may read each other.
     pub(crate) has_looks: bool,
+    /// Whether a process may write to its own read-only memory by `/proc/PID/mem`.
+    pub(crate) has_force: bool,
     /// Whether programs have a heap in the arena.
     pub(crate) has_break: bool,
 }
@@ -54,6 +56,7 @@ impl Host {
             has_huge_pages: std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists(),
             has_merging: std::path::Path::new("/sys/kernel/mm/ksm").exists(),
             has_looks: hello.look_error == 0,
+            has_force: hello.force_error == 0,
             has_break: hello.brk_error == 0,
         }
     }
@@ -72,6 +75,7 @@ impl Host {
             has_huge_pages: true,
             has_merging: true,
             has_looks: true,
+            has_force: true,
             has_break: true,
         }
     }

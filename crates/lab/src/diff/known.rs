@@ -30,7 +30,7 @@ pub(crate) enum Known {
     MmapMinAddr,
     /// The host has a pool of huge pages.
     HugePool,
-    /// From 6.7 on, `MAP_STACK` says that there shall be no huge pages, where there are any.
+    /// Before 6.7, and where there are no huge pages, `MAP_STACK` means nothing.
     StackFlag,
     /// Some file systems refuse `MAP_SYNC` even where flags are not validated.
     SyncFlag,
@@ -44,6 +44,8 @@ pub(crate) enum Known {
     DontunmapLocked,
     /// `mincore` tells programs which pages of a disk's file are cached, and which zeros a copy got.
     Residency,
+    /// Some file systems look for a place for huge pages beside the one that was asked for.
+    PlaceOfFile,
     /// What a program stored past the end of a disk's file is there until it is written back.
     DiskTail,
     /// Files end at 2^48 bytes here.
@@ -73,6 +75,7 @@ impl Known {
             Known::AddressIsError => "address-is-error",
             Known::DontunmapLocked => "dontunmap-locked",
             Known::Residency => "residency",
+            Known::PlaceOfFile => "place-of-file",
             Known::DiskTail => "disk-tail",
             Known::FileSize => "file-size",
             Known::MemoryTail => "memory-tail",
@@ -91,6 +94,8 @@ pub(crate) fn before(op: &Op, host: &Host, look: Look<'_>) -> Option<Known> {
         Call::Mmap => mmap(&op.args, host),
         Call::Madvise => advice::is_left_out(op.args[2], host).then_some(Known::Advice),
         Call::VmRead | Call::VmWrite if !host.has_looks => Some(Known::Looks),
+        Call::MemRead | Call::MemWrite if !host.has_looks || !host.has_force => Some(Known::Looks),
+        Call::Prctl => prctl(&op.args, host),
         Call::Mremap if leaves_locked(&op.args, look) => Some(Known::DontunmapLocked),
         Call::Mremap if op.args[3] & MREMAP_FIXED != 0 && is_low(op.args[4], host) => {
             Some(Known::MmapMinAddr)
@@ -119,7 +124,7 @@ fn mmap(args: &[u64; 7], host: &Host) -> Option<Known> {
     if host.has_huge_pools && flags & huge == huge {
         return Some(Known::HugePool);
     }
-    if host.has_huge_pages && host.version >= (6, 7) && flags & MAP_STACK != 0 {
+    if (!host.has_huge_pages || host.version < (6, 7)) && flags & MAP_STACK != 0 {
         return Some(Known::StackFlag);
     }
     let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0;
@@ -127,6 +132,17 @@ fn mmap(args: &[u64; 7], host: &Host) -> Option<Known> {
         return Some(Known::AddressIsError);
     }
     (fixed && is_low(addr, host)).then_some(Known::MmapMinAddr)
+}
+
+/// Equal pages are merged for a whole process from 6.4 on.
+fn prctl(args: &[u64; 7], host: &Host) -> Option<Known> {
+    let merges = matches!(args[0] as u32, 67 | 68);
+    (merges && !(host.has_merging && host.version >= (6, 4))).then_some(Known::Advice)
+}
+
+/// Whether an operation may fail on one side alone, since it takes memory that may be there or not.
+pub(crate) fn may_fail(op: &Op) -> bool {
+    op.call == Call::Madvise && advice::number(op.args[2]) == advice::COLLAPSE
 }
 
 fn leaves_locked(args: &[u64; 7], look: Look<'_>) -> bool {

@@ -66,6 +66,13 @@ const LOCK: Kind = Kind::Bits(&[("MLOCK_ONFAULT", 1)]);
 const LOCK_ALL: Kind = Kind::Bits(&[("MCL_CURRENT", 1), ("MCL_FUTURE", 2), ("MCL_ONFAULT", 4)]);
 const RESOURCE: Kind = Kind::Named(&[("RLIMIT_STACK", 3), ("RLIMIT_MEMLOCK", 8)]);
 
+const OPTION: Kind = Kind::Named(&[
+    ("PR_SET_THP_DISABLE", 41),
+    ("PR_GET_THP_DISABLE", 42),
+    ("PR_SET_MEMORY_MERGE", p::SET_MEMORY_MERGE),
+    ("PR_GET_MEMORY_MERGE", 68),
+]);
+
 /// Names of the program's files, by number; the last one is no file.
 pub(crate) const FILE_NAMES: [&str; 7] =
     ["memory", "memory_rdonly", "disk", "disk_rdonly", "disk_wronly", "sealed", "-1"];
@@ -103,6 +110,9 @@ pub(crate) fn signature(call: Call) -> (&'static str, &'static [Kind]) {
         Call::VmWrite => ("process_vm_writev", &[Process, Address, Address, Number]),
         Call::Splice => ("vmsplice", &[Address, Number, SPLICE]),
         Call::PipeRead => ("read_pipe", &[Number]),
+        Call::Prctl => ("prctl", &[OPTION, Number]),
+        Call::MemRead => ("read_mem", &[Process, Address, Number]),
+        Call::MemWrite => ("write_mem", &[Process, Address, Number, Number]),
     }
 }
 

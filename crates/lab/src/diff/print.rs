@@ -79,11 +79,14 @@ pub(crate) fn answer(op: &Op, answer: &Answer) -> String {
     match answer.status {
         Status::Good => match op.call {
             Call::Mmap | Call::Mremap | Call::Brk => address(answer.value),
-            Call::Load | Call::Scan | Call::Mincore | Call::Wait | Call::PipeRead => {
+            Call::Load | Call::Scan | Call::Mincore | Call::Wait | Call::PipeRead | Call::MemRead => {
                 format!("{:#x}", answer.value)
             }
             Call::Layout => format!("{} mappings", answer.value),
-            Call::VmRead | Call::VmWrite | Call::Splice => format!("{:#x} bytes", answer.value),
+            Call::Prctl => format!("{}", answer.value),
+            Call::VmRead | Call::VmWrite | Call::MemWrite | Call::Splice => {
+                format!("{:#x} bytes", answer.value)
+            }
             Call::Execute if answer.value == 1 => "ran".into(),
             _ => "ok".into(),
         },

@@ -30,7 +30,7 @@ impl Program {
         !Traits::of(&self.ops).is_wide
             && self.ops.iter().all(|op| match op.call {
                 Call::Store | Call::Fork | Call::Mlock | Call::Mlock2 | Call::Mlockall => false,
-                Call::VmRead | Call::VmWrite => false,
+                Call::VmRead | Call::VmWrite | Call::MemRead | Call::MemWrite => false,
                 // Linux: expand_downwards() prepares for pages.
                 Call::Mmap => op.args[3] & (MAP_LOCKED | MAP_POPULATE | MAP_GROWSDOWN) == 0,
                 Call::Madvise => !matches!(op.args[2], 22 | 23),
@@ -63,7 +63,11 @@ impl Traits {
             Call::Mremap => op.args[2] >= wide,
             _ => false,
         });
-        Traits { is_wide, swaps: advises(advice::PAGE_OUT), merges: advises(advice::MERGEABLE) }
+        let is_wide = is_wide || advises(advice::COLLAPSE);
+        let merges_any =
+            ops.iter().any(|op| op.call == Call::Prctl && op.args[0] as u32 == SET_MEMORY_MERGE as u32);
+        let merges = merges_any || advises(advice::MERGEABLE);
+        Traits { is_wide, swaps: advises(advice::PAGE_OUT), merges }
     }
 }
 
@@ -97,6 +101,9 @@ pub(crate) const MAP_STACK: u64 = 0x2_0000;
 pub(crate) const MAP_HUGETLB: u64 = 0x4_0000;
 pub(crate) const MAP_SYNC: u64 = 0x8_0000;
 pub(crate) const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
+
+/// `PR_SET_MEMORY_MERGE`.
+pub(crate) const SET_MEMORY_MERGE: u64 = 67;
 
 pub(crate) const MREMAP_MAYMOVE: u64 = 1;
 pub(crate) const MREMAP_FIXED: u64 = 2;

@@ -29,8 +29,10 @@ pub(crate) struct Found {
 #[derive(Debug)]
 pub(crate) struct Report {
     host: String,
-    /// Operations that were done (those of processes that do not live are not).
+    /// Operations that both sides did and whose answers were compared.
     pub(crate) ops: u64,
+    /// Operations that programs had, without those dropped for a known difference.
+    made: u64,
     programs: u64,
     by_call: BTreeMap<Call, u64>,
     known: BTreeMap<Known, u64>,
@@ -45,6 +47,7 @@ impl Report {
         Report {
             host: host.release.clone(),
             ops: 0,
+            made: 0,
             programs: 0,
             by_call: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -56,12 +59,13 @@ impl Report {
     /// Counts a program that was run.
     pub(crate) fn count(&mut self, done: &Done) {
         self.programs += 1;
-        for (op, answer) in done.program.ops.iter().zip(&done.answers) {
+        for (op, answer) in done.program.ops.iter().zip(&done.answers).take(done.compared) {
             if answer.status != Status::Skipped {
                 self.ops += 1;
                 *self.by_call.entry(op.call).or_default() += 1;
             }
         }
+        self.made += done.program.ops.len() as u64;
         for known in &done.known {
             *self.known.entry(*known).or_default() += 1;
         }
@@ -106,6 +110,7 @@ impl Report {
             "host": self.host,
             "programs": self.programs,
             "operations": self.ops,
+            "skipped": self.made - self.ops,
             "calls": calls,
             "forks_permille": self.forks_permille(),
             "known_differences": known,
@@ -131,6 +136,13 @@ impl Report {
             self.took.as_secs_f64(),
             self.ops_a_second()
         );
+        let left_out: u64 = self.known.values().sum();
+        let _ = writeln!(
+            text,
+            "not compared: {} of processes that do not live, or after a program parted; {left_out} for known \
+             differences",
+            self.made - self.ops
+        );
         let calls: Vec<String> =
             self.by_call.iter().map(|(call, n)| format!("{} {n}", signature(*call).0)).collect();
         let _ = writeln!(text, "{}", calls.join(", "));
@@ -148,20 +160,27 @@ impl Report {
     }
 }
 
-/// A program with what each operation answered, on both sides where they differ.
+/// A program with what each operation answered, on both sides where they differ. What was left out stays: it
+/// may be why a side prepared itself in another way ([`super::program::Traits`]).
 fn annotated(sides: &mut Sides, program: &Program) -> Result<String, Error> {
     let done = sides.run(program)?;
-    let program = &done.program;
     let mut text = format!("memlock {:#x};\n", program.memlock);
-    for (number, op) in program.ops.iter().enumerate() {
+    let mut number = 0;
+    for (original, op) in program.ops.iter().enumerate() {
+        let statement = print::operation(op);
+        if done.dropped.contains(&original) {
+            let _ = writeln!(text, "{statement} // left out: a known difference");
+            continue;
+        }
         let said = match (&done.difference, done.answers.get(number)) {
             (Some(difference), _) if difference.number == number => difference.what.clone(),
             (_, Some(answer)) => print::answer(op, answer),
             (_, None) => continue,
         };
-        let _ = writeln!(text, "{} // {said}", print::operation(op));
+        let _ = writeln!(text, "{statement} // {said}");
+        number += 1;
     }
-    if let Some(difference) = done.difference.as_ref().filter(|d| d.number >= program.ops.len()) {
+    if let Some(difference) = done.difference.as_ref().filter(|d| d.number >= number) {
         let _ = writeln!(text, "// {}", difference.what);
     }
     Ok(text)

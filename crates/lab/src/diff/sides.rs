@@ -1,5 +1,7 @@
 //! Both sides of a comparison.
 
+use std::collections::BTreeSet;
+
 use native::{Answer, Call, Status};
 
 use super::compare::{Difference, compare};
@@ -51,8 +53,12 @@ pub(crate) struct Sides {
 pub(crate) struct Done {
     /// Without the operations that would have met known differences.
     pub(crate) program: Program,
+    /// Which those were, by number.
+    pub(crate) dropped: BTreeSet<usize>,
     /// What Freehold answered.
     pub(crate) answers: Vec<Answer>,
+    /// How many of its operations were compared: all, or those before it parted.
+    pub(crate) compared: usize,
     /// The first difference.
     pub(crate) difference: Option<Difference>,
     /// Known differences that were met, or avoided.
@@ -79,7 +85,9 @@ impl Sides {
         let linux = self.worker.run(&program)?;
         let compared = compare(&program, &linux, &ran);
         let known = [ran.known, compared.known].concat();
-        Ok(Done { program, answers: ran.answers.answers, difference: compared.difference, known })
+        let (difference, answers) = (compared.difference, ran.answers.answers);
+        let dropped = ran.dropped;
+        Ok(Done { program, dropped, answers, compared: compared.operations, difference, known })
     }
 
     /// Runs a program on both sides.

@@ -61,7 +61,7 @@ impl Theme {
         match self {
             Theme::Layout => dice.one([0, 1, 2, 3, 4, 4, 4, 4, 8, 8, 10, 11, 12, 14, 15, 18, 19]),
             Theme::Trees => dice.one([4, 4, 8, 10, 10, 11, 12, 18, 18, 18, 19, 20, 22, 23]),
-            Theme::Huge => dice.one([14, 14, 14, 14, 15, 4, 4, 8, 10, 18, 20, 21, 22, 23]),
+            Theme::Huge => dice.one([14, 14, 14, 14, 15, 4, 4, 8, 10, 18, 20, 21, 22, 23, 25, 25]),
             Theme::Paging => dice.one([21, 21, 21, 21, 20, 12, 12, 12, 13, 4, 8, 10, 18, 22, 23]),
             _ => dice.one([0, 1, 2, 3, 4, 4, 4, 4, 8, 8, 10, 11, 12, 13, 14, 15, 18, 19, 20, 22, 23]),
         }
@@ -69,7 +69,7 @@ impl Theme {
 }
 
 /// How often each call comes, in a thousand, in a mixed program.
-pub(crate) const WEIGHTS: [(Call, u64); 29] = [
+pub(crate) const WEIGHTS: [(Call, u64); 32] = [
     (Call::Mmap, 140),
     (Call::Munmap, 45),
     (Call::Mprotect, 70),
@@ -99,6 +99,9 @@ pub(crate) const WEIGHTS: [(Call, u64); 29] = [
     (Call::VmWrite, 8),
     (Call::Splice, 8),
     (Call::PipeRead, 5),
+    (Call::Prctl, 3),
+    (Call::MemRead, 5),
+    (Call::MemWrite, 8),
 ];
 
 /// Pages of the part with huge pages where stores meet: around the ends of 2 MiB, and in their middle.
@@ -129,7 +132,7 @@ pub(crate) fn factor(theme: Theme, call: Call) -> u64 {
     match (theme, call) {
         (Theme::Layout, Call::Store | Call::Fork | Call::Execute) => 0,
         (Theme::Layout, Call::Mlock | Call::Mlock2 | Call::Mlockall) => 0,
-        (Theme::Layout, Call::VmRead | Call::VmWrite) => 0,
+        (Theme::Layout, Call::VmRead | Call::VmWrite | Call::MemRead | Call::MemWrite) => 0,
         (Theme::Layout, Call::Load) => 1,
         (Theme::Layout, Call::Layout) => 24,
         (Theme::Locks, Call::Mlock | Call::Mlock2 | Call::Munlock | Call::Mlockall | Call::Munlockall) => 24,
@@ -139,12 +142,14 @@ pub(crate) fn factor(theme: Theme, call: Call) -> u64 {
         (Theme::Moves, Call::Mremap) => 20,
         (Theme::Trees, Call::Fork) => 24,
         (Theme::Trees, Call::Exit | Call::Wait) => 18,
-        (Theme::Trees, Call::Clone | Call::VmRead | Call::VmWrite) => 8,
+        (Theme::Trees, Call::Clone | Call::VmRead | Call::VmWrite | Call::MemWrite) => 8,
         (Theme::Huge, Call::Madvise | Call::Mremap | Call::Store | Call::Fork) => 6,
+        (Theme::Huge | Theme::Paging, Call::Prctl) => 8,
         (Theme::Huge, Call::Mincore | Call::Brk | Call::Ftruncate | Call::Msync) => 1,
         (Theme::Paging, Call::Madvise) => 16,
         (Theme::Paging, Call::Mincore) => 0,
         (Theme::Copies, Call::VmRead | Call::VmWrite | Call::Splice | Call::PipeRead) => 32,
+        (Theme::Copies, Call::MemRead | Call::MemWrite) => 24,
         (Theme::Copies, Call::Fork) => 6,
         _ => 4,
     }

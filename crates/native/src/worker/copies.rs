@@ -11,18 +11,20 @@ use crate::call::Call;
 use crate::op::{Answer, Op, PIPE_BITS};
 
 /// One step of a sum of bytes.
-fn mix_byte(sum: u64, byte: u8) -> u64 {
+pub(super) fn mix_byte(sum: u64, byte: u8) -> u64 {
     (sum.rotate_left(5) ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The process of a slot, if it lives.
+pub(super) fn pid_of(shared: &Shared, slot: u64) -> Option<i32> {
+    let slot = shared.slots.get(slot as usize).filter(|slot| slot.alive.load(Relaxed) != 0)?;
+    shared.pids.get(slot.serial.load(Relaxed) as usize).map(|pid| pid.load(Relaxed))
 }
 
 /// Copies between this process and that of a slot, if it lives.
 pub(super) fn vm(shared: &Shared, op: &Op) -> Answer {
     let [slot, own, other, len, ..] = op.args;
-    let Some(slot) = shared.slots.get(slot as usize).filter(|slot| slot.alive.load(Relaxed) != 0) else {
-        return Answer::SKIPPED;
-    };
-    let serial = slot.serial.load(Relaxed) as usize;
-    let Some(pid) = shared.pids.get(serial).map(|pid| pid.load(Relaxed)) else { return Answer::SKIPPED };
+    let Some(pid) = pid_of(shared, slot) else { return Answer::SKIPPED };
     let number =
         if op.call == Call::VmRead { libc::SYS_process_vm_readv } else { libc::SYS_process_vm_writev };
     let (own, other) = ([own, len], [other, len]);

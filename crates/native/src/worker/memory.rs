@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::answers::{good, plain};
-use super::copies;
 use super::setup::set_limit;
 use super::shared::Shared;
 use super::sys::{sys, sys3};
 use super::touch;
+use super::{copies, mem};
 use crate::arena::{END, PAGE, PAGES, START, WORDS};
 use crate::call::Call;
 use crate::op::{Answer, Op, Status};
@@ -48,6 +48,10 @@ pub(super) fn run(shared: &Shared, op: &Op) -> Answer {
         Call::Splice => return copies::splice(shared, a, b, c),
         Call::PipeRead => return copies::read_pipe(shared, a),
         Call::Scan => return scan(a, b),
+        Call::MemRead => return mem::read(shared, a, (b, c)),
+        Call::MemWrite => return mem::write(shared, a, (b, c), d),
+        // The other arguments are 0, as the call asks of them.
+        Call::Prctl => libc::SYS_prctl,
         Call::Munmap => libc::SYS_munmap,
         Call::Mprotect => libc::SYS_mprotect,
         Call::Madvise => libc::SYS_madvise,

@@ -13,6 +13,7 @@ mod copies;
 mod files;
 mod layout;
 mod life;
+mod mem;
 mod memory;
 mod nursery;
 mod setup;

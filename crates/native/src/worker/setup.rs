@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::copies;
 use super::sys::{sys, sys3};
+use super::{copies, mem};
 use crate::arena::{HEAP, PAGE, START, USER_END};
 use crate::op::Hello;
 
@@ -141,6 +141,8 @@ pub(super) fn run() -> Result<Hello, String> {
     unsafe { sys(libc::SYS_prctl, [libc::PR_SET_CHILD_SUBREAPER as u64, 1, 0, 0, 0, 0]) };
     let privileges_error = drop_privileges().unsigned_abs();
     let look_error = copies::look_error();
+    let force_error = mem::force_error();
     let brk_error = move_break(&stat).unsigned_abs();
-    Ok(Hello { brk_error, memlock_max, stack_max, own_pages, privileges_error, look_error })
+    let errors = Hello { privileges_error, look_error, force_error, ..Hello::default() };
+    Ok(Hello { brk_error, memlock_max, stack_max, own_pages, ..errors })
 }

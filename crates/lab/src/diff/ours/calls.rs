@@ -1,6 +1,7 @@
 //! Operations, on Freehold.
 
-use freehold::linux::{CloneFlags, Errno, Mmap, Mremap, Rlimit};
+use freehold::frame::Id;
+use freehold::linux::{CloneFlags, Errno, Mmap, Mremap, Process, Rlimit};
 use freehold::machine::{Cx, VirtAddr};
 use native::arena::{END, PAGE, START};
 use native::{Answer, Call, Op, Status};
@@ -43,7 +44,7 @@ impl<'w> World<'w> {
             Call::Exit => self.exit(ctx, me, a),
             Call::Wait => self.wait(ctx, me, a),
             Call::VmRead | Call::VmWrite => self.copy(ctx, me, op),
-            Call::Splice | Call::PipeRead => self.copy(ctx, me, op),
+            Call::Splice | Call::PipeRead | Call::MemRead | Call::MemWrite => self.copy(ctx, me, op),
             _ => {
                 ctx.syscall();
                 ctx.enter_user(self);
@@ -60,6 +61,8 @@ impl<'w> World<'w> {
         match op.call {
             Call::Splice => self.splice(ctx, me, (a, b), c),
             Call::PipeRead => self.read_pipe(ctx, a),
+            Call::MemRead => self.read_mem(ctx, me, a, (b, c)),
+            Call::MemWrite => self.write_mem(ctx, me, a, (b, c), op.args[3]),
             _ => self.vm(ctx, me, op),
         }
     }
@@ -88,6 +91,7 @@ impl<'w> World<'w> {
             Call::Munlockall => done(linux.munlockall(cx, id)),
             Call::Brk => linux.brk(cx, id, a).map_or_else(failed, good),
             Call::Mincore => self.mincore(cx, me, (a, b), c),
+            Call::Prctl => self.prctl(cx, id, a as u32, b),
             Call::Prlimit => {
                 let new = Rlimit { soft: b, hard: c };
                 done(linux.prlimit(cx, id, a, Some(new)).map(drop))
@@ -98,6 +102,17 @@ impl<'w> World<'w> {
                 None => failed(Errno::EBADF),
             },
             _ => Answer::SKIPPED,
+        }
+    }
+
+    /// `prctl`; its other arguments are 0.
+    fn prctl(&self, cx: &mut Cx<'w, SimMachine>, id: Id<Process>, option: u32, argument: u64) -> Answer {
+        let linux = self.manager.linux();
+        match option {
+            41 => done(linux.set_thp_disable(id, [argument, 0, 0, 0])),
+            42 => linux.get_thp_disable(id, [argument, 0, 0, 0]).map_or_else(failed, good),
+            67 => done(linux.set_memory_merge(cx, id, argument, [0; 3])),
+            _ => linux.memory_merge(id, [argument, 0, 0, 0]).map_or_else(failed, |on| good(u64::from(on))),
         }
     }
 

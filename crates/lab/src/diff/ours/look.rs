@@ -3,20 +3,27 @@
 use std::cell::Cell;
 
 use freehold::frame::Id;
-use freehold::linux::Process;
+use freehold::linux::{Process, Resource};
 use freehold::machine::entry::Kind;
 use freehold::machine::x86_64::X86_64;
-use freehold::machine::{Cx, EntryFormat, VirtAddr, Vpn, VpnRange};
+use freehold::machine::{Cx, EntryFormat, Pfn, VirtAddr, Vpn, VpnRange};
 use freehold::object::SIZE_MAX;
 use freehold::space::{Snapshot, Space, VmaFlags};
-use native::arena::{END, PAGE, PAGES, START, WORDS};
+use native::arena::{END, HUGE_PAGES, PAGE, PAGES, START, USER_END, WORDS};
 use native::{Answer, Area, Backing, Call, Op, Status};
 use sim::{SimMachine, TaskCtx};
 
 use super::super::advice;
 use super::super::known::Known;
-use super::super::program::PROT_GROWSDOWN;
+use super::super::program::{
+    MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MREMAP_DONTUNMAP, MREMAP_FIXED, PROT_GROWSDOWN,
+};
 use super::World;
+
+/// Bytes of a huge page.
+const WIDE: u64 = HUGE_PAGES * PAGE;
+/// What is kept free before a stack.
+const STACK_GAP: u64 = 256 * PAGE;
 
 /// One step of a sum; the worker's is the same.
 fn mix(sum: u64, value: u64) -> u64 {
@@ -29,6 +36,13 @@ impl<'w> World<'w> {
         let process = self.process(me)?;
         let space = self.manager.linux().process(process).space()?;
         self.manager.spaces().vma_at(self.cx(ctx).at(), space, VirtAddr(page * PAGE).page())
+    }
+
+    /// The mappings of a range.
+    pub(super) fn vmas(&self, ctx: TaskCtx<'_>, me: usize, (addr, len): (u64, u64)) -> Vec<Snapshot> {
+        let end = addr.saturating_add(len).div_ceil(PAGE);
+        let next = |page: u64| self.vma_at(ctx, me, page).filter(|vma| vma.range.start.0 < end);
+        std::iter::successors(next(addr / PAGE), |vma| next(vma.range.end.0)).collect()
     }
 
     /// The arena's mappings.
@@ -49,14 +63,18 @@ impl<'w> World<'w> {
     }
 
     /// Why the mapping of an address may be merged in another way on Linux, if it may.
-    pub(super) fn merged(&self, ctx: TaskCtx<'_>, me: usize, addr: u64) -> Option<Known> {
+    pub(super) fn merged(&self, ctx: TaskCtx<'_>, me: usize, (addr, len): (u64, u64)) -> Option<Known> {
         let vma = self.vma_at(ctx, me, addr / PAGE).filter(|vma| vma.flags.is_private())?;
         // Linux: expand_downwards() prepares a stack that grows for pages.
         let grows = vma.flags.contains(VmaFlags::GROWS_DOWN);
+        let any_touched = |vmas: Vec<Snapshot>| {
+            let has_anon = |vma: &Snapshot| self.manager.spaces().vma(vma.id).has_anon();
+            vmas.iter().any(|vma| vma.flags.is_private() && has_anon(vma))
+        };
         let touched = grows
             || self.traits.is_wide
             || self.has_stopped_short.get()
-            || self.manager.spaces().vma(vma.id).has_anon();
+            || any_touched(self.vmas(ctx, me, (addr, len)));
         touched.then_some(Known::TouchedApart).or(vma.file.map(|_| Known::TwoOpenings))
     }
 
@@ -69,15 +87,28 @@ impl<'w> World<'w> {
                 let known = doubtful.then_some(Known::Residency);
                 known.or_else(|| self.is_disk_tail(ctx, me, c).then_some(Known::DiskTail))
             }
-            Call::Store => self.is_disk_tail(ctx, me, a).then_some(Known::DiskTail),
-            Call::Splice => self.known_of_splice(a, b),
+            Call::Store => {
+                let tail = self.is_disk_tail(ctx, me, a).then_some(Known::DiskTail);
+                tail.or_else(|| self.known_of_growth(ctx, me, (a, PAGE)))
+            }
+            Call::Load | Call::Execute => self.known_of_growth(ctx, me, (a, PAGE)),
+            Call::Scan => self.known_of_growth(ctx, me, (a, b * PAGE)),
+            Call::MemRead => self.known_of_growth(ctx, a as usize, (b, c)),
+            Call::Splice => self.known_of_splice(ctx, me, (a, b)),
             // What is in a swap area is dropped at once, what is not stays until memory is short.
             Call::Madvise if self.traits.swaps && advice::number(c) == advice::FREE => Some(Known::Residency),
             Call::VmRead => self.ends_in_disk_tail(ctx, me, (b, op.args[3])).then_some(Known::DiskTail),
             Call::VmWrite => {
-                let written = (c, op.args[3]);
-                self.ends_in_disk_tail(ctx, a as usize, written).then_some(Known::DiskTail)
+                let (read, written) = ((b, op.args[3]), (c, op.args[3]));
+                let tail = self.ends_in_disk_tail(ctx, a as usize, written).then_some(Known::DiskTail);
+                tail.or_else(|| self.known_of_write(ctx, (me, read), (a as usize, written)))
             }
+            Call::MemWrite => {
+                let tail = self.ends_in_disk_tail(ctx, a as usize, (b, c)).then_some(Known::DiskTail);
+                tail.or_else(|| self.known_of_growth(ctx, a as usize, (b, c)))
+            }
+            Call::Madvise if advice::number(c) == advice::COLLAPSE => self.known_of_collapse(ctx, me, (a, b)),
+            Call::Mmap | Call::Mremap => self.known_of_place(ctx, me, op),
             Call::Ftruncate => self.known_of_size(ctx, a, b),
             Call::Mprotect if c & PROT_GROWSDOWN != 0 && self.is_copy(me) => {
                 let vma = self.vma_at(ctx, me, a / PAGE)?;
@@ -86,6 +117,80 @@ impl<'w> World<'w> {
             }
             _ => None,
         }
+    }
+
+    /// Freehold has huge pages of anonymous memory alone.
+    fn known_of_collapse(&self, ctx: TaskCtx<'_>, me: usize, (addr, len): (u64, u64)) -> Option<Known> {
+        let of_file = self.vmas(ctx, me, (addr, len)).iter().any(|vma| vma.file.is_some());
+        of_file.then_some(Known::Advice)
+    }
+
+    /// Whether a file system may pass over the place that is asked for, because less than 2 MiB more than is
+    /// needed are free there.
+    // LINUX: thp_get_unmapped_area().
+    fn known_of_place(&self, ctx: TaskCtx<'_>, me: usize, op: &Op) -> Option<Known> {
+        let [addr, len, new, flags, file, ..] = op.args;
+        let (hint, len, is_disk) = if op.call == Call::Mmap {
+            let places = MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS;
+            let file = self.files.get(file).filter(|_| flags & places == 0)?;
+            (addr, len, self.files.backing(file.file) == Backing::Disk)
+        } else {
+            let places = flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) == MREMAP_DONTUNMAP;
+            let vma = self.vma_at(ctx, me, addr / PAGE).filter(|_| places)?;
+            (file, new, vma.file.is_some_and(|file| self.files.backing(file) == Backing::Disk))
+        };
+        let end = hint.checked_add(len)?.checked_add(WIDE)?;
+        let is_wide = hint != 0 && len >= WIDE && end <= USER_END;
+        // Linux keeps a gap before stacks, too.
+        let next = self.vma_at(ctx, me, hint / PAGE).filter(|_| is_disk && is_wide)?;
+        (next.range.start.addr().0 < end + STACK_GAP).then_some(Known::PlaceOfFile)
+    }
+
+    /// Linux makes pages its own before it copies to them: private pages of a file no longer show what others
+    /// store to the file, although nothing came.
+    fn known_of_write(
+        &self,
+        ctx: TaskCtx<'_>,
+        (me, read): (usize, (u64, u64)),
+        (other, written): (usize, (u64, u64)),
+    ) -> Option<Known> {
+        let of_file = |vma: &Snapshot| vma.file.is_some() && vma.flags.is_private();
+        if !self.alive.get(other)?.get() || !self.vmas(ctx, other, written).iter().any(of_file) {
+            return None;
+        }
+        // What is past the end of a file cannot be read, either.
+        let sure = |vma: &Snapshot| vma.file.is_none() && vma.flags.contains(VmaFlags::READ);
+        let mut next = read.0 / PAGE;
+        for vma in self.vmas(ctx, me, read).iter().filter(|vma| sure(vma)) {
+            next = if vma.range.start.0 <= next { vma.range.end.0 } else { next };
+        }
+        (next * PAGE < read.0.saturating_add(read.1)).then_some(Known::Residency)
+    }
+
+    /// Whether a stack reaches a page depends on where it ends: Linux may have two mappings for one.
+    fn known_of_growth(&self, ctx: TaskCtx<'_>, me: usize, (addr, len): (u64, u64)) -> Option<Known> {
+        // Of what one call mapped there are no two.
+        let accesses = [Call::Load, Call::Store, Call::Execute, Call::Scan, Call::Layout, Call::Prlimit];
+        if self.ops[..self.next.get()].iter().filter(|op| !accesses.contains(&op.call)).count() < 2 {
+            return None;
+        }
+        let (first, end) = (addr / PAGE, addr.saturating_add(len).div_ceil(PAGE));
+        let limit = self.process(me).map(|process| self.manager.linux().process(process))?;
+        let limit = limit.limit(Resource::Stack).soft / PAGE;
+        let near = END.max(addr) / PAGE;
+        (first..end.min(near)).find_map(|page| {
+            let is_stack = |vma: &Snapshot| vma.flags.contains(VmaFlags::GROWS_DOWN);
+            let next = self.vma_at(ctx, me, page).filter(|vma| vma.range.start.0 > page && is_stack(vma))?;
+            let follows = |at: u64| {
+                self.vma_at(ctx, me, at)
+                    .filter(|vma| vma.range.start.0 <= at && is_stack(vma))
+                    .map(|vma| vma.range.end.0)
+            };
+            let ends = std::iter::successors(Some(next.range.end.0), |&at| follows(at));
+            let farthest = ends.last().unwrap_or(next.range.end.0);
+            let least = next.range.start.0 + 1 - page;
+            (least <= limit && limit < farthest - page).then_some(Known::TouchedApart)
+        })
     }
 
     /// Differences between memory files that are cut or grow.
@@ -140,13 +245,22 @@ impl<'w> World<'w> {
         doubtful.iter().fold(0, |sum, doubt| sum.rotate_left(1) | u64::from(*doubt))
     }
 
+    /// What is mapped there.
+    fn mapped(&self, space: Id<Space>, page: Vpn) -> Option<Pfn> {
+        let spaces = self.manager.spaces();
+        let seen = spaces.walker(spaces.space(space).table()?).quiet_peek(self.sim, page);
+        if let Kind::Leaf(frame) = X86_64::kind(seen.entry, seen.level) { Some(frame) } else { None }
+    }
+
     /// Whether a page other than the zero page is mapped there.
     fn holds_a_page(&self, space: Id<Space>, page: Vpn) -> bool {
-        let spaces = self.manager.spaces();
-        let Some(table) = spaces.space(space).table() else { return false };
-        let seen = spaces.walker(table).quiet_peek(self.sim, page);
-        let zero = spaces.objects().zero_frame();
-        matches!(X86_64::kind(seen.entry, seen.level), Kind::Leaf(frame) if frame != zero)
+        let zero = self.manager.spaces().objects().zero_frame();
+        self.mapped(space, page).is_some_and(|frame| frame != zero)
+    }
+
+    /// Whether a page is mapped there.
+    pub(super) fn is_present(&self, space: Id<Space>, page: Vpn) -> bool {
+        self.mapped(space, page).is_some()
     }
 
     fn area(&self, vma: &Snapshot) -> Area {

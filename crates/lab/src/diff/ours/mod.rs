@@ -43,8 +43,8 @@ const SWAP_PAGES: u64 = 8192;
 /// Among how many pages equal ones are looked for, at some operations of programs that ask for it.
 const MERGE_PAGES: u64 = 500;
 /// Pages that stand for what the worker has mapped beside the arena: no access is allowed, so they cost
-/// nothing.
-const BALLAST: VpnRange = VpnRange::sized(Vpn(0x1000_0000 / PAGE), 4096);
+/// nothing. They lie where no program looks.
+const BALLAST: VpnRange = VpnRange::sized(Vpn(0x1234_5678_9000 / PAGE), 4096);
 /// Simulated time no program needs.
 const RUN_NS: u64 = 10_000_000_000;
 
@@ -259,7 +259,7 @@ impl<'w> World<'w> {
             return self.next.set(self.next.get() + 1);
         }
         if op.call == Call::Mremap
-            && let Some(known) = self.merged(ctx, me, op.args[0])
+            && let Some(known) = self.merged(ctx, me, (op.args[0], op.args[1]))
         {
             let ran = &mut *self.ran.borrow_mut();
             ran.moves.insert(ran.answers.answers.len(), known);
