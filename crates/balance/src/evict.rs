@@ -8,6 +8,7 @@
 
 use frame::{Descriptor, Meta, State, SubsectionState};
 use machine::{Counter, Cx, Field, HUGE_ORDER, Machine, Order, Pfn, level};
+use object::Spare;
 use space::Spaces;
 
 /// Rounds that can be told apart.
@@ -147,12 +148,9 @@ impl Hand {
         };
         cx.count(if is_anon { Counter::PgScanAnon } else { Counter::PgScanFile });
         // When all are young, somebody's page must go.
-        if objects.was_used(cx.at(), pfn) && least > 0 {
-            page.set_age(cx, age_of(self.round.get()));
-            spaces.frames().put(cx.at(), pfn);
-            return false;
-        }
-        let gone = objects.evict(cx.at(), pfn).is_ok();
+        let spare = if least > 0 { Spare::Used } else { Spare::None };
+        let young = age_of(self.round.get());
+        let gone = objects.try_evict(cx.at(), (pfn, young), spare).is_ok();
         if gone {
             cx.count(if is_anon { Counter::PgStealAnon } else { Counter::PgSteal });
         }

@@ -3,12 +3,10 @@
 use crate::error::FaultError;
 use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
-use frame::Flags;
 use machine::trace::Mapped;
 use machine::{Asid, Cx, Event, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level};
 use object::CachedPage;
 use object::exclusive::AnonCtx;
-use space::VmaFlags;
 use table::Leaf;
 
 impl<'m, M: Machine> Faults<'m, M> {
@@ -33,13 +31,6 @@ impl<'m, M: Machine> Faults<'m, M> {
     ) -> Result<Option<Leaf<'c, 'm, M>>, Shortage> {
         let leaf = self.lock_current(cx, wish)?;
         Ok(leaf.filter(|leaf| leaf.entry(wish.page) == wish.entry || leaf.planted(Plant::EntryUnchecked)))
-    }
-
-    /// Notes that a page is locked in memory, if its VMA is: reclaim leaves it alone. (leaf lock)
-    pub(crate) fn note_locked(&self, leaf: &Leaf<'_, 'm, M>, wish: &Wish, pfn: Pfn) {
-        if wish.vma.flags.contains(VmaFlags::LOCKED) {
-            self.spaces().frames().descriptor(pfn).set(leaf, Flags::MLOCKED);
-        }
     }
 
     /// A frame of zeros, referenced once and known to nobody.

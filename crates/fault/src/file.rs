@@ -127,7 +127,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         let memory = self.spaces().objects().file(page.ctx().file).kind() == FileKind::Memory;
         let mut perms = wish.vma.flags.perms();
         perms.write &= !wish.vma.flags.is_private() && (memory || stored);
-        Attrs { perms, accessed: true, dirty: stored, special: false }
+        Attrs { perms, dirty: stored, ..wish.attrs() }
     }
 
     /// Maps what is cached around the page, and the page itself if it is (Linux: `filemap_map_pages`). Reads

@@ -99,10 +99,12 @@ impl Wish {
 
     /// Attributes of an entry that was just used for this access.
     pub(crate) fn attrs(&self) -> Attrs {
-        let perms = self.vma.flags.perms();
+        let flags = self.vma.flags;
+        let used =
+            Attrs { perms: flags.perms(), accessed: true, locked: flags.is_locked(), ..Attrs::default() };
         match self.purpose {
-            Purpose::Access => Attrs { perms, accessed: true, dirty: self.is_write(), special: false },
-            Purpose::Own => Attrs { perms: perms.read_only(), accessed: true, dirty: false, special: false },
+            Purpose::Access => Attrs { dirty: self.is_write(), ..used },
+            Purpose::Own => Attrs { perms: used.perms.read_only(), ..used },
         }
     }
 

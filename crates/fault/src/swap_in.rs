@@ -18,7 +18,6 @@ use crate::handle::{Back, Outcome, Purpose, Wish};
 use machine::{Counter, Cx, Machine, Pfn, Plant, level};
 use object::swap::slot::{Claim, Kept};
 use object::swapping::Entrance;
-use space::VmaFlags;
 use table::{Slot, Sole};
 
 impl<'m, M: Machine> Faults<'m, M> {
@@ -93,7 +92,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         if !objects.is_cached_at(&leaf, slot, pfn) {
             return Ok(Outcome::Again);
         }
-        let kept = match wish.vma.flags.contains(VmaFlags::LOCKED) || objects.swap_is_half_full() {
+        let kept = match wish.vma.flags.is_locked() || objects.swap_is_half_full() {
             true => Kept::Nothing,
             false => Kept::Frame,
         };
@@ -104,7 +103,6 @@ impl<'m, M: Machine> Faults<'m, M> {
         let exclusive = objects
             .map_swapped(&mut leaf, wish.page, &entrance, wish.attrs())
             .map_err(|_| FaultError::Bus)?;
-        self.note_locked(&leaf, wish, pfn);
         let satisfied = exclusive || (!written && wish.purpose == Purpose::Access);
         Ok(if satisfied { Outcome::Done } else { Outcome::Again })
     }

@@ -23,8 +23,6 @@ impl Flags {
     pub const ACTIVE: Flags = Flags(1 << 7);
     /// The kernel's own translation of it is gone (XPFO). Stays with the frame while it is free (XR7, XR16).
     pub const UNMAPPED: Flags = Flags(1 << 8);
-    /// Locked in memory by a program.
-    pub const MLOCKED: Flags = Flags(1 << 9);
     /// A large folio of which some mapping is by single pages: who is exclusive is said page by page.
     pub const BY_PAGES: Flags = Flags(1 << 10);
     /// An anonymous page that is in the swap cache; its fourth word names the slot.

@@ -14,8 +14,7 @@ const OF_PARTS: Flags = Flags::UPTODATE
     .and(Flags::DIRTY)
     .and(Flags::REFERENCED)
     .and(Flags::ACTIVE)
-    .and(Flags::UNMAPPED)
-    .and(Flags::MLOCKED);
+    .and(Flags::UNMAPPED);
 
 impl Descriptor {
     /// Makes a tail of a folio that is taken apart a folio of its own, without references: what it holds and

@@ -121,6 +121,12 @@ counters! {
     PgStealAnon = "pgsteal_anon",
     /// Cached file pages dropped by reclaim.
     PgSteal = "pgsteal_file",
+    /// Pages that entries of locked memory came to map.
+    UnevictablePgMlocked = "unevictable_pgs_mlocked",
+    /// Pages that entries of locked memory no longer map.
+    UnevictablePgMunlocked = "unevictable_pgs_munlocked",
+    /// Pages that reclaim would have evicted and found locked.
+    UnevictablePgCulled = "unevictable_pgs_culled",
     /// Pages that were moved to another frame.
     PgMigrateSuccess = "pgmigrate_success",
     /// Pages that were to be moved and stayed.

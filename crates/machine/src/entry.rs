@@ -95,6 +95,8 @@ pub struct Attrs {
     pub dirty: bool,
     /// The frame is not counted: the zero page.
     pub special: bool,
+    /// Software's own: the VMA is locked, so the page must not leave memory. Hardware does not look at it.
+    pub locked: bool,
 }
 
 /// How entries are laid out. Pure functions over values: an entry is read once, then interpreted (LR1).

@@ -72,6 +72,13 @@ plants! {
     /// A page that is being written to a device that wants its bytes stable comes back exclusive (CR16,
     /// C-16), and is stored to while it is written.
     StableWritesIgnored = "stable-writes-ignored",
+    // ---- locked memory ----
+    /// `mlock` changes the VMA and leaves what is mapped there as it was: those pages are evicted. Linux:
+    /// `mlock_pte_range`.
+    MlockMarksNothing = "mlock-marks-nothing",
+    /// Reclaim asks whether a page is locked and takes its mappings away then: a `mlock` comes between.
+    /// Linux asks each VMA again, under the table's lock, in `try_to_unmap_one`.
+    EvictsLocked = "evicts-locked",
     // ---- faults and tables ----
     /// A fault does not ask under the leaf's lock whether the VMA is still what it saw (LR3): Linux's
     /// speculative faults and per-VMA locks stand and fall with this look.

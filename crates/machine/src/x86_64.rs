@@ -11,6 +11,8 @@ const DIRTY: u64 = 1 << 6;
 const HUGE: u64 = 1 << 7;
 /// Ignored by hardware: the frame is not counted (the zero page).
 const SPECIAL: u64 = 1 << 9;
+/// Ignored by hardware: the page is locked in memory.
+const LOCKED: u64 = 1 << 10;
 /// Only where hardware sees "not present": a leaf without any permission (`PROT_NONE`) rather than software's
 /// own.
 const NO_ACCESS: u64 = 1 << 8;
@@ -48,11 +50,12 @@ impl EntryFormat for X86_64 {
             accessed: bits & ACCESSED != 0,
             dirty: bits & DIRTY != 0,
             special: bits & SPECIAL != 0,
+            locked: bits & LOCKED != 0,
         }
     }
 
     fn leaf(frame: Pfn, attrs: Attrs, level: Level) -> Entry {
-        let Attrs { perms, accessed, dirty, special } = attrs;
+        let Attrs { perms, accessed, dirty, special, locked } = attrs;
         let mut bits = u64::from(frame.0) << 12 | USER;
         bits |= if perms.allow(Access::Read) { PRESENT } else { NO_ACCESS };
         for (set, bit) in [
@@ -61,6 +64,7 @@ impl EntryFormat for X86_64 {
             (accessed, ACCESSED),
             (dirty, DIRTY),
             (special, SPECIAL),
+            (locked, LOCKED),
             (level != Level::LEAF, HUGE),
         ] {
             bits |= if set { bit } else { 0 };
@@ -89,11 +93,11 @@ mod tests {
 
     #[test]
     fn a_leaf_keeps_frame_and_attributes() {
-        for bits in 0..64u32 {
+        for bits in 0..128u32 {
             let bit = |n: u32| bits & (1 << n) != 0;
             let readable = bit(0) || bit(1) || bit(2);
             let perms = Perms { read: readable, write: bit(1), execute: bit(2) };
-            let attrs = Attrs { perms, accessed: bit(3), dirty: bit(4), special: bit(5) };
+            let attrs = Attrs { perms, accessed: bit(3), dirty: bit(4), special: bit(5), locked: bit(6) };
             for level in [Level::LEAF, Level::HUGE] {
                 let entry = X86_64::leaf(Pfn(0xabc200), attrs, level);
                 assert_eq!(X86_64::kind(entry, level), Kind::Leaf(Pfn(0xabc200)));

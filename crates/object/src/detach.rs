@@ -22,7 +22,7 @@ use frame::{Descriptor, Flags, Pinned, State};
 use machine::entry::{Attrs, Kind};
 use machine::{Cx, EntryFormat, Level, Machine, Pfn, Plant, Vpn, VpnRange, level};
 use revoke::Batch;
-use table::{Cursor, Leaf, MigrationKind, Rss, Slot, Soft, Sole, TableBatch, Walker};
+use table::{Cursor, Leaf, MigrationKind, Rss, Slot, Soft, Sole, TableBatch, Walker, is_locked};
 
 /// What entries become.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,8 +42,8 @@ pub enum Into {
 pub enum Detached {
     /// No entry maps the page, and no CPU uses an old translation.
     All,
-    /// Some entry does: the page is pinned there. What was detached before stays so; migration entries go
-    /// back with [`Objects::restore_page`].
+    /// Some entry does: the page is pinned there, or locked in memory and was to leave it. What was detached
+    /// before stays so; migration entries go back with [`Objects::restore_page`].
     StillMapped,
 }
 
@@ -54,8 +54,8 @@ enum Step {
     Other,
     /// It is a soft entry now.
     Done,
-    /// It stays.
-    Pinned,
+    /// It stays: pinned, or locked in memory.
+    Stays,
 }
 
 /// The frames of a folio, and what it belongs to.
@@ -94,7 +94,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         let index = page.index(cx);
         let mut refused = false;
         self.for_each_mapping(cx, owner, index..index + folio.pages, |cx, mapping, part| {
-            refused = refused || self.detach_part(cx, (mapping, part), folio, into) == Step::Pinned;
+            refused = refused || self.detach_part(cx, (mapping, part), folio, into) == Step::Stays;
         });
         if refused || page.maps(cx) > 0 { Detached::StillMapped } else { Detached::All }
     }
@@ -141,7 +141,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         // Entries that others emptied may still be in TLBs (LR10, C-12).
         batch.answer_for(part);
         let (mut cursor, mut worst, mut detached) = (Cursor::new(part), Step::Other, 0);
-        while worst != Step::Pinned {
+        while worst != Step::Stays {
             let Some((mut leaf, part)) = cursor.next(&walker, cx) else { break };
             let mut next = part.start;
             while let Some((at, _)) = leaf.next_used(next, part.end) {
@@ -149,9 +149,9 @@ impl<'m, M: Machine> Objects<'m, M> {
                 match self.detach_entry(&mut leaf, &mut batch, (at, mapping), folio, into) {
                     Step::Other => {}
                     Step::Done => detached += 1,
-                    Step::Pinned => worst = Step::Pinned,
+                    Step::Stays => worst = Step::Stays,
                 }
-                if worst == Step::Pinned {
+                if worst == Step::Stays {
                     break;
                 }
             }
@@ -191,6 +191,13 @@ impl<'m, M: Machine> Objects<'m, M> {
         if !folio.has(pfn) {
             return Step::Other;
         }
+        // LINUX: try_to_unmap_one(): VM_LOCKED. What is locked may move.
+        if into != Into::Migration
+            && is_locked::<M>(entry, leaf.level())
+            && !leaf.planted(Plant::EvictsLocked)
+        {
+            return Step::Stays;
+        }
         let page = self.descriptor(folio.head);
         let place = folio.place(mapping, at);
         let rss = self.rss_of(leaf, entry, place);
@@ -198,7 +205,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         if let Into::Swap(slot) = into
             && self.dup_swap(leaf, slot).is_err()
         {
-            return Step::Pinned;
+            return Step::Stays;
         }
         let (old, token) = leaf.lift(at, rss);
         batch.push(leaf, token);
@@ -211,7 +218,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         let Ok(was) = was else {
             self.undo_count(leaf, into);
             leaf.install(at, old, rss);
-            return Step::Pinned;
+            return Step::Stays;
         };
         let attrs = M::Entry::attrs(old);
         match place {

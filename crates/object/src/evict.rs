@@ -10,7 +10,7 @@ use crate::swapping::{Stays, SwapOut};
 use frame::{Flags, Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::trace::Uncached;
-use machine::{Cx, EntryFormat, Machine, Order, Pfn, level};
+use machine::{Counter, Cx, EntryFormat, Machine, Order, Pfn, level};
 use table::Cursor;
 
 /// What is left to do about a page of a file.
@@ -19,6 +19,26 @@ enum FilePage {
     Gone,
     /// It has to be written first. Its file was kept.
     Dirty(PageCtx),
+}
+
+/// What the entries of a page say of its use.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Use {
+    /// Nobody used it lately.
+    None,
+    /// Somebody did, or has it locked just now.
+    Used,
+    /// It is locked in memory: it must not leave it.
+    Locked,
+}
+
+/// Which pages eviction leaves alone. (Those of locked memory it always does.)
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spare {
+    /// Those that were used since somebody looked last.
+    Used,
+    /// None: when all are young somebody's page must go.
+    None,
 }
 
 impl<'m, M: Machine> Objects<'m, M> {
@@ -64,14 +84,36 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
     }
 
+    /// Evicts a page unless it is to be left alone; what stays gets the age `young`. The caller's reference
+    /// goes with it, whatever the answer.
+    pub fn try_evict(
+        &self,
+        cx: &mut Cx<'m, M, { level::LAYOUT }>,
+        (pfn, young): (Pfn, u8),
+        spare: Spare,
+    ) -> SwapOut {
+        let stays = match self.look_for_use(cx.at(), pfn) {
+            Use::Locked => {
+                cx.count(Counter::UnevictablePgCulled);
+                Some(Stays::Locked)
+            }
+            Use::Used if spare == Spare::Used => Some(Stays::Used),
+            _ => None,
+        };
+        let Some(stays) = stays else { return self.evict(cx, pfn) };
+        self.folio(cx, pfn).page.set_age(cx, young);
+        self.frames().put(cx.at(), pfn);
+        Err(stays)
+    }
+
     /// Whether a page was used since its entries were last looked at, and lets them be as if it had not. The
     /// caller has a reference. No flush: a CPU that keeps the translation may not mark the next use (as Linux
     /// on x86).
     // LINUX: mm/rmap.c folio_referenced().
-    pub fn was_used(&self, cx: &mut Cx<'m, M, { level::PAGE }>, pfn: Pfn) -> bool {
+    fn look_for_use(&self, cx: &mut Cx<'m, M, { level::PAGE }>, pfn: Pfn) -> Use {
         let page = self.descriptor(pfn);
-        let mut used = page.test_and_clear(cx, Flags::REFERENCED);
-        let Some(locked) = &mut self.try_lock_page(cx, pfn) else { return true };
+        let mut used = if page.test_and_clear(cx, Flags::REFERENCED) { Use::Used } else { Use::None };
+        let Some(locked) = &mut self.try_lock_page(cx, pfn) else { return Use::Used };
         let Some(owner) = self.owner_of(locked, page) else { return used };
         let index = page.index(locked);
         self.for_each_mapping(locked, owner, index..index + 1, |cx, mapping, part| {
@@ -83,8 +125,14 @@ impl<'m, M: Machine> Objects<'m, M> {
                 while let Some((at, entry)) = leaf.next_used(next, part.end) {
                     next = leaf.pages(at).end;
                     let attrs = M::Entry::attrs(entry);
-                    if M::Entry::kind(entry, level) == Kind::Leaf(pfn) && attrs.accessed {
-                        used = true;
+                    if M::Entry::kind(entry, level) != Kind::Leaf(pfn) {
+                        continue;
+                    }
+                    if attrs.locked {
+                        used = Use::Locked;
+                    }
+                    if attrs.accessed {
+                        used = used.max(Use::Used);
                         leaf.relax(at, |entry| {
                             let attrs = Attrs { accessed: false, ..M::Entry::attrs(entry) };
                             M::Entry::with_attrs(entry, attrs, level)
@@ -123,8 +171,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         let meta = page.meta(&*locked);
         let Some(Owner::File(id)) = self.owner_of(&locked, page) else { return Err(Stays::Unfit) };
         let file = self.files.get(id);
-        if meta.flags().has(Flags::MLOCKED) || meta.order() != Order::ZERO || file.kind() == FileKind::Memory
-        {
+        if meta.order() != Order::ZERO || file.kind() == FileKind::Memory {
             return Err(Stays::Unfit);
         }
         if meta.flags().has(Flags::WRITEBACK) || !meta.flags().has(Flags::UPTODATE) {

@@ -83,6 +83,7 @@ pub use crate::attach::Place;
 pub use crate::collapse::{Collapse, NotCollapsed};
 pub use crate::cow::Cow;
 pub use crate::detach::{Detached, Into};
+pub use crate::evict::Spare;
 pub use crate::exclusive::AnonCtx;
 pub use crate::fill::{Fetched, How, PageError, WINDOW, Want};
 pub use crate::inspect::{Census, FileReport};

@@ -83,15 +83,8 @@ impl Home {
 }
 
 /// What a moved page keeps of its flags: all but who is at work with the frame.
-const KEPT: [Flags; 7] = [
-    Flags::UPTODATE,
-    Flags::DIRTY,
-    Flags::ERROR,
-    Flags::REFERENCED,
-    Flags::ACTIVE,
-    Flags::MLOCKED,
-    Flags::LAZY_FREE,
-];
+const KEPT: [Flags; 6] =
+    [Flags::UPTODATE, Flags::DIRTY, Flags::ERROR, Flags::REFERENCED, Flags::ACTIVE, Flags::LAZY_FREE];
 
 impl<'m, M: Machine> Objects<'m, M> {
     /// Moves a page to a frame that `request` allows; answers the frame. A page of a folio of 2 MiB is taken

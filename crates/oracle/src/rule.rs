@@ -44,7 +44,7 @@ rules! {
     TR2 = "Every entry lies in a VMA and allows no more than the VMA.",
     TR3 = "A translation that a CPU may use has its entry's frame, and no right or dirty mark the entry \
         has not.",
-    TR4 = "Resident pages of each kind are counted exactly.",
+    TR4 = "Resident pages of each kind, and those that are locked, are counted exactly.",
     TR5 = "A CPU translates only through live spaces, and is in the active set of the one it translates \
         through.",
     TR6 = "An upper-level link that a CPU may use leads to the table that is linked there.",
@@ -69,6 +69,7 @@ rules! {
     VR2 = "Neighbouring VMAs that could be one are one.",
     VR3 = "A space's totals (all, data, code, stack, locked, committed) are the sums over its VMAs.",
     VR4 = "The memory promised in all is the sum of what was promised to each space.",
+    VR5 = "An entry that maps a page is marked as locked exactly if its VMA is locked.",
     // ---- pages and objects ----
     PR1 = "A cached page is a file page that names its file and index, is up to date, and has one slot.",
     PR2 = "A shared entry of a regular file's page that is writable or dirty means that the page is \

@@ -26,6 +26,7 @@ const MERGED: Vpn = Vpn(0x7000);
 const SWAPPED: Vpn = Vpn(0x9000);
 const WRITE_BIT: u64 = 1 << 1;
 const DIRTY_BIT: u64 = 1 << 6;
+const LOCKED_BIT: u64 = 1 << 10;
 
 /// An entry of the sample that names a slot.
 fn swap_entry(s: &mut Sample<'_>, slot: Slot, sole: Sole) {
@@ -65,6 +66,7 @@ impl<'m> Sample<'m> {
         let locked = world.anon(parent, SPARSE.0, 64, RX);
         let spaces = world.faults.spaces();
         spaces.lock(world.cxs[0].at(), parent, locked, LockMode::OnFault).expect("locked");
+        world.touch(0, SPARSE + 7, Access::Read);
         world.map_at(parent, 0x8_0000, 16, RW, More::flags(VmaFlags::GROWS_DOWN));
         let moved = space::Remap {
             old: VpnRange::sized(ANON + 14, 2),
@@ -155,6 +157,8 @@ impl<'m> Sample<'m> {
     fn install(&mut self, page: Vpn, frame: Pfn, attrs: Attrs, rss: Option<Rss>) {
         let table = self.world.table(self.parent);
         let spaces = self.world.faults.spaces();
+        let locked = self.find_vma(page).is_some_and(|vma| vma.flags().is_locked());
+        let attrs = Attrs { locked, ..attrs };
         let cx = self.world.cxs[0].at();
         let mut leaf = spaces.walker(table).lock_leaf(cx, page).expect("a table");
         leaf.install(page, X86_64::leaf(frame, attrs, Level::LEAF), rss);
@@ -166,10 +170,13 @@ impl<'m> Sample<'m> {
     }
 
     fn vma(&self, page: Vpn) -> &'m space::Vma {
+        self.find_vma(page).expect("a VMA")
+    }
+
+    fn find_vma(&self, page: Vpn) -> Option<&'m space::Vma> {
         let spaces = self.world.spaces();
         let mut all = spaces.quiet_vmas(self.parent);
-        let (_, id) = all.find(|(range, _)| range.contains(page)).expect("a VMA");
-        spaces.vma(id)
+        all.find(|(range, _)| range.contains(page)).map(|(_, id)| spaces.vma(id))
     }
 }
 
@@ -426,6 +433,12 @@ const PLANTS: &[Plant] = &[
     }),
     plant(Rule::PR7, "a private mapping may write the file's page", |s| {
         set(s.entry(PRIVATE + 4), get(s.entry(PRIVATE + 4)) | WRITE_BIT);
+    }),
+    plant(Rule::VR5, "a page of locked memory is not marked", |s| {
+        set(s.entry(SPARSE + 7), get(s.entry(SPARSE + 7)) & !LOCKED_BIT);
+    }),
+    plant_with(Rule::VR5, &[Rule::TR4], "a page is marked that nobody has locked", |s| {
+        set(s.entry(ANON), get(s.entry(ANON)) | LOCKED_BIT);
     }),
     // ---- merged pages ----
     plant_with(Rule::KR1, &[Rule::CR2], "a merged page is exclusive", |s| {

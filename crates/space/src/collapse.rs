@@ -127,7 +127,8 @@ impl<M: Machine> Layout<'_, '_, M> {
         let ctx = AnonCtx { lineage, index: vma.anon_index(pages.start) };
         let asid = spaces.tables().get(table).domain().asid();
         self.trace(|| Event::WorkBegun { asid, pages, work: Work::Collapse });
-        let attrs = Attrs { perms: vma.flags.perms(), accessed: true, dirty: true, special: false };
+        let (perms, locked) = (vma.flags.perms(), vma.flags.is_locked());
+        let attrs = Attrs { perms, accessed: true, dirty: true, special: false, locked };
         let collapse = Collapse { table, pages, into, ctx, attrs };
         // No fault installs a page where the table was, or takes another table's place.
         self.begin_change(id);

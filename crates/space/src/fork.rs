@@ -193,7 +193,9 @@ impl<'m, M: Machine> Spaces<'m, M> {
         }
         let Kind::Leaf(pfn) = M::Entry::kind(entry, Level::LEAF) else { return Ok(()) };
         let attrs = M::Entry::attrs(entry);
-        let read_only = Attrs { perms: attrs.perms.read_only(), accessed: false, ..attrs };
+        // Locks are not inherited.
+        let perms = attrs.perms.read_only();
+        let read_only = Attrs { perms, accessed: false, locked: false, ..attrs };
         let copy = M::Entry::leaf(pfn, read_only, Level::LEAF);
         let rss = self.objects().rss_of(pair.cx(), entry, file.map(|file| file.at(page)));
         let shared = match rss {
@@ -239,11 +241,12 @@ impl<'m, M: Machine> Spaces<'m, M> {
         }
         let rss = self.objects().rss_of(pair.cx(), entry, file.map(|file| file.at(page)));
         let kept = matches!(soft, Soft::Swap { .. }) && pair.cx().planted(Plant::SwapSoleKeptByFork);
-        let shared = if kept { entry } else { soft.shared().entry::<M>() };
+        let [shared, childs] =
+            if kept { [entry; 2] } else { [soft.shared(), soft.for_child()].map(Soft::entry::<M>) };
         if shared != entry {
             pair.from().exchange_absent(page, (rss, rss), shared);
         }
-        pair.to().install(page, shared, rss);
+        pair.to().install(page, childs, rss);
         Ok(())
     }
 
@@ -263,7 +266,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let copying = PageOp::Copy { to: copy, from: UserFrame(pfn), order: Order::ZERO };
         pair.cx().machine().page_op(pair.cx().cpu(), copying);
         pair.cx().count(Counter::CowCopied);
-        let attrs = Attrs { accessed: true, dirty: true, ..attrs };
+        let attrs = Attrs { accessed: true, dirty: true, locked: false, ..attrs };
         self.objects().map_anon(&mut pair.to(), page, (copy, ctx), attrs);
         pair.cx().trace(|| Event::Copied { asid: child, page, from: pfn, to: copy.0 });
         Ok(())

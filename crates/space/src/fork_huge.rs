@@ -58,7 +58,7 @@ fn copy_entry<'m, M: Machine>(
     if let Some(soft) = Soft::of::<M>(entry, Level::HUGE) {
         let shared = soft.shared().entry::<M>();
         pair.from().exchange_absent(page, (Some(Rss::Anon), Some(Rss::Anon)), shared);
-        pair.to().install_huge(page, shared, Some(Rss::Anon), spare);
+        pair.to().install_huge(page, soft.for_child().entry::<M>(), Some(Rss::Anon), spare);
         return Ok(());
     }
     let Kind::Leaf(head) = M::Entry::kind(entry, Level::HUGE) else { return Err(spare) };
@@ -73,7 +73,8 @@ fn copy_entry<'m, M: Machine>(
         let (_, token) = pair.from().change(page, |entry| read_only_entry::<M>(entry, Level::HUGE));
         batch.push(pair.cx(), token);
     }
-    let copy = Attrs { perms: attrs.perms.read_only(), accessed: false, ..attrs };
+    let perms = attrs.perms.read_only();
+    let copy = Attrs { perms, accessed: false, locked: false, ..attrs };
     pair.to().install_huge(page, M::Entry::leaf(head, copy, Level::HUGE), Some(Rss::Anon), spare);
     Ok(())
 }

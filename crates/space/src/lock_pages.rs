@@ -8,7 +8,9 @@ use crate::space::{Space, limit_pages};
 use crate::spaces::Spaces;
 use crate::vma::{Vma, VmaFlags};
 use frame::Id;
-use machine::{Cx, Machine, Vpn, VpnRange, level};
+use machine::entry::Attrs;
+use machine::{Cx, Entry, EntryFormat, Level, Machine, Plant, Vpn, VpnRange, level};
+use table::{Cursor, Soft};
 
 /// When locked pages become resident.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,7 +111,7 @@ impl<M: Machine> Layout<'_, '_, M> {
             let id = self.covering(at).ok_or(Error::NoMemory)?;
             let part = self.vma(id).range().intersect(&VpnRange::new(at, range.end));
             let flags = self.vma(id).flags();
-            self.set_flags_of_part(part, flags.difference(LOCK_FLAGS) | lock)?;
+            self.set_lock_of_part(part, flags.difference(LOCK_FLAGS) | lock)?;
             at = part.end;
         }
         Ok(())
@@ -120,10 +122,44 @@ impl<M: Machine> Layout<'_, '_, M> {
         while let Some(id) = self.find(at) {
             let part = self.vma(id).range();
             let flags = self.vma(id).flags();
-            self.set_flags_of_part(part, flags.difference(LOCK_FLAGS) | lock)?;
+            self.set_lock_of_part(part, flags.difference(LOCK_FLAGS) | lock)?;
             at = part.end;
         }
         Ok(())
+    }
+
+    /// The flags, and then the marks of what is mapped (Linux: `mlock_vma_pages_range`). Faults with the
+    /// flags of before were over before their leaf was visited, or find the stamp odd.
+    fn set_lock_of_part(&mut self, part: VpnRange, flags: VmaFlags) -> Result<(), Error> {
+        let before = self.covering(part.start).map(|id| self.vma(id).flags());
+        match before {
+            None => Ok(()),
+            Some(before) if before.is_locked() == flags.is_locked() => self.set_flags_of_part(part, flags),
+            Some(_) => self.change_part(part, |layout, id| {
+                layout.set_flags(id, flags);
+                layout.mark_entries(part, flags.is_locked());
+            }),
+        }
+    }
+
+    /// Makes every entry of a range say whether its page is locked. Nothing is flushed: hardware does not
+    /// look at the mark.
+    fn mark_entries(&mut self, part: VpnRange, locked: bool) {
+        if self.planted(Plant::MlockMarksNothing) {
+            return;
+        }
+        let (spaces, space) = (self.spaces, self.space);
+        let Some(table) = space.table.get() else { return };
+        let walker = spaces.walker(table);
+        let mut cursor = Cursor::new(part);
+        while let Some((mut leaf, part)) = cursor.next(&walker, self.at()) {
+            let mut next = part.start;
+            while let Some((page, _)) = leaf.next_used(next, part.end) {
+                next = leaf.pages(page).end;
+                let level = leaf.level();
+                leaf.relax(page, |entry| mark::<M>(entry, level, locked));
+            }
+        }
     }
 
     /// Gives the part of one VMA other flags that change no translation; splits and merges as needed.
@@ -153,5 +189,15 @@ impl<M: Machine> Layout<'_, '_, M> {
         }
         self.merge_around(part);
         Ok(())
+    }
+}
+
+/// The entry with the mark as said; one of a page on its way comes back with it.
+fn mark<M: Machine>(entry: Entry, level: Level, locked: bool) -> Entry {
+    match Soft::of::<M>(entry, level) {
+        Some(Soft::Migration { frame, kind, attrs }) => {
+            Soft::Migration { frame, kind, attrs: Attrs { locked, ..attrs } }.entry::<M>()
+        }
+        _ => M::Entry::with_attrs(entry, Attrs { locked, ..M::Entry::attrs(entry) }, level),
     }
 }

@@ -254,6 +254,8 @@ pub struct Stats {
     pub shmem_rss: u64,
     /// Pages of anonymous memory that entries of 2 MiB map (Linux: `AnonHugePages` of smaps).
     pub anon_huge: u64,
+    /// Resident pages that are locked in memory.
+    pub mlocked: u64,
     /// Pages that are swapped out (Linux: `VmSwap`). Not resident.
     pub swapped: u64,
     /// Most pages ever resident (`VmHWM`).

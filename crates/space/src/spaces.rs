@@ -305,6 +305,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
             [stats.anon_rss, stats.file_rss, stats.shmem_rss, stats.swapped] =
                 Rss::ALL.map(|kind| table.rss(kind));
             stats.tables = table.tables();
+            stats.mlocked = table.locked();
             stats.anon_huge = table.spare_tables() * HUGE_ORDER.frames();
         }
         stats

@@ -100,6 +100,11 @@ impl VmaFlags {
         !self.contains(VmaFlags::SHARED)
     }
 
+    /// Whether its pages must not leave memory.
+    pub fn is_locked(self) -> bool {
+        self.contains(VmaFlags::LOCKED)
+    }
+
     /// Whether the VMA's memory counts towards commitment (Linux: `accountable_mapping`).
     pub fn is_accountable(self) -> bool {
         self.is_private() && self.contains(VmaFlags::WRITE) && !self.contains(VmaFlags::NO_RESERVE)

@@ -17,6 +17,7 @@
 //! The caller holds the layout lock, and keeps faults (by odd stamps) and reverse walks (by their lock) away.
 //! Linux: `collapse_huge_page`, `pmdp_collapse_flush`.
 
+use crate::leaf::is_locked;
 use crate::node::{self, ENTRIES, Header, Life, Node, header};
 use crate::spare::Spare;
 use crate::walker::{Place, Walker};
@@ -133,6 +134,9 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         cx.trace(|| Event::EntryChanged { asid, page: first, level, before, after: entry });
         self.table.remove_rss(Some(Rss::Anon), resident);
         self.table.add_rss(Some(Rss::Anon), ENTRIES);
+        if is_locked::<M>(entry, level) {
+            self.table.change_locked(&*cx, (resident, ENTRIES));
+        }
         node::unlock(&*cx, above);
     }
 }

@@ -116,6 +116,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
             note_used(self.slots.descriptor);
         }
         self.slots.node.exchange(self.cx, page, entry);
+        self.note_lock(Entry::EMPTY, entry);
         self.cx.trace(|| self.changed(page, Entry::EMPTY, entry));
         table.add_rss(rss, self.weight());
     }
@@ -134,6 +135,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         debug_assert!(entry != Entry::EMPTY, "an empty entry is made by `take`");
         debug_assert!(self.entry(page) == Entry::EMPTY, "the entry is in use");
         self.slots.node.write(self.cx, page, entry);
+        self.note_lock(Entry::EMPTY, entry);
         self.cx.trace(|| self.changed(page, Entry::EMPTY, entry));
         note_used(self.slots.descriptor);
         self.table().add_rss(rss, self.weight());
@@ -154,7 +156,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
 
     /// As [`Leaf::change`] where old translations may stay: rights are only added (a CPU that still holds
     /// the old translation faults and finds the entry good), the accessed bit may be cleared (a hint; as
-    /// Linux on x86), and nothing else. No flush.
+    /// Linux on x86), software's own marks may change, and nothing else. No flush.
     pub fn relax(&mut self, page: Vpn, f: impl FnMut(Entry) -> Entry) -> Entry {
         let (old, new) = self.update(page, f);
         debug_assert!(self.widens(old, new), "a change that takes rights away must be settled");
@@ -200,6 +202,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
             batch.flush_now(self.cx);
         }
         self.slots.node.write(self.cx, page, new);
+        self.note_lock(Entry::EMPTY, new);
         self.cx.trace(|| self.changed(page, Entry::EMPTY, new));
         self.table().add_rss(new_rss, self.weight());
         old
@@ -212,6 +215,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         let old = self.empty(page, old_rss);
         debug_assert!(!self.reachable(old), "what hardware may have cached is replaced and flushed");
         self.slots.node.write(self.cx, page, new);
+        self.note_lock(Entry::EMPTY, new);
         self.cx.trace(|| self.changed(page, Entry::EMPTY, new));
         self.table().add_rss(new_rss, self.weight());
     }
@@ -237,6 +241,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
             );
             new
         });
+        self.note_lock(old, new);
         self.cx.trace(|| self.changed(page, old, new));
         (old, new)
     }
@@ -244,10 +249,17 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     fn empty(&mut self, page: Vpn, rss: Option<Rss>) -> Entry {
         self.check(page);
         let old = self.slots.node.clear(self.cx, page);
+        self.note_lock(old, Entry::EMPTY);
         self.cx.trace(|| self.changed(page, old, Entry::EMPTY));
         debug_assert!(old != Entry::EMPTY, "nothing is there to take");
         self.table().remove_rss(rss, self.weight());
         old
+    }
+
+    /// Counts pages that a locked entry maps from now on, or no more.
+    fn note_lock(&self, old: Entry, new: Entry) {
+        let pages = |entry| if is_locked::<M>(entry, self.level()) { self.weight() } else { 0 };
+        self.table().change_locked(self.cx, (pages(old), pages(new)));
     }
 
     /// What those who watch are told.
@@ -289,6 +301,9 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     }
 
     fn widens(&self, old: Entry, new: Entry) -> bool {
+        if matches!(M::Entry::kind(old, self.level()), Kind::Absent(_)) {
+            return true;
+        }
         let (old, new) = (M::Entry::attrs(old), M::Entry::attrs(new));
         let keeps = |old: Perms, new: Perms| {
             (!old.read || new.read) && (!old.write || new.write) && (!old.execute || new.execute)
@@ -304,6 +319,12 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     fn check(&self, page: Vpn) {
         debug_assert!(self.slots.span.contains(page), "the page belongs to another leaf");
     }
+}
+
+/// Whether an entry maps a counted page of locked memory.
+pub fn is_locked<M: Machine>(entry: Entry, level: Level) -> bool {
+    let attrs = M::Entry::attrs(entry);
+    attrs.locked && !attrs.special && matches!(M::Entry::kind(entry, level), Kind::Leaf(_))
 }
 
 /// What a token gives back once settled.

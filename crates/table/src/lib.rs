@@ -41,7 +41,7 @@ pub mod walker;
 
 pub use crate::collapse::Unlinked;
 pub use crate::cursor::Cursor;
-pub use crate::leaf::Leaf;
+pub use crate::leaf::{Leaf, is_locked};
 pub use crate::node::{Header, Life};
 pub use crate::page_table::PageTable;
 pub use crate::pair::Pair;

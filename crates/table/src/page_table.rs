@@ -2,7 +2,7 @@
 
 use crate::payload::{RSS_KINDS, Rss};
 use machine::lock::Spin;
-use machine::{Field, KernelFrame, Pfn, level};
+use machine::{Counter, Cx, Field, KernelFrame, Machine, Pfn, level};
 use revoke::Domain;
 
 machine::cells! {
@@ -27,6 +27,8 @@ machine::cells! {
         pub(crate) domain: Domain,
         /// (atomic) Resident pages, by [`Rss`].
         rss: [Field<u64>; RSS_KINDS],
+        /// (atomic) Of these, pages that entries of locked memory map.
+        locked: Field<u64>,
         /// (atomic) Tables linked in the tree, the root among them, and spares.
         tables: Field<u64>,
         /// Tables in reserve.
@@ -60,6 +62,11 @@ impl PageTable {
         Rss::ALL.into_iter().filter(|&kind| kind != Rss::Swap).map(|kind| self.rss(kind)).sum()
     }
 
+    /// Resident base pages that are locked in memory: that entries bearing the mark map.
+    pub fn locked(&self) -> u64 {
+        self.locked.get()
+    }
+
     /// Tables linked in the tree, the root among them, and those kept in reserve for entries of 2 MiB (Linux:
     /// `mm_pgtables_bytes` counts both).
     pub fn tables(&self) -> u64 {
@@ -79,6 +86,20 @@ impl PageTable {
 
     pub(crate) fn remove_rss(&self, kind: Option<Rss>, pages: u64) {
         self.add_rss(kind, pages.wrapping_neg());
+    }
+
+    /// Pages came to be locked, or are not any more (Linux: `mlock_folio`, `munlock_folio`).
+    pub(crate) fn change_locked<M: Machine, const L: u8>(
+        &self,
+        cx: &Cx<'_, M, L>,
+        (before, after): (u64, u64),
+    ) {
+        if before == after {
+            return;
+        }
+        self.locked.add_shared(after.wrapping_sub(before));
+        cx.count_n(Counter::UnevictablePgMlocked, after.saturating_sub(before));
+        cx.count_n(Counter::UnevictablePgMunlocked, before.saturating_sub(after));
     }
 
     pub(crate) fn add_table(&self) {

@@ -3,7 +3,7 @@
 //! ```text
 //!  57..9               8..4      3..0
 //!  slot                area      1 swap, shared; 2 swap, exclusive
-//!  frame 32, bits 4            3 writable, 4 readable and exclusive, 5 readable (migration)
+//!  frame 32, bits 5            3 writable, 4 readable and exclusive, 5 readable (migration)
 //! ```
 //!
 //! Both carry what the entry they replaced said of exclusivity, so that it is not lost while the page has no
@@ -97,19 +97,27 @@ const DIRTY: u64 = 1 << 32;
 const ACCESSED: u64 = 1 << 33;
 const READ: u64 = 1 << 34;
 const EXECUTE: u64 = 1 << 35;
+const LOCKED: u64 = 1 << 36;
 
 const fn attr_bits(attrs: Attrs) -> u64 {
     const fn bit(set: bool, bit: u64) -> u64 {
         if set { bit } else { 0 }
     }
-    let Attrs { perms, accessed, dirty, .. } = attrs;
-    bit(dirty, DIRTY) | bit(accessed, ACCESSED) | bit(perms.read, READ) | bit(perms.execute, EXECUTE)
+    let Attrs { perms, accessed, dirty, locked, .. } = attrs;
+    let used = bit(dirty, DIRTY) | bit(accessed, ACCESSED) | bit(locked, LOCKED);
+    used | bit(perms.read, READ) | bit(perms.execute, EXECUTE)
 }
 
 const fn attrs_of(value: u64, kind: MigrationKind) -> Attrs {
     let write = matches!(kind, MigrationKind::Writable);
     let perms = Perms { read: value & READ != 0, write, execute: value & EXECUTE != 0 };
-    Attrs { perms, accessed: value & ACCESSED != 0, dirty: value & DIRTY != 0, special: false }
+    Attrs {
+        perms,
+        accessed: value & ACCESSED != 0,
+        dirty: value & DIRTY != 0,
+        special: false,
+        locked: value & LOCKED != 0,
+    }
 }
 
 impl Soft {
@@ -174,6 +182,16 @@ impl Soft {
             }
         }
     }
+
+    /// What of that the child gets: its memory is not locked.
+    pub const fn for_child(self) -> Soft {
+        match self.shared() {
+            Soft::Migration { frame, kind, attrs } => {
+                Soft::Migration { frame, kind, attrs: Attrs { locked: false, ..attrs } }
+            }
+            swap => swap,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -190,7 +208,7 @@ mod tests {
         let moves = kinds.into_iter().flat_map(|kind| {
             [(false, true), (true, false)].map(|(dirty, accessed)| {
                 let perms = Perms { read: dirty, write: kind == MigrationKind::Writable, execute: accessed };
-                let attrs = Attrs { perms, accessed, dirty, special: false };
+                let attrs = Attrs { perms, accessed, dirty, locked: dirty, ..Attrs::default() };
                 Soft::Migration { frame: Pfn(0xffff_fe00), kind, attrs }
             })
         });

@@ -63,7 +63,7 @@ fn a_split_maps_the_same_frames_as_hardware_left_them() {
     assert!(X86_64::attrs(seen).dirty);
     check_tables(&world, id);
     assert_eq!((walker.table().rss(Rss::Anon), walker.table().spare_tables()), (512, 0));
-    let touched = Attrs { perms: RW, accessed: true, dirty: true, special: false };
+    let touched = Attrs { perms: RW, accessed: true, dirty: true, ..Attrs::default() };
     for i in 0..512 {
         let seen = walker.peek(cx.at(), Vpn(512 + i));
         assert_eq!(seen.level, Level::LEAF);
@@ -102,7 +102,7 @@ fn a_split_costs_one_flush_and_no_grace_period() {
 fn a_page_on_its_way_is_split_into_pages_on_their_way() {
     let world = World::new(1);
     let (id, mut cx) = (world.table(), world.cx(0));
-    let attrs = Attrs { perms: RW.read_only(), accessed: true, dirty: true, special: false };
+    let attrs = Attrs { perms: RW.read_only(), accessed: true, dirty: true, ..Attrs::default() };
     let kind = MigrationKind::ReadableExclusive;
     let soft = |i| Soft::Migration { frame: FRAME.plus(i), kind, attrs };
     install(&world, &mut cx, id, soft(0).entry::<Fake>());

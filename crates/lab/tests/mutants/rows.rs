@@ -60,6 +60,8 @@ pub(crate) const ROWS: &[Row] = &[
     row(Plant::SwapOffForgetsSole, "swap/c-04-swapoff-under-a-reference", Kind::WrongByte, "where 5 is due"),
     row(Plant::SwapReadsRoundCache, "swap/c-17-slot-used-again", Kind::WrongByte, "2"),
     row(Plant::StableWritesIgnored, "swap/c-16-stable-writes", Kind::Machine, "TornWrite"),
+    row(Plant::MlockMarksNothing, "swap/lock-of-present-pages", Kind::Expectation, "EBUSY"),
+    row(Plant::EvictsLocked, "swap/lock-against-evict", Kind::Expectation, "this does not hold"),
     row(Plant::StampUnchecked, "walk/protect-against-first-fault", Kind::Rule, "(TR2)"),
     row(Plant::EntryUnchecked, "space/two-faults-on-one-page", Kind::Panic, "the entry is in use"),
     row(

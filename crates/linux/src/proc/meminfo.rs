@@ -25,7 +25,7 @@ pub struct Totals {
     pub mapped: u64,
     /// Anonymous pages that are in the swap cache.
     pub swap_cached: u64,
-    /// Locked pages.
+    /// Pages that are locked in memory, counted in every space.
     pub locked: u64,
     /// Page tables.
     pub tables: u64,
@@ -55,7 +55,7 @@ impl<'m, M: Machine> Linux<'m, M> {
             let stats = self.spaces().stats(space);
             totals.anon += stats.anon_rss;
             totals.mapped += stats.file_rss + stats.shmem_rss;
-            totals.locked += stats.locked;
+            totals.locked += stats.mlocked;
             totals.tables += stats.tables;
             totals.anon_huge += stats.anon_huge;
         }

@@ -28,11 +28,15 @@ use table::Slot;
 pub enum Stays {
     /// It is locked, being written or being taken out of the cache by somebody else.
     Busy,
-    /// It is pinned: no entry was changed for good, and its slot was given back (row 15).
+    /// It is pinned, or locked by a program: that entry is as it was, and its slot was given back (row 15).
     Pinned,
+    /// It is locked in memory.
+    Locked,
+    /// It was used lately.
+    Used,
     /// Somebody refers to it beside its mappings: it is in the cache, unmapped.
     Referenced,
-    /// Not a page that can be swapped out: no anonymous page, a large one, or one locked by a program.
+    /// Not a page that can be swapped out: no anonymous page, or a large one.
     Unfit,
     /// No slot is free.
     Full,
@@ -260,9 +264,5 @@ impl<'m, M: Machine> Objects<'m, M> {
 fn is_fit<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, page: &Descriptor) -> bool {
     let meta = page.meta(cx);
     let owned = page.owner(cx) != 0 || page.maps(cx) == 0;
-    meta.is_head()
-        && meta.state() == State::Anon
-        && meta.order() == Order::ZERO
-        && !meta.flags().has(Flags::MLOCKED)
-        && owned
+    meta.is_head() && meta.state() == State::Anon && meta.order() == Order::ZERO && owned
 }

@@ -13,6 +13,7 @@ pub const READ: Attrs = Attrs {
     accessed: true,
     dirty: false,
     special: false,
+    locked: false,
 };
 pub const WRITTEN: Attrs =
     Attrs { perms: Perms { read: true, write: true, execute: false }, dirty: true, ..READ };

@@ -12,7 +12,7 @@ use machine::{Access, Entry, EntryFormat, Level, Machine, Order, Pfn, Vpn, VpnRa
 use object::ksm::merge::is_merged_zero;
 use object::{File, FileKind, Lineage, owner_id, owner_number};
 use space::{Space, Vma, VmaFlags};
-use table::{PageTable, Rss, Sight, Soft};
+use table::{PageTable, Rss, Sight, Soft, is_locked};
 
 /// Where an entry is.
 #[derive(Clone, Copy)]
@@ -69,6 +69,7 @@ struct Counted {
     /// Entries of 2 MiB.
     wholes: u64,
     rss: [u64; Rss::ALL.len()],
+    locked: u64,
     merged_zeros: u64,
 }
 
@@ -136,6 +137,10 @@ fn check_entry<'m, M: Machine>(
     let Kind::Leaf(pfn) = M::Entry::kind(entry, level) else { return };
     run.report.entries += 1;
     let attrs = M::Entry::attrs(entry);
+    if is_locked::<M>(entry, level) {
+        counted.locked += 1 << level.span_shift();
+    }
+    vr5(run, at, attrs, around.as_ref());
     cr29(run, at, pfn, attrs);
     counted.merged_zeros += u64::from(is_merged_zero::<M>(entry));
     if attrs.special || pfn == run.objects().zero_frame() {
@@ -193,6 +198,14 @@ fn tr4<M: Machine>(run: &mut Run<'_, '_, M>, id: Id<Space>, tree: &PageTable, co
         let (own, found) = (tree.rss(kind), counted.rss[kind as usize]);
         holds!(run, TR4, own == found, "space {}: {own} {kind:?} pages, {found} are mapped", id.raw());
     }
+    let (own, found) = (tree.locked(), counted.locked);
+    holds!(run, TR4, own == found, "space {}: {own} locked pages, {found} are mapped", id.raw());
+}
+
+fn vr5<M: Machine>(run: &mut Run<'_, '_, M>, at: At, attrs: Attrs, around: Option<&Around<'_>>) {
+    let Some(around) = around else { return };
+    let (marked, locked) = (attrs.locked, around.flags.is_locked());
+    holds!(run, VR5, marked == locked, "{at}: marked as locked: {marked}, its VMA is: {locked}");
 }
 
 fn cr29<M: Machine>(run: &mut Run<'_, '_, M>, at: At, pfn: Pfn, attrs: Attrs) {

@@ -59,6 +59,7 @@ impl<'w> World<'w> {
             }
             Call::Move(pages, moving) => sign_of(self.move_pages(who, live, range(pages), *moving)),
             Call::Split(pages) => sign_of(self.split_pages(who, live, range(pages))),
+            Call::Evict(pages) => sign_of(self.evict_pages(who, live, range(pages))),
             Call::Get(word) => self.get(who, at, word),
             Call::ClearRefs => sign_of(self.manager.linux().clear_refs(&mut self.cx(who.ctx), live.id, 4)),
             // The others are about processes.

@@ -139,7 +139,8 @@ fn in_call(call: &Call, see: &mut dyn FnMut(VariableName)) {
         | Call::LockOnFault(pages)
         | Call::Unlock(pages)
         | Call::Move(pages, _)
-        | Call::Split(pages) => vec![pages],
+        | Call::Split(pages)
+        | Call::Evict(pages) => vec![pages],
         Call::Break(_, expr) | Call::Truncate(_, expr) => return in_expr(expr, see),
         Call::Get(word) => return in_some(word.page.as_deref(), see),
         _ => return,

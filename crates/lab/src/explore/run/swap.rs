@@ -1,12 +1,14 @@
 //! Swap areas come and go, and devices fail.
 
 use freehold::linux::{Errno, SwapDevice};
-use freehold::machine::PAGE_SIZE;
+use freehold::machine::{PAGE_SIZE, Vpn, VpnRange};
+use freehold::object::Spare;
+use freehold::space::Mapped;
 use sim::Direction;
 
 use super::super::script::{Device, SwapStep, Value, Way};
 use super::call::sign_of;
-use super::world::{Actor, World};
+use super::world::{Actor, Live, World};
 
 impl World<'_> {
     /// Does a step about swap; answers what it came to.
@@ -51,6 +53,25 @@ impl World<'_> {
             }
         };
         sign_of(done)
+    }
+}
+
+impl World<'_> {
+    /// Reclaim takes every page that is mapped there, however young; `EBUSY` for the last that stays. What
+    /// programs see does not change.
+    pub(super) fn evict_pages(&self, who: Actor<'_>, live: Live, range: VpnRange) -> Result<(), Errno> {
+        let linux = self.manager.linux();
+        let mut cx = self.cx(who.ctx);
+        let space = linux.process(live.id).space().ok_or(Errno::ESRCH)?;
+        let mut outcome = Ok(());
+        for page in (range.start.0..range.end.0).map(Vpn) {
+            if let Mapped::Page(pfn) = linux.spaces().page_mapped(cx.at(), space, page)
+                && linux.objects().try_evict(cx.at(), (pfn, 0), Spare::None).is_err()
+            {
+                outcome = Err(Errno::EBUSY);
+            }
+        }
+        outcome
     }
 }
 

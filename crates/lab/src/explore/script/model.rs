@@ -202,6 +202,8 @@ pub enum Call {
     Move(Pages, Moving),
     /// Folios of 2 MiB become small ones.
     Split(Pages),
+    /// Reclaim takes pages, however young.
+    Evict(Pages),
 }
 
 /// Which frames pages move to.

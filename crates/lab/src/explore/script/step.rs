@@ -167,6 +167,7 @@ impl<'w, 't> Steps<'w, 't> {
             "truncate" => self.truncate()?,
             "fsync" => Call::Fsync(self.names.file(self.words)?),
             "split" => Call::Split(self.pages()?),
+            "evict" => Call::Evict(self.pages()?),
             "migrate" => Call::Move(self.pages()?, self.moving()?),
             "numa" => {
                 self.words.need("hint")?;
