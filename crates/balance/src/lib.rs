@@ -26,6 +26,7 @@ mod memory;
 mod oom;
 mod policy;
 mod reclaim;
+mod swappiness;
 
 pub use crate::compact::{Compacted, compact_memory};
 pub use crate::huge::Scanned;
@@ -33,3 +34,4 @@ pub use crate::ksm::{Ksm, KsmReport, KsmSettings, Run};
 pub use crate::memory::Balance;
 pub use crate::oom::Victim;
 pub use crate::policy::{Policy, Shortfall};
+pub use crate::swappiness::Swappiness;

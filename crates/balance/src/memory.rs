@@ -1,11 +1,12 @@
 //! Running operations under shortage.
 
 use crate::compact::{Compacted, compact_for};
-use crate::evict::Hand;
+use crate::evict::Eviction;
 use crate::ksm::Ksm;
 use crate::oom::{self, Victim};
 use crate::policy::{Policy, Shortfall};
 use crate::reclaim::{Progress, background, has_free, reclaim};
+use crate::swappiness::Swappiness;
 use frame::{Id, Request};
 use machine::lock::Sleep;
 use machine::{Boot, Cx, Field, Machine, Order, Pfn, Shortage, Vpn, level};
@@ -27,8 +28,6 @@ machine::cells! {
         oom: Sleep<{ level::PROCESS }>,
         /// (oom) How many spaces were killed.
         kills: Field<u64>,
-        /// What eviction goes on from.
-        pub(crate) hand: Hand,
         /// One scanner for large pages at a time.
         pub(crate) scan: Sleep<{ level::PROCESS }>,
         /// (scan) The space it goes on in.
@@ -41,6 +40,7 @@ machine::cells! {
 /// Shortage, and what is done about it.
 pub struct Balance<'m> {
     pub(crate) shared: &'m Shared,
+    eviction: Eviction<'m>,
     ksm: Ksm<'m>,
 }
 
@@ -58,12 +58,23 @@ enum Round {
 impl<'m> Balance<'m> {
     /// Lays the shared part out in boot memory.
     pub fn new<M: Machine>(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
-        Ok(Balance { shared: &boot.array::<Shared>(1)?[0], ksm: Ksm::new(boot)? })
+        let shared = &boot.array::<Shared>(1)?[0];
+        Ok(Balance { shared, eviction: Eviction::new(boot)?, ksm: Ksm::new(boot)? })
     }
 
     /// The scanner that merges equal pages.
     pub fn ksm(&self) -> &Ksm<'m> {
         &self.ksm
+    }
+
+    /// Whether anonymous pages or pages of files leave memory first.
+    pub fn swappiness(&self) -> Swappiness {
+        self.eviction.swappiness()
+    }
+
+    /// Another choice, from now on.
+    pub fn set_swappiness(&self, swappiness: Swappiness) {
+        self.eviction.set_swappiness(swappiness);
     }
 
     /// How many spaces died for want of memory.
@@ -103,7 +114,7 @@ impl<'m> Balance<'m> {
                 continue;
             }
             if retries <= RETRIES {
-                match reclaim(cx.at(), spaces, &self.shared.hand, shortage.order) {
+                match reclaim(cx.at(), spaces, &self.eviction, shortage) {
                     // LINUX: should_reclaim_retry() starts counting again when pages were freed.
                     Progress::Evicted => {
                         retries = 0;
@@ -125,10 +136,10 @@ impl<'m> Balance<'m> {
     }
 
     /// A step of background reclaim (Linux: kswapd), for whoever has time: idle CPUs, a replay between two
-    /// events. If some zone has fallen below its low watermark up to `budget` pages leave memory, and so on
-    /// until none is below its high one. Answers whether there is more to do.
+    /// events. If some zone of a node has fallen below its low watermark up to `budget` pages of that node
+    /// leave memory, and so on until none is below its high one. Answers whether there is more to do.
     pub fn background<M: Machine>(&self, cx: &mut Cx<'m, M>, spaces: &Spaces<'m, M>, budget: u64) -> bool {
-        background(cx.at(), spaces, &self.shared.hand, budget)
+        background(cx.at(), spaces, &self.eviction, budget)
     }
 
     /// A block of frames, with compaction, reclaim and more as far as the policy goes (Linux:
@@ -153,7 +164,7 @@ impl<'m> Balance<'m> {
     ) -> Round {
         let before = self.shared.kills.get();
         let mut cx = self.shared.oom.write(cx);
-        if self.shared.kills.get() != before && has_free(spaces.frames(), shortage.order) {
+        if self.shared.kills.get() != before && has_free(spaces.frames(), shortage) {
             return Round::Progress;
         }
         let Some(Victim { space, .. }) = oom::kill_largest(&mut cx, spaces) else { return Round::Nothing };

@@ -28,7 +28,7 @@ impl<'m, M: Machine> Frames<'m, M> {
             }
             None => {
                 cx.count(Counter::AllocFail);
-                Err(Shortage { order: request.order, node: local })
+                Err(Shortage { order: request.order, node: local, nodes: request.nodes })
             }
         }
     }

@@ -18,7 +18,8 @@ use core::marker::PhantomData;
 use machine::cells::cast_words;
 use machine::lock::Spin;
 use machine::{
-    Boot, Cells, CpuId, Cx, Field, KernelFrame, Machine, NodeId, Order, PAGE_SIZE, Pfn, Shortage, Word, level,
+    Boot, Cells, CpuId, Cx, Field, KernelFrame, Machine, NodeId, NodeSet, Order, PAGE_SIZE, Pfn, Shortage,
+    Word, level,
 };
 
 /// Objects start on a line of their own.
@@ -236,7 +237,7 @@ impl<'m, M: Machine, T: Cells> Slab<'m, M, T> {
     }
 
     fn shortage(&self, node: NodeId) -> Shortage {
-        Shortage { order: Order::ZERO, node }
+        Shortage { order: Order::ZERO, node, nodes: NodeSet::ALL }
     }
 
     // ---- between the CPUs and the slab ----

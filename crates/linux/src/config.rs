@@ -1,6 +1,6 @@
 //! Settings of the whole system: Linux's `vm.*` sysctls.
 
-use balance::Policy;
+use balance::{Policy, Swappiness};
 use machine::PAGE_SHIFT;
 use space::{HugePages, LOWEST, Overcommit};
 
@@ -16,6 +16,8 @@ pub struct Config {
     pub overcommit: Overcommit,
     /// `/sys/kernel/mm/transparent_hugepage/enabled`.
     pub huge_pages: HugePages,
+    /// `vm.swappiness`.
+    pub swappiness: Swappiness,
     /// What to do when memory is short.
     pub shortage: Policy,
 }
@@ -23,6 +25,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         let (overcommit, huge_pages) = (Overcommit::Heuristic, HugePages::default());
-        Config { overcommit, huge_pages, shortage: Policy::Kill }
+        let swappiness = Swappiness::default();
+        Config { overcommit, huge_pages, swappiness, shortage: Policy::Kill }
     }
 }

@@ -192,7 +192,7 @@ impl From<Shortage> for Errno {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use machine::{NodeId, Order};
+    use machine::{NodeId, NodeSet, Order};
 
     #[test]
     fn numbers_are_those_of_x86_64() {
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn calls_differ_where_linux_does() {
-        let shortage = Error::Shortage(Shortage { order: Order::ZERO, node: NodeId(0) });
+        let shortage = Error::Shortage(Shortage { order: Order::ZERO, node: NodeId(0), nodes: NodeSet::ALL });
         for (call, error, expected) in [
             (Call::Mmap, Error::LockLimit, Errno::EAGAIN),
             (Call::Mremap, Error::LockLimit, Errno::EAGAIN),

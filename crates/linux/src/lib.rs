@@ -51,5 +51,5 @@ pub use crate::process::{Exit, Process};
 pub use crate::ring::Ring;
 pub use crate::signal::{BusCode, SegvCode, Signal};
 pub use crate::system::{Layout, Linux};
-pub use balance::{KsmReport, KsmSettings, Policy, Run as KsmRun, Scanned};
+pub use balance::{KsmReport, KsmSettings, Policy, Run as KsmRun, Scanned, Swappiness};
 pub use object::swap::SwapDevice;

@@ -68,6 +68,7 @@ impl<'m, M: Machine> Linux<'m, M> {
         let Layout { balance, processes, pipes, rings, chunks, tasks, cpus, shared } = layout;
         faults.spaces().set_overcommit(config.overcommit);
         faults.spaces().set_huge_pages(config.huge_pages);
+        balance.set_swappiness(config.swappiness);
         Linux { faults, balance, processes, pipes, rings, chunks, tasks, cpus, shared, config }
     }
 

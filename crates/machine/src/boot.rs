@@ -2,7 +2,7 @@
 //! given back.
 
 use crate::cells::cast_words;
-use crate::{Cells, CpuId, Frames, KernelFrame, Machine, NodeId, Order, PAGE_SIZE, Pfn, Shortage};
+use crate::{Cells, CpuId, Frames, KernelFrame, Machine, NodeId, NodeSet, Order, PAGE_SIZE, Pfn, Shortage};
 use core::cell::Cell;
 
 /// The boot allocator. What it handed out is reserved when the zones are built.
@@ -18,7 +18,8 @@ pub struct Boot<'m, M: Machine> {
 impl<'m, M: Machine> Boot<'m, M> {
     /// Starts handing out the machine's first memory range.
     pub fn new(machine: &'m M) -> Result<Self, Shortage> {
-        let range = machine.memory(0).ok_or(Shortage { order: Order::ZERO, node: NodeId(0) })?;
+        let range =
+            machine.memory(0).ok_or(Shortage { order: Order::ZERO, node: NodeId(0), nodes: NodeSet::ALL })?;
         let end = range.start.plus(range.frames);
         Ok(Boot { machine, next: Cell::new(range.start), spare: Cell::new(0), start: range.start, end })
     }
@@ -61,6 +62,6 @@ impl<'m, M: Machine> Boot<'m, M> {
     }
 
     fn shortage(&self) -> Shortage {
-        Shortage { order: Order::ZERO, node: NodeId(0) }
+        Shortage { order: Order::ZERO, node: NodeId(0), nodes: NodeSet::ALL }
     }
 }

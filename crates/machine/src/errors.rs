@@ -1,6 +1,6 @@
 //! What can go wrong on the lowest floor.
 
-use crate::{NodeId, Order};
+use crate::{NodeId, NodeSet, Order};
 
 /// Memory could not be had. An ordinary error: the operation that meets it has changed nothing visible, and
 /// whoever catches it (floor 7, `balance`) holds no lock, reclaims, and starts the operation again.
@@ -11,6 +11,8 @@ pub struct Shortage {
     pub order: Order,
     /// Node it was wanted from first.
     pub node: NodeId,
+    /// Nodes it might have come from.
+    pub nodes: NodeSet,
 }
 
 impl core::fmt::Display for Shortage {

@@ -7,7 +7,7 @@ use crate::radix::{Locked, Mark};
 use core::ops::Range;
 use frame::{Flags, Id};
 use machine::trace::Uncached;
-use machine::{Counter, Cx, Machine, Order, Pfn, level};
+use machine::{Counter, Cx, Machine, NodeSet, Order, Pfn, level};
 
 /// Whether a page that was used lately is spared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,8 +22,13 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// Drops up to `want` clean, unused pages of all files; answers how many. Pages used since the last time
     /// are spared in a first round. Files that nobody has open and that have no page left go as well.
     pub fn drop_clean(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, want: u64) -> u64 {
+        self.drop_clean_of(cx, NodeSet::ALL, want)
+    }
+
+    /// The same for pages on some nodes.
+    pub fn drop_clean_of(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, nodes: NodeSet, want: u64) -> u64 {
         let mut dropped = 0;
-        for spare in [Spare::Referenced, Spare::Nothing] {
+        for spare in [Spare::Referenced, Spare::Nothing].map(|spare| (spare, nodes)) {
             for _ in 0..self.buckets() {
                 let bucket = self.turn_hand();
                 self.for_each_held(cx, bucket, |cx, id| {
@@ -47,7 +52,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         file: Id<File>,
         range: Range<u64>,
     ) -> u64 {
-        self.drop_of_file(cx, file, range, (u64::MAX, Spare::Nothing))
+        self.drop_of_file(cx, file, range, (u64::MAX, (Spare::Nothing, NodeSet::ALL)))
     }
 
     fn drop_of_file(
@@ -55,7 +60,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         cx: &mut Cx<'m, M, { level::LAYOUT }>,
         id: Id<File>,
         range: Range<u64>,
-        (want, spare): (u64, Spare),
+        (want, spare): (u64, (Spare, NodeSet)),
     ) -> u64 {
         let file = self.files.get(id);
         if file.kind() == FileKind::Memory {
@@ -80,8 +85,17 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// Drops a page if it is clean and only the cache has a reference to it. Taking that last reference away
     /// first (Linux: `folio_ref_freeze`) makes lookups without a lock fail; whoever had come before it holds
     /// a reference.
-    fn drop_page(&self, held: &mut Locked<'_, 'm, M>, ctx: PageCtx, pfn: Pfn, spare: Spare) -> bool {
+    fn drop_page(
+        &self,
+        held: &mut Locked<'_, 'm, M>,
+        ctx: PageCtx,
+        pfn: Pfn,
+        (spare, nodes): (Spare, NodeSet),
+    ) -> bool {
         let page = self.descriptor(pfn);
+        if !nodes.contains(page.node(held)) {
+            return false;
+        }
         let was_used = spare == Spare::Referenced && page.test_and_clear(held, Flags::REFERENCED);
         let is_dirty = self.files.get(ctx.file).tree.has(held, &self.nodes, ctx.index, Mark::Dirty);
         if was_used || is_dirty || page.test(held, Flags::LOCKED.and(Flags::WRITEBACK)) || !page.freeze(held)

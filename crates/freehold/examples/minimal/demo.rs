@@ -7,7 +7,8 @@ use freehold::linux::{Errno, ExecImage, Exit, FileRights, MapFile, Mmap, Mremap,
 use freehold::object::{FileError, FileKind};
 use freehold::{Config, Manager};
 use machine::{
-    Access, CpuId, Cx, FileKey, Machine, NodeId, Order, PAGE_SIZE, Shortage, TaskId, VirtAddr, VpnRange, Word,
+    Access, CpuId, Cx, FileKey, Machine, NodeId, NodeSet, Order, PAGE_SIZE, Shortage, TaskId, VirtAddr,
+    VpnRange, Word,
 };
 
 /// Words of memory the example is happy with: 16 MiB.
@@ -118,7 +119,8 @@ impl Running<'_, '_, '_> {
 
 /// Builds a manager on the arena, lets two processes live and die on it, and reports what was counted.
 pub(crate) fn run(arena: &[Word], report: &mut dyn FnMut(&'static str, u64)) -> Result<(), Trouble> {
-    let machine = Minimal::new(arena).ok_or(Shortage { order: Order::ZERO, node: NodeId(0) })?;
+    let machine =
+        Minimal::new(arena).ok_or(Shortage { order: Order::ZERO, node: NodeId(0), nodes: NodeSet::ALL })?;
     let manager = Manager::new(&machine, &Config::default())?;
     let mut cx = manager.cx(HERE.0, HERE.1);
     let process = manager.linux().first_process(&mut cx)?;

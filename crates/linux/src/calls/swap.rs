@@ -2,6 +2,7 @@
 
 use crate::errno::Errno;
 use crate::system::Linux;
+use balance::Swappiness;
 use fault::{FaultError, SwapOffError};
 use machine::{Cx, Machine};
 use object::swap::SwapDevice;
@@ -30,6 +31,14 @@ impl<'m, M: Machine> Linux<'m, M> {
     /// do.
     pub fn background_reclaim(&self, cx: &mut Cx<'m, M>, budget: u64) -> bool {
         self.balance.background(cx, self.spaces(), budget)
+    }
+
+    /// `/proc/sys/vm/swappiness`: whether anonymous pages or pages of files leave memory first.
+    ///
+    /// `EINVAL`: more than 200.
+    pub fn set_swappiness(&self, value: u64) -> Result<(), Errno> {
+        self.balance.set_swappiness(Swappiness::new(value).ok_or(Errno::EINVAL)?);
+        Ok(())
     }
 
     /// `swapoff`: everything that the device has comes back; then it is not used any more.
