@@ -10,6 +10,7 @@ use sim::Direction;
 const PAGEOUT: u64 = 21;
 const FREE: u64 = 8;
 const DONTNEED: u64 = 4;
+const WILLNEED: u64 = 3;
 /// Pages of the tests' areas.
 const PAGES: u64 = 64;
 /// The file of the tests' areas.
@@ -306,6 +307,32 @@ fn useless_pages_are_dropped_unless_they_were_written_since() {
     page_out(&mut system, 8);
     system.linux.madvise(&mut system.cx, system.process, BASE, 8 * PAGE, FREE).expect("advised");
     assert_eq!((slots_in_use(&system), swapped(&system)), (0, 0), "swapped pages are of no use either");
+}
+
+#[test]
+fn what_will_be_needed_is_read_before_it_is_touched() {
+    for device in [FILE, MEMORY] {
+        let machine = machine(32 << 20);
+        let mut system = System::new(&machine);
+        with_area(&mut system, device, 12);
+        page_out(&mut system, 12);
+        system.machine.sim_files().fail(SWAP, Some(3), Direction::Read);
+        let range = (at(2), 6 * PAGE);
+        system.linux.madvise(&mut system.cx, system.process, range.0, range.1, WILLNEED).expect("advised");
+        let read = if device == FILE { 5 } else { 6 };
+        assert_eq!(system.counter(Counter::PSwpIn), read, "{device:?}: all but what cannot be read");
+        assert_eq!((system.rss()[0], swapped(&system)), (0, 12), "nothing is mapped");
+        assert_eq!(system.linux.totals().swap_cached, read);
+        let before = system.counter(Counter::PgMajFault);
+        for page in (2..8).filter(|&page| page != 3) {
+            assert_eq!(system.load(at(page)), Ok(value(page)));
+        }
+        assert_eq!(system.counter(Counter::PgMajFault), before, "they were there");
+        system.machine.sim_files().heal(SWAP, Some(3), Direction::Read);
+        (0..12).for_each(|page| assert_eq!(system.load(at(page)), Ok(value(page))));
+        system.linux.munmap(&mut system.cx, system.process, BASE, 12 * PAGE).expect("unmapped");
+        assert_eq!((slots_in_use(&system), system.linux.totals().swap_cached), (0, 0));
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub enum Advice {
     Sequential,
     /// Read in no order.
     Random,
-    /// Will be read soon: files are read in.
+    /// Will be read soon: files are read in, and what is swapped out.
     WillNeed,
     /// Not needed: private contents are gone at once.
     DontNeed,
@@ -121,10 +121,13 @@ impl<M: Machine> Layout<'_, '_, M> {
     }
 
     /// `MADV_WILLNEED`: the file's pages are read in, as many as one request may (Linux:
-    /// `force_page_cache_ra`). Shared memory is here already.
+    /// `force_page_cache_ra`), or what is swapped out of anonymous memory. Shared memory is here already.
     fn read_ahead(&mut self, id: Id<Vma>, part: VpnRange) -> Result<(), Error> {
         let vma = self.vma(id);
-        let Some(file) = vma.file() else { return Ok(()) };
+        let Some(file) = vma.file() else {
+            self.read_swapped_ahead(part);
+            return Ok(());
+        };
         let first = vma.file_index(part.start);
         let objects = self.spaces.objects();
         if objects.file(file).kind() == FileKind::Memory {

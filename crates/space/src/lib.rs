@@ -46,6 +46,7 @@ mod resident;
 mod space;
 mod spaces;
 pub mod stamp;
+mod swap_ahead;
 mod sync;
 mod unmap;
 pub mod uses;
