@@ -21,8 +21,7 @@ use crate::objects::Objects;
 use frame::{Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::{
-    Counter, Cx, Entry, EntryFormat, HUGE_ORDER, Level, Machine, Order, PageOp, Plant, UserFrame, Vpn,
-    VpnRange, level,
+    Counter, Cx, Entry, EntryFormat, Level, Machine, Order, PageOp, Plant, UserFrame, Vpn, VpnRange, level,
 };
 use revoke::Batch;
 use table::{Leaf, PageTable, Unlinked, Walker};
@@ -40,9 +39,6 @@ pub enum NotCollapsed {
     InUse,
 }
 
-/// How many shared pages are copied at most (Linux: `max_ptes_shared`).
-const SHARED_MAX: u64 = HUGE_ORDER.frames() / 2;
-
 /// What is to be collapsed, and into what.
 #[derive(Clone, Copy, Debug)]
 pub struct Collapse {
@@ -56,6 +52,8 @@ pub struct Collapse {
     pub ctx: AnonCtx,
     /// Its entry's attributes.
     pub attrs: Attrs,
+    /// How many shared pages are copied at most.
+    pub shared_max: u64,
 }
 
 /// What was found among the entries of a table.
@@ -72,14 +70,14 @@ impl<'m, M: Machine> Objects<'m, M> {
         &self,
         cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
         walker: &Walker<'_, 'm, M>,
-        page: Vpn,
+        (page, shared_max): (Vpn, u64),
     ) -> Result<(), NotCollapsed> {
         let Some(leaf) = walker.lock_leaf_existing(cx, page) else { return Err(NotCollapsed::NotWorthIt) };
         if leaf.level() == Level::HUGE {
             return Err(NotCollapsed::IsHuge);
         }
         let entries = entries_of(&leaf);
-        self.judge(&leaf, entries).map(drop)
+        self.judge(&leaf, entries, shared_max).map(drop)
     }
 
     /// Collapses. The caller holds the layout lock, and has made the VMA's stamp odd. On success the frame's
@@ -90,7 +88,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         collapse: &Collapse,
     ) -> Result<(), NotCollapsed> {
         let walker = self.walker(collapse.table);
-        self.is_collapsible(cx.at(), &walker, collapse.pages.start)?;
+        self.is_collapsible(cx.at(), &walker, (collapse.pages.start, collapse.shared_max))?;
         let mut done = Err(NotCollapsed::NotWorthIt);
         self.without_walks(cx.at(), Owner::Lineage(collapse.ctx.lineage), |cx| {
             done = self.collapse_alone(cx, &walker, collapse);
@@ -108,7 +106,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         let unlinked = walker.unlink_leaf(cx.at(), collapse.pages.start, &mut batch);
         self.settle(cx, walker, &mut batch);
         let unlinked = unlinked.ok_or(NotCollapsed::NotWorthIt)?;
-        let judged = self.judge(cx, entries_in(cx, &unlinked));
+        let judged = self.judge(cx, entries_in(cx, &unlinked), collapse.shared_max);
         let findings = match judged {
             Ok(findings) => findings,
             Err(refused) => {
@@ -131,6 +129,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         &self,
         cx: &Cx<'m, M, L>,
         entries: impl Iterator<Item = (Vpn, Entry)>,
+        shared_max: u64,
     ) -> Result<Findings, NotCollapsed> {
         let mut found = Findings::default();
         for (_, entry) in entries {
@@ -154,7 +153,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             found.writable += u64::from(M::Entry::attrs(entry).perms.write);
         }
         match found {
-            Findings { shared, .. } if shared > SHARED_MAX => Err(NotCollapsed::Unfit),
+            Findings { shared, .. } if shared > shared_max => Err(NotCollapsed::Unfit),
             Findings { writable: 0, .. } => Err(NotCollapsed::NotWorthIt),
             found => Ok(found),
         }

@@ -21,6 +21,16 @@ pub enum Wanted {
     ByProgram,
 }
 
+impl Wanted {
+    /// How many shared pages are copied at most (Linux: `max_ptes_shared`, which only the scanner minds).
+    fn shared_max(self) -> u64 {
+        match self {
+            Wanted::ByScan => HUGE_ORDER.frames() / 2,
+            Wanted::ByProgram => HUGE_ORDER.frames(),
+        }
+    }
+}
+
 /// Why nothing was collapsed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CollapseError {
@@ -63,7 +73,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let vma = self.vma_at(cx, space, page).ok_or(CollapseError::NotHere)?;
         self.collapse_range(space, &vma, (page, wanted)).ok_or(CollapseError::NotHere)?;
         let table = self.space(space).table().ok_or(CollapseError::Killed)?;
-        let looked = self.objects().is_collapsible(cx.at(), &self.walker(table), page.huge_base());
+        let look = (page.huge_base(), wanted.shared_max());
+        let looked = self.objects().is_collapsible(cx.at(), &self.walker(table), look);
         looked.map_err(CollapseError::Pages)?;
         let request = Request::user().order(HUGE_ORDER).reserve(Reserve::Optional);
         let Ok(into) = self.frames().allocate_user(cx.at(), &request) else {
@@ -129,7 +140,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         self.trace(|| Event::WorkBegun { asid, pages, work: Work::Collapse });
         let (perms, locked) = (vma.flags.perms(), vma.flags.is_locked());
         let attrs = Attrs { perms, accessed: true, dirty: true, special: false, locked };
-        let collapse = Collapse { table, pages, into, ctx, attrs };
+        let collapse = Collapse { table, pages, into, ctx, attrs, shared_max: wanted.shared_max() };
         // No fault installs a page where the table was, or takes another table's place.
         self.begin_change(id);
         let done = spaces.objects().collapse(self, &collapse);
