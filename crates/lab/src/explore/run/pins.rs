@@ -11,8 +11,8 @@ use sim::shadow::{Hold as Judged, Mismatch};
 use sim::{Moved, Toward, Transfer};
 
 use super::super::script::{
-    Expr, Hold, HoldKind, Pages, PinName, PinStep, PinWord, PipeName, Place, ProcessName, Sign, Stored,
-    Value, Waits, WordAt,
+    Expr, Hold, HoldKind, Pages, Pause, PinName, PinStep, PinWord, PipeName, Place, ProcessName, Sign,
+    Stored, Value, Waits, WordAt,
 };
 use super::call::sign_of;
 use super::holds::{Filled, Holding, Holds, Mark, Told};
@@ -50,7 +50,7 @@ impl World<'_> {
             PinStep::VmWrite(process, to, from) => self.vm_write(who, at, *process, (to, from)),
             PinStep::Peek(process, word) => self.peek(who, at, *process, word),
             PinStep::Poke(process, word, value) => self.poke(who, at, *process, (word, value)),
-            PinStep::Detach(word) => self.detach(who, at, word),
+            PinStep::Detach(word, pause) => self.detach(who, at, (word, *pause)),
         }
     }
 
@@ -482,8 +482,9 @@ impl World<'_> {
     // ---- the kernel ----
 
     /// Every mapping of the page is taken away, unless it is pinned, and given back: as by a migration that
-    /// comes to nothing. `EAGAIN`: it stayed mapped.
-    fn detach(&self, who: Actor<'_>, at: Place, word: &WordAt) -> Value {
+    /// comes to nothing. `EAGAIN`: it stayed mapped. In between, with the page locked, others may have their
+    /// turn.
+    fn detach(&self, who: Actor<'_>, at: Place, (word, pause): (&WordAt, Option<Pause>)) -> Value {
         let (linux, live) = (self.manager.linux(), self.live(who, at));
         let page = self.addr(who, at, word).page();
         let mut cx = self.cx(who.ctx);
@@ -497,6 +498,10 @@ impl World<'_> {
         let detached = {
             let mut locked = objects.lock_page(cx.at(), head);
             let detached = objects.detach_page(&mut locked, head, Into::Migration);
+            if let Some(Pause { begins, until }) = pause {
+                self.signal(who, begins);
+                self.wait_for(who, until);
+            }
             objects.restore_page(&mut locked, (head, order.frames()), head);
             detached
         };

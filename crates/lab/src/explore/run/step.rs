@@ -5,7 +5,9 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use freehold::machine::PAGE_SIZE;
 use sim::TaskCtx;
 
-use super::super::script::{Action, Call, Chore, Expr, Place, ProcessName, Step, Value, VariableName};
+use super::super::script::{
+    Action, Call, Chore, EventName, Expr, Place, ProcessName, Step, Value, VariableName,
+};
 use super::log::What;
 use super::outcome::{Failure, Kind};
 use super::shared::{Shared, in_expr};
@@ -53,17 +55,11 @@ impl World<'_> {
             }
             Action::Chore(chore) => self.chore(who, *chore),
             Action::Signal(event) => {
-                self.point(who.ctx);
-                self.settle(who.ctx);
-                self.happened.borrow_mut()[event.0] = true;
-                self.wake(who.ctx, Shared::Event(*event));
+                self.signal(who, *event);
                 String::new()
             }
             Action::Await(event) => {
-                self.point(who.ctx);
-                self.wait_until(who.ctx, (Shared::Event(*event), "an event"), || {
-                    self.happened.borrow()[event.0]
-                });
+                self.wait_for(who, *event);
                 String::new()
             }
             Action::Set(variable, value) => {
@@ -90,6 +86,21 @@ impl World<'_> {
         }
         self.tell(who, || What::Ends(at, came_to));
         flow
+    }
+
+    /// An event happens.
+    pub(super) fn signal(&self, who: Actor<'_>, event: EventName) {
+        self.point(who.ctx);
+        self.settle(who.ctx);
+        self.happened.borrow_mut()[event.0] = true;
+        self.wake(who.ctx, Shared::Event(event));
+    }
+
+    /// Sleeps until an event has happened.
+    pub(super) fn wait_for(&self, who: Actor<'_>, event: EventName) {
+        self.point(who.ctx);
+        let happened = || self.happened.borrow()[event.0];
+        self.wait_until(who.ctx, (Shared::Event(event), "an event"), happened);
     }
 
     fn call(&self, who: Actor<'_>, at: Place, call: &Call) -> Value {

@@ -2,7 +2,7 @@
 
 use freehold::machine::Access;
 
-use super::terms::{Expr, Pages, PinName, PipeName, ProcessName, WordAt};
+use super::terms::{EventName, Expr, Pages, PinName, PipeName, ProcessName, WordAt};
 
 /// What such a step does.
 #[derive(Clone, PartialEq, Debug)]
@@ -30,7 +30,16 @@ pub enum PinStep {
     /// A word of `/proc/PID/mem` is written.
     Poke(ProcessName, WordAt, Expr),
     /// The kernel takes every mapping of the page away, if it can, and gives them back.
-    Detach(WordAt),
+    Detach(WordAt, Option<Pause>),
+}
+
+/// A moment in the middle of a step, which lasts until other CPUs have done what they want to do in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pause {
+    /// Happens when the moment begins.
+    pub begins: EventName,
+    /// Ends it.
+    pub until: EventName,
 }
 
 /// How pages are held.
@@ -112,7 +121,7 @@ impl PinStep {
             PinStep::VmRead(_, one, two) | PinStep::VmWrite(_, one, two) => {
                 one.page.iter().chain(&two.page).for_each(see);
             }
-            PinStep::Peek(_, word) | PinStep::Detach(word) => word.page.iter().for_each(see),
+            PinStep::Peek(_, word) | PinStep::Detach(word, _) => word.page.iter().for_each(see),
             PinStep::Poke(_, word, value) => word.page.iter().chain([value]).for_each(see),
             PinStep::LetGo(..) | PinStep::Finish | PinStep::Receive(_) => {}
         }

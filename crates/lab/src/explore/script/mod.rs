@@ -24,7 +24,7 @@ mod tests;
 pub use areas::{Device, SwapStep, Way};
 pub use entry::{PageOf, Size, Sole, Standing};
 pub use error::ScriptError;
-pub use holding::{Hold, HoldKind, PinStep, PinWord, Stored, Waits};
+pub use holding::{Hold, HoldKind, Pause, PinStep, PinWord, Stored, Waits};
 pub use ksm::Ksm;
 pub use limits::FILE_BYTES;
 pub use model::*;

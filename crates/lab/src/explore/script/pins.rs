@@ -3,7 +3,7 @@
 use freehold::machine::Access;
 
 use super::error::ScriptError;
-use super::holding::{Hold, HoldKind, PinStep, PinWord, Stored, Waits};
+use super::holding::{Hold, HoldKind, Pause, PinStep, PinWord, Stored, Waits};
 use super::model::Action;
 use super::step::Steps;
 
@@ -38,7 +38,7 @@ impl Steps<'_, '_> {
                 self.words.need("=")?;
                 PinStep::Poke(process, to, self.sum()?)
             }
-            _ => PinStep::Detach(self.word_at()?),
+            _ => PinStep::Detach(self.word_at()?, self.pause()?),
         };
         let wanted = self.wanted(step.has_value(), "fails")?;
         Ok(Action::Pins(step, wanted))
@@ -61,6 +61,16 @@ impl Steps<'_, '_> {
         hold.is_forced = kind != HoldKind::Ring && self.words.take("forced")?;
         self.words.need("as")?;
         Ok(PinStep::Hold(pages, hold, self.names.make_pin(self.words)?))
+    }
+
+    /// `between gone and back`
+    fn pause(&mut self) -> Result<Option<Pause>, ScriptError> {
+        if !self.words.take("between")? {
+            return Ok(None);
+        }
+        let begins = self.names.signal(self.words)?;
+        self.words.need("and")?;
+        Ok(Some(Pause { begins, until: self.names.event(self.words)? }))
     }
 
     fn unpin(&mut self) -> Result<PinStep, ScriptError> {
