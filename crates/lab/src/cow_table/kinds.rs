@@ -11,6 +11,10 @@ pub enum Kind {
     Moved,
     /// A private copy of a file's page.
     FileCopy,
+    /// Anonymous memory that was swapped out and came back: the swap cache has the page, too.
+    Returned,
+    /// One of the 512 small pages of a table.
+    Many,
     /// A page of 2 MiB that one entry maps.
     Huge,
     /// A page of 2 MiB that is mapped page by page.
@@ -27,6 +31,8 @@ pub(super) struct Words {
     pub(super) page: &'static str,
     /// What its entry is called, if it is large.
     pub(super) size: &'static str,
+    /// Makes a region `b` that is equal once both were stored to alike.
+    pub(super) twin: &'static str,
     /// Done after its first store.
     pub(super) written: &'static str,
 }
@@ -38,13 +44,22 @@ impl Kind {
             Kind::Plain => "anonymous",
             Kind::Moved => "moved",
             Kind::FileCopy => "copy of a file's page",
+            Kind::Returned => "back from swap",
+            Kind::Many => "512 small pages",
             Kind::Huge => "2 MiB",
             Kind::ByPages => "2 MiB mapped by pages",
         }
     }
 
     pub(super) fn words(self) -> Words {
-        let small = Words { head: "", map: "", page: "a[0]", size: "", written: "" };
+        let small = Words {
+            head: "",
+            map: "",
+            page: "a[0]",
+            size: "",
+            written: "",
+            twin: "map b 1 page rw private anon",
+        };
         let large = Words {
             head: "machine: 16 MiB\n",
             map: "map a 512 pages rw private anon at 0x40000000\nadvise a hugepage",
@@ -58,9 +73,22 @@ impl Kind {
                 map: "map o 1 page rw private anon\nwrite o = 9\nremap o to a",
                 ..small
             },
+            Kind::Returned => Words {
+                map: "map a 1 page rw private anon",
+                written: "pageout @\nread @ = 1\nwrite @ = 1",
+                ..small
+            },
+            Kind::Many => {
+                Words { map: "map a 512 pages rw private anon at 0x40000000\nadvise a nohugepage", ..large }
+            }
             Kind::Huge => Words { size: "huge ", ..large },
             Kind::ByPages => Words { written: "protect a[511] r\nprotect a[511] rw", ..large },
-            Kind::FileCopy => Words { head: "file F 1 page\n", map: "map a 1 page rw private of F", ..small },
+            Kind::FileCopy => Words {
+                head: "file F 1 page\n",
+                map: "map a 1 page rw private of F",
+                twin: "map b 1 page rw private of F",
+                ..small
+            },
         }
     }
 
@@ -68,7 +96,7 @@ impl Kind {
     pub(super) fn can_be(self, start: Start) -> bool {
         match start {
             Start::Untouched => matches!(self, Kind::Plain | Kind::Huge),
-            Start::Zero => self == Kind::Plain,
+            Start::Zero => matches!(self, Kind::Plain | Kind::Huge),
             _ => true,
         }
     }

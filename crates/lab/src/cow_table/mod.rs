@@ -12,6 +12,6 @@ mod write;
 
 pub use kinds::Kind;
 pub use row::{Case, Row};
-pub use rows::ROWS;
+pub use rows::rows;
 pub use start::Start;
 pub use write::{markdown, scenario};

@@ -18,6 +18,8 @@ pub struct Row {
     pub result: &'static str,
     /// How that is tried.
     pub cases: &'static [Case],
+    /// What is not tried, and why.
+    pub left_out: &'static str,
 }
 
 /// One way to try a row.
@@ -27,7 +29,38 @@ pub struct Case {
     pub kinds: &'static [Kind],
     /// How the page stands before.
     pub start: Start,
-    /// The event, and what must be so afterwards: steps of a scenario, indented alike. `@` is the page, `%`
-    /// the size of its entry while nothing has split it.
+    /// What another CPU does while the page's mappings are migration entries; nothing if it is not about
+    /// these. Steps of a scenario, indented alike. `@` is the page, `%` the size of its entry while nothing
+    /// has split it, `$` makes a twin of its region.
+    pub during: &'static str,
+    /// The event, if there is no `during`, and what must be so afterwards.
     pub steps: &'static str,
+}
+
+impl Row {
+    /// Nothing, to be filled in.
+    pub(super) const NONE: Row =
+        Row { number: 0, entry: "", exclusive: "", event: "", result: "", cases: &[], left_out: "" };
+}
+
+impl Case {
+    /// These steps, with each of these kinds that can stand so.
+    pub(super) const fn new(kinds: &'static [Kind], start: Start, steps: &'static str) -> Case {
+        Case { kinds, start, during: "", steps }
+    }
+
+    /// The page's mappings become migration entries; another CPU does its part; they come back.
+    pub(super) const fn moving(
+        kinds: &'static [Kind],
+        start: Start,
+        during: &'static str,
+        steps: &'static str,
+    ) -> Case {
+        Case { kinds, start, during, steps }
+    }
+
+    /// The kinds it is tried with.
+    pub fn tried(&self) -> impl Iterator<Item = Kind> + '_ {
+        self.kinds.iter().copied().filter(|kind| kind.can_be(self.start))
+    }
 }

@@ -4,14 +4,11 @@ use std::fmt::Write;
 
 use super::kinds::Kind;
 use super::row::{Case, Row};
-use super::rows::ROWS;
+use super::rows::rows;
 use super::start::Start;
 
-/// The scenario that tries a row with a kind of page; `None` where the kind cannot stand so.
-pub fn scenario(row: &Row, case: &Case, kind: Kind) -> Option<String> {
-    if !kind.can_be(case.start) {
-        return None;
-    }
+/// The scenario that tries a row with a kind of page.
+pub fn scenario(row: &Row, case: &Case, kind: Kind) -> String {
     let words = kind.words();
     let (entry, event) = (row.entry, row.event);
     let mut text = format!(
@@ -27,16 +24,30 @@ pub fn scenario(row: &Row, case: &Case, kind: Kind) -> Option<String> {
         "what the row says",
         words.head,
     );
-    let steps =
-        [words.map, &start(case.start, words.written), "set first = frame @\nset before = copies"].join("\n");
-    text += "setup:\n";
-    let steps = steps + "\n" + &dedented(case.steps);
-    let steps = steps.replace('@', words.page).replace("% ", words.size);
-    for line in steps.lines().filter(|line| !line.trim().is_empty()) {
-        let _ = writeln!(text, "    {line}");
+    let stands = [words.map, &start(case.start, words.written), "set first = frame @\nset before = copies"];
+    let stands = stands.join("\n");
+    let sections = match case.during {
+        "" => vec![("setup", stands + "\n" + &dedented(case.steps)), ("cpu 0", "set done = 1".into())],
+        during => vec![
+            ("setup", stands),
+            ("cpu 0", "detach @ between away and back".into()),
+            ("cpu 1", ["await away", &dedented(during), "signal back"].join("\n")),
+            ("end", dedented(case.steps)),
+        ],
+    };
+    let swaps = sections.iter().any(|(_, steps)| steps.contains("pageout"));
+    for (name, steps) in sections {
+        let _ = writeln!(text, "\n{name}:");
+        let area = if swaps && name == "setup" { "swapon lz4 16 pages\n" } else { "" };
+        let steps = format!("{area}{steps}")
+            .replace('@', words.page)
+            .replace("% ", words.size)
+            .replace('$', words.twin);
+        for line in steps.lines().filter(|line| !line.trim().is_empty()) {
+            let _ = writeln!(text, "    {line}");
+        }
     }
-    text += "\ncpu 0:\n    set done = 1\n";
-    Some(text)
+    text
 }
 
 /// Without the indentation that the first line has.
@@ -65,24 +76,21 @@ fn start(start: Start, written: &str) -> String {
 /// `docs/cow-table.md`.
 pub fn markdown() -> String {
     let mut text = String::from(HEAD);
-    for row in ROWS {
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} |",
-            row.number,
-            row.entry,
-            row.exclusive,
-            row.event,
-            row.result,
-            kinds_of(row)
-        );
+    let mut left_out = String::from(LEFT_OUT);
+    for row in rows() {
+        let Row { number, entry, exclusive, event, result, .. } = row;
+        let tried = if row.cases.is_empty() { "not tried".into() } else { kinds_of(row) };
+        let _ = writeln!(text, "| {number} | {entry} | {exclusive} | {event} | {result} | {tried} |");
+        if !row.left_out.is_empty() {
+            let _ = writeln!(left_out, "| {number} | {} |", row.left_out);
+        }
     }
-    text
+    text + &left_out
 }
 
 fn kinds_of(row: &Row) -> String {
     let mut names: Vec<_> = Vec::new();
-    for kind in row.cases.iter().flat_map(|case| case.kinds) {
+    for kind in row.cases.iter().flat_map(Case::tried) {
         if !names.contains(&kind.name()) {
             names.push(kind.name());
         }
@@ -95,10 +103,17 @@ const HEAD: &str = "\
 
 What happens to an entry of private memory and to its page, event by event. EX says that the (sub)page, or
 the swap or migration entry, is exclusive: its one mapping may write it without asking. S is \"others may have
-it\". The table and its tests are made from `crates/lab/src/cow_table/rows.rs`: every row is tried with every
+it\". The table and its tests are made from `crates/lab/src/cow_table/rows/`: every row is tried with every
 kind of page in the last column, by a generated scenario (`cargo test -p freehold-lab --test cow_table`; with
 `FREEHOLD_BLESS=1` the test writes this file).
 
 | row | entry | EX | event | result | tried with |
 |---|---|---|---|---|---|
+";
+
+const LEFT_OUT: &str = "
+## What is not tried, and why
+
+| row | what, and why |
+|---|---|
 ";
