@@ -6,6 +6,7 @@
 
 #[path = "mutants/rows.rs"]
 mod rows;
+mod stories;
 #[path = "mutants/tale.rs"]
 mod tale;
 
@@ -62,7 +63,7 @@ fn no_planted_bug_survives() {
     let wrong: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     let caught: Vec<_> = outcomes.into_iter().filter_map(Result::ok).collect();
-    tale::compare(&repository().join("docs/planted.md"), &tale::of(&caught));
+    stories::compare(&repository().join("docs/planted.md"), &tale::of(&caught));
 }
 
 /// Without a planted bug the new scenarios pass: a look at each, to be sure that the bug made the difference.
