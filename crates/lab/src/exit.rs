@@ -117,6 +117,11 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
     }
 }
 
+/// Tells, beside what a verb finds, something that is no error.
+pub(crate) fn remark(text: &str) {
+    complain(text);
+}
+
 /// Prints one line to standard error, whatever the text holds.
 fn complain(text: &str) {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -40,7 +40,7 @@ fn a_seed_varies_the_schedule_and_not_the_program() {
 
 #[test]
 fn wrong_options_are_one_line_and_status_2() {
-    let cases: [(&[&str], &str); 29] = [
+    let cases: [(&[&str], &str); 42] = [
         (&[], "<RECORDING>"),
         (&["x.fhr", "y.fhr"], "y.fhr"),
         (&["x.fhr", "--no-such"], "--no-such"),
@@ -70,6 +70,19 @@ fn wrong_options_are_one_line_and_status_2() {
         (&["x.fhr", "--thp", ""], "--thp"),
         (&["x.fhr", "--thp"], "--thp"),
         (&["x.fhr", "--thp", "never", "--thp", "always"], "--thp"),
+        (&["x.fhr", "--swap", ""], "a number is missing"),
+        (&["x.fhr", "--swap", "0"], "no such size"),
+        (&["x.fhr", "--swap", "1000"], "whole pages of 4K"),
+        (&["x.fhr", "--swap", "2T"], "up to 1T"),
+        (&["x.fhr", "--swap", "lz4:"], "a number is missing"),
+        (&["x.fhr", "--swap", "zstd:1G"], "file, lz4"),
+        (&["x.fhr", "--swap", ":1G"], "file, lz4"),
+        (&["x.fhr", "--swap", "file:lz4:1G"], "--swap"),
+        (&["x.fhr", "--ksm", "yes"], "on,pages=N"),
+        (&["x.fhr", "--ksm", "off,pages=1"], "on,pages=N"),
+        (&["x.fhr", "--ksm", "on,pages=0"], "on,pages=N"),
+        (&["x.fhr", "--ksm", "on,pages=4294967296"], "on,pages=N"),
+        (&["x.fhr", "--ksm", "on,"], "on,pages=N"),
     ];
     for (args, part) in cases {
         let error = refused(&[&["replay"], args].concat());
@@ -114,12 +127,31 @@ fn help_is_as_long_as_it_is() {
         assert!(!output.stdout.is_empty());
     }
     let help = text(&freehold(&["replay", "--help"]).stdout);
-    for option in ["--cpus", "--nodes", "--memory", "--audit", "--seed", "--json", "--policy", "--thp"] {
+    let options = [
+        "--cpus", "--nodes", "--memory", "--audit", "--seed", "--json", "--policy", "--thp", "--swap",
+        "--ksm",
+    ];
+    for option in options {
         assert!(help.contains(option), "{option} in {help}");
     }
     let nothing = freehold(&[]);
     assert_eq!(nothing.status.code(), Some(2));
     assert!(text(&nothing.stderr).contains("Usage:"));
+}
+
+#[test]
+fn a_recording_that_lacks_what_an_option_needs_says_so_in_a_line() {
+    let options = ["--ksm", "on", "--swap", "lz4:64M", "--audit", "end"];
+    let output = freehold(&[&["replay", &redis(), "--json"], &options[..]].concat());
+    assert_eq!(output.status.code(), Some(0));
+    let (said, report) = (text(&output.stderr), text(&output.stdout));
+    // It has touches, and no contents.
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("contents") && said.contains("--ksm"), "{said}");
+    let report: Value = serde_json::from_str(&report).expect("one object");
+    assert_eq!(report["lacks"], serde_json::json!(["contents"]));
+    let plain = replayed(0, &redis(), &["--audit", "end"]);
+    assert_eq!(plain["lacks"], serde_json::json!([]));
 }
 
 #[test]

@@ -46,6 +46,9 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
         return Err(Error::new(&text));
     }
     let (name, recording) = replay::read(&args.recording)?;
+    for missing in args.options.features.missing(&recording) {
+        exit::remark(&format!("{}: {missing}", args.recording.display()));
+    }
     let columns = replayed((&name, &recording), &args.policy, &args.options)
         .map_err(|error| error.about_file(&args.recording))?;
     let text = if args.json { printed(&name, &columns) } else { shown(&name, &args.options, &columns) };

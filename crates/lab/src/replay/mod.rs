@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod call;
 mod engine;
+mod features;
 mod files;
 mod ledger;
 mod life;
@@ -14,6 +15,7 @@ mod options;
 mod order;
 mod report;
 mod sections;
+mod size;
 mod tally;
 mod when;
 mod words;
@@ -28,7 +30,7 @@ use record::Recording;
 use sim::shadow::Shadow;
 use sim::{SimConfig, SimError, SimMachine};
 
-use crate::exit::{Error, Verdict};
+use crate::exit::{self, Error, Verdict};
 use crate::policy::Policy;
 use crate::trace::perfetto::Timeline;
 use crate::trace::{Ears, Header, Listener, Program, Record, TraceWriter, What};
@@ -41,6 +43,7 @@ use report::Seen;
 pub(crate) use report::grouped;
 pub(crate) use sections::SECTIONS;
 
+pub use features::{Features, Ksm, Missing, Swap, SwapDevice};
 pub use options::Options;
 pub use report::Report;
 pub use when::When;
@@ -74,6 +77,9 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
     let ears = listeners(&name, &recording, args)?;
     let watch = ears.as_ref().map(|ears| Watch { ears, at_end: &|_| {} });
     let options = Options { policy: chosen(&args.policy)?, ..args.options.clone() };
+    for missing in options.features.missing(&recording) {
+        exit::remark(&format!("{}: {missing}", path.display()));
+    }
     let report = replay_watched(&name, &recording, &options, watch);
     let report = report.map_err(|error| error.about_file(path))?;
     if let Some(ears) = ears {
@@ -149,6 +155,9 @@ pub fn replay_watched(
     let started = Instant::now();
     let manager = Manager::new(&sim, &options.manager())
         .map_err(|shortage| Error::new(&format!("--memory {} is too little: {shortage}", options.memory)))?;
+    if let Some(swap) = options.features.swap {
+        swap.begin(&manager)?;
+    }
     let mut shadow = Shadow::new();
     let files = Files::open(recording, &manager, &mut shadow)?;
     if !options.cold {

@@ -2,6 +2,8 @@
 
 use freehold::space::HugePages;
 
+use super::features::Features;
+use super::size;
 use super::when::When;
 use crate::policy::Policy;
 
@@ -15,7 +17,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub nodes: u32,
     /// Memory of the machine: a number with K, M, G or T
-    #[arg(long, default_value = "8G", value_parser = size)]
+    #[arg(long, default_value = "8G", value_parser = size::bytes)]
     pub memory: u64,
     /// When the whole state is audited: off, end, step (after each event), every=N
     #[arg(long, default_value = "every=1000")]
@@ -31,6 +33,9 @@ pub struct Options {
     /// programs were recorded)
     #[arg(long, value_name = "WHEN", default_value = HugePages::Never.name())]
     pub thp: HugePages,
+    /// Swap and merging
+    #[command(flatten)]
+    pub features: Features,
     /// What is done in another way than Freehold's own
     #[arg(skip)]
     pub policy: Policy,
@@ -59,25 +64,8 @@ impl Default for Options {
             cold: false,
             seed: 0,
             thp: HugePages::Never,
+            features: Features::default(),
             policy: Policy::default(),
         }
     }
-}
-
-/// Parses `512M` and the like.
-fn size(text: &str) -> Result<u64, String> {
-    let (digits, unit) = match text.char_indices().find(|(_, c)| !c.is_ascii_digit()) {
-        Some((at, _)) => text.split_at(at),
-        None => (text, ""),
-    };
-    let shift = match unit.to_ascii_uppercase().trim_end_matches("IB").trim_end_matches('B') {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        _ => return Err(format!("'{unit}' is none of K, M, G, T")),
-    };
-    let number: u64 = digits.parse().map_err(|_| "a number is missing".to_string())?;
-    number.checked_mul(1 << shift).filter(|&bytes| bytes > 0).ok_or_else(|| "no such size".into())
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use sim::{CAUSES, RunReport, SimMachine};
 
 use super::engine::Outcome;
+use super::features::Missing;
 use super::options::Options;
 use super::sections::SECTIONS;
 use crate::exit::{self, Error};
@@ -41,6 +42,7 @@ pub struct Report {
     linux: LinuxCounts,
     policy: Policy,
     thp: HugePages,
+    missing: Vec<Missing>,
     counters: Vec<(&'static str, u64)>,
     faults: [u64; FAULTS.len()],
     faults_total: u64,
@@ -84,6 +86,7 @@ impl Report {
             linux: recording.linux,
             policy: options.policy.clone(),
             thp: options.thp,
+            missing: options.features.missing(recording),
             counters: core.totals().collect(),
             faults: FAULTS.map(|(_, _, counter)| core.total(counter)),
             faults_total: core.total(Counter::PgFault),
@@ -141,6 +144,7 @@ impl Report {
             "recording": self.name,
             "policy": policy,
             "thp": self.thp.name(),
+            "lacks": self.missing.iter().map(|missing| missing.lack.key()).collect::<Vec<_>>(),
             "cpus": self.cpus,
             "events": self.events,
             "processes": self.processes,
@@ -197,6 +201,9 @@ impl Report {
 
     fn write_summary(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "{}, replayed on {} simulated CPUs{}", self.name, self.cpus, self.with())?;
+        for missing in &self.missing {
+            writeln!(out, "  {missing}")?;
+        }
         writeln!(
             out,
             "  {} events: {} processes, {} tasks, {} memory calls",
