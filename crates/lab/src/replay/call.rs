@@ -249,6 +249,23 @@ impl Engine<'_> {
         }
     }
 
+    /// Why a call may have met a shortage. Linux refuses a call that promises more pages than there are
+    /// altogether, however little of them is ever used (`vm.overcommit_memory` 0).
+    fn why_short(&self, call: &Call) -> String {
+        let linux = self.manager.linux();
+        let (frames, swap) = (linux.frames().total_frames(), linux.objects().swap_counts().total);
+        let promised = promised(call);
+        if promised > frames + swap {
+            let kib = PAGE_SIZE >> 10;
+            return format!(
+                "it promises {} KiB at once, and --memory and --swap have {} KiB",
+                promised * kib,
+                (frames + swap) * kib
+            );
+        }
+        "--memory may be too little".into()
+    }
+
     /// Judges a difference: what Linux could do and this recording's memory cannot take is an error of the
     /// recording; the rest is noted.
     fn compare(&self, call: &Call, linux: i64, answer: Answer, number: usize) -> Result<(), Error> {
@@ -264,7 +281,7 @@ impl Engine<'_> {
             Difference::Contradiction => {
                 Err(Error::new(&format!("the recording contradicts itself: {text}")))
             }
-            Difference::Shortage => Err(Error::new(&format!("{text} (--memory may be too little)"))),
+            Difference::Shortage => Err(Error::new(&format!("{text} ({})", self.why_short(call)))),
             Difference::Harmless => {
                 let tally = &mut *self.tally.borrow_mut();
                 note(&mut tally.differences, &mut tally.difference_count, || {
@@ -273,6 +290,15 @@ impl Engine<'_> {
                 Ok(())
             }
         }
+    }
+}
+
+/// The most pages that a call may promise its program.
+fn promised(call: &Call) -> u64 {
+    match *call {
+        Call::Mmap { len, .. } | Call::Mprotect { len, .. } => len.div_ceil(PAGE_SIZE),
+        Call::Mremap { old_len, new_len, .. } => new_len.saturating_sub(old_len).div_ceil(PAGE_SIZE),
+        _ => 0,
     }
 }
 
