@@ -209,6 +209,8 @@ impl<'m> Eviction<'m> {
         let gone = objects.try_evict(cx.at(), (pfn, young), spare).is_ok();
         if gone {
             cx.count(if is_anon { Counter::PgStealAnon } else { Counter::PgSteal });
+        } else if is_anon {
+            cx.count(Counter::SwpOutRefused);
         }
         gone
     }

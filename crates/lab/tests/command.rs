@@ -40,7 +40,7 @@ fn a_seed_varies_the_schedule_and_not_the_program() {
 
 #[test]
 fn wrong_options_are_one_line_and_status_2() {
-    let cases: [(&[&str], &str); 42] = [
+    let cases: [(&[&str], &str); 49] = [
         (&[], "<RECORDING>"),
         (&["x.fhr", "y.fhr"], "y.fhr"),
         (&["x.fhr", "--no-such"], "--no-such"),
@@ -73,7 +73,7 @@ fn wrong_options_are_one_line_and_status_2() {
         (&["x.fhr", "--swap", ""], "a number is missing"),
         (&["x.fhr", "--swap", "0"], "no such size"),
         (&["x.fhr", "--swap", "1000"], "whole pages of 4K"),
-        (&["x.fhr", "--swap", "2T"], "up to 1T"),
+        (&["x.fhr", "--swap", "257G"], "up to 256G"),
         (&["x.fhr", "--swap", "lz4:"], "a number is missing"),
         (&["x.fhr", "--swap", "zstd:1G"], "file, lz4"),
         (&["x.fhr", "--swap", ":1G"], "file, lz4"),
@@ -83,6 +83,13 @@ fn wrong_options_are_one_line_and_status_2() {
         (&["x.fhr", "--ksm", "on,pages=0"], "on,pages=N"),
         (&["x.fhr", "--ksm", "on,pages=4294967296"], "on,pages=N"),
         (&["x.fhr", "--ksm", "on,"], "on,pages=N"),
+        (&["x.fhr", "--ksm", "ALL"], "off, on, all"),
+        (&["x.fhr", "--ksm", "all,pages=1,pages=2"], "on,pages=N"),
+        (&["x.fhr", "--ksm", "all,zero-pages,zero-pages"], "zero-pages"),
+        (&["x.fhr", "--ksm", "zero-pages"], "zero-pages"),
+        (&["x.fhr", "--ksm", "all,pages=-1"], "on,pages=N"),
+        (&["x.fhr", "--ksm", "on", "--ksm", "all"], "--ksm"),
+        (&["x.fhr", "--swap", "1M", "--swap", "2M"], "--swap"),
     ];
     for (args, part) in cases {
         let error = refused(&[&["replay"], args].concat());
@@ -146,12 +153,73 @@ fn a_recording_that_lacks_what_an_option_needs_says_so_in_a_line() {
     assert_eq!(output.status.code(), Some(0));
     let (said, report) = (text(&output.stderr), text(&output.stdout));
     // It has touches, and no contents.
-    assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.contains("contents") && said.contains("--ksm"), "{said}");
+    let [contents, marks] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert!(contents.contains("no contents") && contents.contains("--ksm"), "{said}");
+    assert!(marks.contains("no MADV_MERGEABLE") && marks.contains("--ksm all"), "{said}");
     let report: Value = serde_json::from_str(&report).expect("one object");
-    assert_eq!(report["lacks"], serde_json::json!(["contents"]));
+    assert_eq!(report["lacks"], serde_json::json!(["contents", "mergeable"]));
+    assert_eq!((report["swap"].as_str(), report["ksm"].as_str()), (Some("lz4:65536K"), Some("on,pages=100")));
     let plain = replayed(0, &redis(), &["--audit", "end"]);
     assert_eq!(plain["lacks"], serde_json::json!([]));
+    assert_eq!((plain["swap"].as_str(), plain["ksm"].as_str()), (None, Some("off")));
+}
+
+fn counted(report: &Value, place: &str) -> u64 {
+    report.pointer(place).and_then(Value::as_u64).unwrap_or_else(|| panic!("{place} in {report:#}"))
+}
+
+#[test]
+fn with_swap_a_small_machine_keeps_what_a_large_one_does() {
+    for device in ["file:64M", "lz4:64M"] {
+        let report = replayed(0, &redis(), &["--swap", device, "--memory", "24M"]);
+        assert_eq!((counted(&report, "/killed"), counted(&report, "/calls/different")), (0, 0), "{device}");
+        assert!(counted(&report, "/vmstat/pswpout") > 1000, "{report:#}");
+        assert!(counted(&report, "/vmstat/pswpin") > 1000, "{report:#}");
+        assert!(counted(&report, "/peaks/SwapUsed") > 16 << 10, "{report:#}");
+        assert!(counted(&report, "/peaks/SwapCached") > 0, "{report:#}");
+        assert!(counted(&report, "/memory/peak_kib") <= 24 << 10, "{report:#}");
+    }
+    let plenty = replayed(0, &redis(), &["--swap", "64M", "--audit", "end"]);
+    assert_eq!(counted(&plenty, "/vmstat/pswpout"), 0);
+    let little = replayed(0, &redis(), &["--swap", "8K", "--memory", "24M", "--audit", "end"]);
+    assert!(counted(&little, "/killed") > 0, "two pages of swap save nobody");
+    assert_eq!(counted(&little, "/peaks/SwapUsed"), 8);
+}
+
+#[test]
+fn a_call_that_promises_more_than_there_is_says_so() {
+    let error = refused(&["replay", &redis(), "--memory", "8M"]);
+    assert!(error.contains("mprotect") && error.contains("promises 8192 KiB at once"), "{error}");
+    // Swap counts as well (Linux: `__vm_enough_memory`).
+    let report = replayed(0, &redis(), &["--memory", "8M", "--swap", "lz4:256M", "--audit", "end"]);
+    assert_eq!(counted(&report, "/calls/different"), 0);
+}
+
+#[test]
+fn equal_pages_are_merged_where_contents_were_recorded() {
+    for name in ["postgres-pgbench.fhr", "node-gc.fhr"] {
+        let options = ["--audit", "end", "--ksm", "all,zero-pages"];
+        let report = replayed(0, &common::real(name), &options);
+        assert_eq!(report["lacks"], serde_json::json!([]), "{name}");
+        assert!(counted(&report, "/peaks/pages_shared") > 50, "{name}: {:#}", report["peaks"]);
+        assert!(counted(&report, "/peaks/pages_sharing") > 100, "{name}: {:#}", report["peaks"]);
+        assert!(counted(&report, "/peaks/ksm_saved") > 400, "{name}: {:#}", report["peaks"]);
+        assert!(counted(&report, "/vmstat/cow_ksm") > 0, "{name}: merged pages are stored to");
+        // Nobody marked anything.
+        let marked = freehold(&["replay", &common::real(name), "--audit", "end", "--ksm", "on", "--json"]);
+        assert_eq!(text(&marked.stderr).lines().count(), 1, "{}", text(&marked.stderr));
+        let marked: Value = serde_json::from_slice(&marked.stdout).expect("one object");
+        assert_eq!(counted(&marked, "/peaks/pages_shared"), 0, "{name}");
+        assert_eq!(marked["lacks"], serde_json::json!(["mergeable"]), "{name}");
+    }
+}
+
+#[test]
+fn large_pages_are_made_in_the_background_too() {
+    let report = replayed(0, &redis(), &["--audit", "end", "--thp", "always"]);
+    assert!(counted(&report, "/vmstat/thp_fault_alloc") > 0, "{report:#}");
+    assert!(counted(&report, "/vmstat/thp_collapse_alloc") > 0, "{report:#}");
+    assert!(counted(&report, "/peaks/AnonHugePages") >= 2 << 10, "{report:#}");
 }
 
 #[test]

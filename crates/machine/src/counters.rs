@@ -97,6 +97,8 @@ counters! {
     PSwpIn = "pswpin",
     /// Pages written to swap areas.
     PSwpOut = "pswpout",
+    /// Anonymous pages that were to leave memory and stayed.
+    SwpOutRefused = "swpout_refused",
     /// Pages read from swap areas before anybody asked for them.
     SwapRa = "swap_ra",
     /// Flush rounds: one request to some CPUs to drop translations, waited for once.

@@ -8,7 +8,6 @@ mod words;
 
 use std::path::PathBuf;
 
-use freehold::space::HugePages;
 use record::Recording;
 use serde_json::json;
 
@@ -99,10 +98,7 @@ fn printed(name: &str, columns: &[Column]) -> String {
 }
 
 fn shown(name: &str, options: &Options, columns: &[Column]) -> String {
-    let with = match options.thp {
-        HugePages::Never => String::new(),
-        thp => format!(" with huge pages ({})", thp.name()),
-    };
+    let with = replay::shown_with(None, options.thp, &options.features);
     let mut text = format!("{name}, replayed on {} simulated CPUs{with}\n\n", options.cpus);
     text += &table::table(columns);
     text += &format!("\ncompared with {}:\n", columns[0].policy);

@@ -90,20 +90,30 @@ pub(super) fn table(columns: &[Column]) -> String {
     aligned(&rows)
 }
 
-/// Counters of parts that some column used, under Linux's names.
+/// Counters and peaks of parts that some column used, under Linux's names.
 fn section_rows(columns: &[Column]) -> Vec<(String, Vec<String>)> {
-    let Some(report) = columns.iter().find_map(Column::report) else { return Vec::new() };
-    let names: Vec<&String> = report["vmstat"].as_object().into_iter().flat_map(|all| all.keys()).collect();
-    let figure = |column: &Column, name: &str| column.report()?["vmstat"].get(name).and_then(Value::as_u64);
-    let used = |name: &&&String| columns.iter().any(|column| figure(column, name) > Some(0));
     let mut rows = Vec::new();
     for section in SECTIONS {
-        for name in names.iter().filter(|name| section.has(name)).filter(used) {
-            let cell = |column: &Column| figure(column, name).map_or_else(|| NOTHING.into(), grouped);
-            rows.push((format!("{}: {name}", section.title), columns.iter().map(cell).collect()));
+        for (place, unit) in [("vmstat", ""), ("peaks", " at its peak")] {
+            for name in names_in(columns, place).filter(|name| section.has(name)) {
+                let figure = |column: &Column| column.report()?[place].get(name).and_then(Value::as_u64);
+                if columns.iter().all(|column| figure(column).unwrap_or(0) == 0) {
+                    continue;
+                }
+                let cell = |column: &Column| figure(column).map_or_else(|| NOTHING.into(), grouped);
+                let title = format!("{}: {name}{unit}", section.title);
+                rows.push((title, columns.iter().map(cell).collect()));
+            }
         }
     }
     rows
+}
+
+/// What is counted in a part of the reports.
+fn names_in<'a>(columns: &'a [Column], place: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    let report = columns.iter().find_map(Column::report);
+    let part = report.and_then(|report| report[place].as_object());
+    part.into_iter().flat_map(|all| all.keys()).map(String::as_str)
 }
 
 fn aligned(rows: &[(String, Vec<String>)]) -> String {

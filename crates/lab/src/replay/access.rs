@@ -32,6 +32,7 @@ impl Engine<'_> {
         for (runs, access) in [(read, Access::Read), (written, Access::Write)] {
             for page in runs.iter().flat_map(|run| run.first_page..run.first_page + run.count) {
                 self.access(ctx, process, page * PAGE_SIZE, access);
+                self.upkeep.count_access(self.manager, &mut self.cx(ctx));
                 self.breathe(ctx);
                 if self.live_process(process).is_none_or(|live| live.killed) {
                     return;

@@ -17,6 +17,7 @@ use super::ledger::SparseLedger;
 use super::memories::Memories;
 use super::order::Order;
 use super::tally::Tally;
+use super::upkeep::Upkeep;
 use super::when::When;
 use super::words::words;
 use crate::exit::Error;
@@ -81,6 +82,7 @@ pub(crate) struct Engine<'e> {
     order: RefCell<Order>,
     waiting: RefCell<Vec<(freehold::machine::TaskId, usize)>>,
     pub(crate) judges: Judges,
+    pub(crate) upkeep: Upkeep,
     progress: &'e dyn Fn(usize),
     ears: Option<&'e Ears>,
     failed: RefCell<Option<Error>>,
@@ -92,7 +94,7 @@ impl<'e> Engine<'e> {
         recording: &'e Recording,
         manager: &'e Manager<'e, SimMachine>,
         (files, shadow): (&'e Files, Shadow),
-        judges: Judges,
+        (judges, upkeep): (Judges, Upkeep),
         (progress, ears): (&'e dyn Fn(usize), Option<&'e Ears>),
     ) -> Self {
         let sim = manager.machine();
@@ -121,6 +123,7 @@ impl<'e> Engine<'e> {
             order: RefCell::new(Order::new(recording)),
             waiting: RefCell::default(),
             judges,
+            upkeep,
             progress,
             ears,
             failed: RefCell::default(),
@@ -132,6 +135,7 @@ impl<'e> Engine<'e> {
         let mut cx = self.manager.cx(CpuId(0), freehold::machine::TaskId(0));
         let first = self.manager.linux().first_process(&mut cx);
         let first = first.map_err(|errno| Error::new(&format!("the first process: {errno}")))?;
+        self.upkeep.begin(self.manager, &mut cx, first)?;
         let shadow = self.memories.borrow_mut().fresh();
         self.processes.borrow_mut()[0] = Some(Live { id: first, shadow, killed: false });
         self.tell_space(&cx, ProcessId(0), first);
@@ -195,6 +199,7 @@ impl<'e> Engine<'e> {
                 },
                 Err(error) => self.fail(ctx, error.in_event(event)),
             }
+            self.upkeep.step(self.manager, &mut self.cx(ctx));
             self.end_turn(ctx, event);
         }
         runs.set(None);
@@ -348,14 +353,16 @@ impl<'e> Engine<'e> {
     fn note_peaks(&self) {
         let spaces = self.manager.spaces();
         let mut tally = self.tally.borrow_mut();
-        let (mut all, mut tables) = (0, 0);
+        let (mut all, mut tables, mut huge) = (0, 0, 0);
         for id in spaces.ids() {
             let stats = spaces.stats(id);
             let rss = stats.anon_rss + stats.file_rss + stats.shmem_rss;
             tally.peak_rss_one_pages = tally.peak_rss_one_pages.max(rss);
             all += rss;
             tables += stats.tables;
+            huge += stats.anon_huge;
         }
+        tally.peaks.look(self.manager, huge);
         tally.peak_rss_pages = tally.peak_rss_pages.max(all);
         tally.peak_tables = tally.peak_tables.max(tables);
         let core = self.manager.core();

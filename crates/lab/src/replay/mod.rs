@@ -13,10 +13,12 @@ mod memories;
 mod needless;
 mod options;
 mod order;
+mod peaks;
 mod report;
 mod sections;
 mod size;
 mod tally;
+mod upkeep;
 mod when;
 mod words;
 
@@ -37,13 +39,13 @@ use crate::trace::{Ears, Header, Listener, Program, Record, TraceWriter, What};
 use engine::{Engine, Judges};
 use files::Files;
 use needless::Needless;
-
 use report::Seen;
+use upkeep::Upkeep;
 
-pub(crate) use report::grouped;
+pub(crate) use report::{grouped, shown_with};
 pub(crate) use sections::SECTIONS;
 
-pub use features::{Features, Ksm, Missing, Swap, SwapDevice};
+pub use features::{Features, Ksm, Merge, Missing, Need, Swap, SwapDevice};
 pub use options::Options;
 pub use report::Report;
 pub use when::When;
@@ -171,7 +173,8 @@ pub fn replay_watched(
     let show = |done: usize| bar.set_position(done as u64);
     let ears = watch.map(|watch| watch.ears);
     let judges = Judges { when: options.audit, unclaimed: options.policy.unclaimed() };
-    let engine = Engine::new(recording, &manager, (&files, shadow), judges, (&show, ears));
+    let beside = (judges, Upkeep::of(options));
+    let engine = Engine::new(recording, &manager, (&files, shadow), beside, (&show, ears));
     let run = engine.run()?;
     sim.unwatch();
     if let Some(watch) = watch {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use sim::{CAUSES, RunReport, SimMachine};
 
 use super::engine::Outcome;
-use super::features::Missing;
+use super::features::{Features, Missing};
 use super::options::Options;
 use super::sections::SECTIONS;
 use crate::exit::{self, Error};
@@ -42,6 +42,7 @@ pub struct Report {
     linux: LinuxCounts,
     policy: Policy,
     thp: HugePages,
+    features: Features,
     missing: Vec<Missing>,
     counters: Vec<(&'static str, u64)>,
     faults: [u64; FAULTS.len()],
@@ -86,6 +87,7 @@ impl Report {
             linux: recording.linux,
             policy: options.policy.clone(),
             thp: options.thp,
+            features: options.features.clone(),
             missing: options.features.missing(recording),
             counters: core.totals().collect(),
             faults: FAULTS.map(|(_, _, counter)| core.total(counter)),
@@ -140,11 +142,14 @@ impl Report {
             self.seen.run.events.iter().map(|(k, n)| (k.into(), n.into())).collect();
         let policy: Map<String, Value> =
             self.policy.values().map(|(axis, value)| (axis.into(), value.into())).collect();
+        let peaks: Map<String, Value> = tally.peaks.each().map(|(g, n)| (g.key.into(), n.into())).collect();
         json!({
             "recording": self.name,
             "policy": policy,
             "thp": self.thp.name(),
-            "lacks": self.missing.iter().map(|missing| missing.lack.key()).collect::<Vec<_>>(),
+            "swap": self.features.swap.map(|swap| swap.to_string()),
+            "ksm": self.features.ksm.to_string(),
+            "lacks": self.missing.iter().map(Missing::key).collect::<Vec<_>>(),
             "cpus": self.cpus,
             "events": self.events,
             "processes": self.processes,
@@ -178,6 +183,7 @@ impl Report {
             },
             "signals": tally.signals,
             "killed": tally.killed,
+            "peaks": peaks,
             "sim_ns": self.seen.run.sim_ns,
             "sim_ns_by_cause": times,
             "machine": machine,
@@ -232,9 +238,7 @@ impl Report {
     /// Freehold's own ways need no words.
     fn with(&self) -> String {
         let policy = (self.policy != Policy::default()).then(|| self.policy.to_string());
-        let thp = (self.thp != HugePages::Never).then(|| format!("huge pages ({})", self.thp.name()));
-        let with: Vec<String> = policy.into_iter().chain(thp).collect();
-        if with.is_empty() { String::new() } else { format!(" with {}", with.join(", ")) }
+        shown_with(policy, self.thp, &self.features)
     }
 
     fn write_faults(&self, out: &mut String) -> std::fmt::Result {
@@ -272,12 +276,16 @@ impl Report {
     /// Of parts that were used, what they counted.
     fn write_sections(&self, out: &mut String) -> std::fmt::Result {
         for section in SECTIONS {
-            let mut counted = self.counters.iter().filter(|(name, n)| *n > 0 && section.has(name)).peekable();
-            if counted.peek().is_some() {
-                writeln!(out, "\n{}", section.title)?;
-            }
-            for (name, n) in counted {
-                writeln!(out, "  {:>26}  {name}", grouped(*n))?;
+            let counted = self.counters.iter().filter(|(name, n)| *n > 0 && section.has(name));
+            let peaks = self.seen.outcome.tally.peaks.each().filter(|(g, n)| *n > 0 && section.has(g.key));
+            let counted = counted.map(|(name, n)| format!("  {:>26}  {name}\n", grouped(*n)));
+            let peaks = peaks.map(|(gauge, n)| match gauge.kib {
+                true => format!("  {:>22} KiB  {} at its peak\n", grouped(n), gauge.key),
+                false => format!("  {:>26}  {} at its peak\n", grouped(n), gauge.key),
+            });
+            let lines: String = counted.chain(peaks).collect();
+            if !lines.is_empty() {
+                write!(out, "\n{}\n{lines}", section.title)?;
             }
         }
         Ok(())
@@ -343,6 +351,13 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// What a replay was made with, behind the number of CPUs.
+pub(crate) fn shown_with(policy: Option<String>, thp: HugePages, features: &Features) -> String {
+    let thp = (thp != HugePages::Never).then(|| format!("huge pages ({})", thp.name()));
+    let with: Vec<String> = policy.into_iter().chain(thp).chain(features.shown()).collect();
+    if with.is_empty() { String::new() } else { format!(" with {}", with.join(", ")) }
 }
 
 fn beside(linux: Option<u64>) -> String {

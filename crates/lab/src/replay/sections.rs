@@ -1,4 +1,5 @@
-//! Parts of the manager that not every run uses: what they counted, under Linux's names in `/proc/vmstat`.
+//! Parts of the manager that not every run uses: what they counted, under Linux's names in `/proc/vmstat`,
+//! and how much of it there was at most, under those in `/proc/meminfo` and `/sys/kernel/mm/ksm`.
 
 /// A part, and how the names of its counters begin.
 pub(crate) struct Section {
@@ -10,7 +11,7 @@ pub(crate) struct Section {
 /// All of them, in the order in which they are shown.
 pub(crate) const SECTIONS: &[Section] = &[
     Section { title: "held for others", prefixes: &["nr_foll_pin_", "gup_", "cow_unshared"] },
-    Section { title: "huge pages", prefixes: &["thp_"] },
+    Section { title: "huge pages", prefixes: &["thp_", "AnonHugePages"] },
     Section {
         title: "swap",
         prefixes: &[
@@ -22,15 +23,17 @@ pub(crate) const SECTIONS: &[Section] = &[
             "pgscan_anon",
             "pgactivate",
             "pgdeactivate",
+            "SwapUsed",
+            "SwapCached",
         ],
     },
-    Section { title: "merging", prefixes: &["ksm_", "cow_ksm"] },
+    Section { title: "merging", prefixes: &["ksm_", "cow_ksm", "pages_shar"] },
     Section { title: "migration", prefixes: &["pgmigrate_", "numa_", "compact_"] },
 ];
 
 impl Section {
-    /// Whether a counter is one of its own.
-    pub(crate) fn has(&self, counter: &str) -> bool {
-        self.prefixes.iter().any(|prefix| counter.starts_with(prefix))
+    /// Whether a counter, or what is gauged, is one of its own.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.prefixes.iter().any(|prefix| name.starts_with(prefix))
     }
 }

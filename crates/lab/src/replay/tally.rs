@@ -1,5 +1,7 @@
 //! What a replay counts beside the manager and the machine.
 
+use super::peaks::Peaks;
+
 /// Counts of the replay itself.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -31,6 +33,8 @@ pub(crate) struct Tally {
     pub(crate) peak_frames: u64,
     /// Most page tables of all processes together.
     pub(crate) peak_tables: u64,
+    /// Most of what comes and goes.
+    pub(crate) peaks: Peaks,
     /// Processes killed for want of memory.
     pub(crate) killed: u64,
 }

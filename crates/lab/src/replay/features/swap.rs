@@ -5,14 +5,14 @@ use std::str::FromStr;
 
 use freehold::Manager;
 use freehold::machine::{CpuId, FileKey, PAGE_SIZE, TaskId};
-use freehold::object::swap;
+use freehold::object::{Objects, swap};
 use sim::SimMachine;
 
 use crate::exit::Error;
 use crate::replay::size;
 
-/// The most bytes of swap: 1 TiB.
-const SIZE_MAX: u64 = 1 << 40;
+/// The most bytes of swap.
+const SIZE_MAX: u64 = Objects::<SimMachine>::SWAP_PAGES_MAX * PAGE_SIZE;
 
 /// Where pages are swapped to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl FromStr for Swap {
         };
         let bytes = size::bytes(bytes)?;
         if bytes % PAGE_SIZE != 0 || bytes > SIZE_MAX {
-            return Err(format!("{bytes} bytes are not whole pages of 4K up to 1T"));
+            return Err(format!("{bytes} bytes are not whole pages of 4K up to {}G", SIZE_MAX >> 30));
         }
         Ok(Swap { device, pages: bytes / PAGE_SIZE })
     }
