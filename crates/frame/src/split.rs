@@ -77,6 +77,7 @@ impl<'m, M: Machine> Frames<'m, M> {
             self.descriptor(head.plus(i)).become_part(cx, meta, (owner, index + i));
         }
         first.become_small(cx);
+        cx.trace(|| Event::FolioSplit { frame: head, order: HUGE_ORDER });
         self.mark_whole(cx, head, SUBSECTION_ORDER, None);
         for i in 0..HUGE_ORDER.frames() {
             counts::publish(cx, self.descriptor(head.plus(i)).counts_word(), counts(i));

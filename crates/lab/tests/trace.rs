@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex};
 use common::{freehold, own_file, real, refused, replayed, text, written};
 use freehold::Manager;
 use freehold::machine::{Event, Machine};
-use freehold_lab::replay::{Options, Watch, When, replay_watched};
+use freehold::space::HugePages;
+use freehold_lab::replay::{Features, Options, Watch, When, replay_watched};
 use freehold_lab::trace::{Ears, KINDS, Listener, Record, TraceReader};
 use random::Random;
 use record::{Recording, example};
@@ -52,6 +53,25 @@ fn a_trace_leaves_the_machine_as_it_is() {
         watched.check(name);
         let pages = watched.traced.mapped.len();
         assert!(number == 2 || pages > 100, "{name}: {pages} pages");
+    }
+}
+
+#[test]
+fn a_trace_of_swap_merging_and_large_pages_has_no_gap_either() {
+    let features = |swap: &str, ksm: &str| Features {
+        swap: (!swap.is_empty()).then(|| swap.parse().expect("an area")),
+        ksm: ksm.parse().expect("a way of merging"),
+    };
+    let cases = [
+        ("redis-bgsave.fhr", 350, HugePages::Always, features("lz4:64M", "off"), 24 << 20),
+        ("python-fork.fhr", 180, HugePages::Always, features("64M", "off"), 40 << 20),
+        ("postgres-pgbench.fhr", 3_000, HugePages::Never, features("", "all,zero-pages"), 8 << 30),
+        ("node-gc.fhr", 4_000, HugePages::Always, features("64M", "all"), 24 << 20),
+    ];
+    for (number, (name, events, thp, features, memory)) in cases.into_iter().enumerate() {
+        let path = own_file(&format!("features-{number}.fht"));
+        let options = Options { thp, features, ..options(4, memory) };
+        watch(&path, &start_of(name, events), &options).expect("a good start").check(name);
     }
 }
 

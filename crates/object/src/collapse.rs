@@ -21,7 +21,8 @@ use crate::objects::Objects;
 use frame::{Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::{
-    Counter, Cx, Entry, EntryFormat, Level, Machine, Order, PageOp, Plant, UserFrame, Vpn, VpnRange, level,
+    Asid, Counter, Cx, Entry, EntryFormat, Event, Level, Machine, Order, PageOp, Plant, UserFrame, Vpn,
+    VpnRange, level,
 };
 use revoke::Batch;
 use table::{Leaf, PageTable, Unlinked, Walker};
@@ -115,7 +116,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             }
         };
         self.copy_all(cx, &unlinked, collapse.into);
-        self.let_all_go(cx, &unlinked);
+        self.let_all_go(cx, walker.table().domain().asid(), &unlinked);
         born(cx, self.descriptor(collapse.into.0), collapse.ctx);
         cx.trace(|| anon_born(collapse.into, collapse.ctx));
         let entry = M::Entry::leaf(collapse.into.0, collapse.attrs, Level::HUGE);
@@ -172,9 +173,15 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 
     /// The mappings of the small pages go. Everything was flushed.
-    fn let_all_go(&self, cx: &mut Cx<'m, M, { level::RMAP }>, unlinked: &Unlinked<'m>) {
+    fn let_all_go(&self, cx: &mut Cx<'m, M, { level::RMAP }>, asid: Asid, unlinked: &Unlinked<'m>) {
         for page in unlinked.each_page() {
-            let Some(pfn) = counted::<M>(unlinked.entry(cx, page)) else { continue };
+            let before = unlinked.entry(cx, page);
+            if before == Entry::EMPTY {
+                continue;
+            }
+            let (level, after) = (Level::LEAF, Entry::EMPTY);
+            cx.trace(|| Event::EntryChanged { asid, page, level, before, after });
+            let Some(pfn) = counted::<M>(before) else { continue };
             self.folio(cx, pfn).page.remove_map(cx);
             self.frames().put(cx.at(), pfn);
         }

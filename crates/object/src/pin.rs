@@ -21,7 +21,7 @@ use crate::objects::Objects;
 use crate::page::{PageCtx, owner_id};
 use frame::counts::{PINS_MAX, REFS_MAX};
 use frame::{Flags, State};
-use machine::{Counter, Cx, FieldValue, HUGE_ORDER, Machine, Pfn, Plant, UserFrame, level};
+use machine::{Counter, Cx, Event, FieldValue, HUGE_ORDER, Machine, Pfn, Plant, UserFrame, level};
 
 /// How a page is held.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -115,6 +115,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         };
         if hold == Hold::Pin {
             cx.count(Counter::PinAcquired);
+            cx.trace(|| Event::Pinned { frame: pfn, held: self.descriptor(head).held() });
         }
         // Without a lock the frame may have become an anonymous page after the look at its state.
         if hold == Hold::Get || !self.is_pinned_by_bit(cx, pfn) || self.is_exclusive(cx, pfn) {
@@ -131,6 +132,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             Held::Got(pfn) => self.frames().put(cx, pfn),
             Held::Pinned(pfn) => {
                 cx.count(Counter::PinReleased);
+                cx.trace(|| Event::Unpinned { frame: pfn });
                 self.frames().unpin(cx, pfn);
             }
         }

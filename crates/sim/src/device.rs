@@ -1,5 +1,6 @@
 //! The device's transfers: those it is to make, and those it made.
 
+pub use machine::trace::Toward;
 use machine::{Pfn, TaskId};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -7,15 +8,6 @@ use std::collections::VecDeque;
 /// Names a transfer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Transfer(pub(crate) u64);
-
-/// Which way a transfer goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Toward {
-    /// The device loaded from memory.
-    Device,
-    /// The device stored to memory.
-    Memory,
-}
 
 /// A transfer that was made.
 #[derive(Clone, PartialEq, Eq, Debug)]

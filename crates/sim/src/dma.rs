@@ -12,7 +12,7 @@ use crate::explore::{Thing, Touch};
 use crate::report::Counts;
 use crate::task::TaskCtx;
 use crate::violation::Rule;
-use machine::{PAGE_SIZE, Pfn};
+use machine::{CpuId, Event, PAGE_SIZE, Pfn};
 
 /// Transfers of more words than this touch their frame as a whole.
 const WORDS_TOUCHED: u64 = 16;
@@ -75,6 +75,9 @@ impl SimMachine {
                 self.change_frame("a device", frame, |content| content.write(offset as usize, &bytes));
             }
         }
+        // Nobody asked just now: who did so may be doing anything.
+        let ended = || Event::TransferEnded { transfer: transfer.0, frame, toward };
+        self.tell_of(CpuId(self.current.get()), None, ended);
         let moved = Moved { transfer, at_ns: self.now.get(), frame, offset, toward, bytes };
         self.device.moved.borrow_mut().push_back(moved);
         for task in waiters {
@@ -149,6 +152,14 @@ impl TaskCtx<'_> {
         let channel = channel as u32;
         let at = sim.now.get().saturating_add(after_ns);
         let given = sim.generation(frame);
+        let len = bytes.len() as u64;
+        sim.tell_of(self.cpu(), Some(self.task), || Event::TransferBegun {
+            transfer: number,
+            frame,
+            offset,
+            len,
+            toward,
+        });
         let from = (self.cpu().0, sim.event());
         let pending =
             Pending { transfer, at, channel, frame, given, offset, toward, bytes, from, waiters: Vec::new() };

@@ -86,6 +86,13 @@ events! {
     50 "page swapped out" SwappedOut { frame, slot }
     51 "page swapped in" SwappedIn { frame, slot }
     52 "page merged" Merged { asid, page, from, to }
+    53 "block split" FolioSplit { frame, order }
+    54 "page pinned" Pinned { frame, held }
+    55 "page unpinned" Unpinned { frame }
+    56 "transfer begun" TransferBegun { transfer, frame, offset, len, toward }
+    57 "transfer ended" TransferEnded { transfer, frame, toward }
+    58 "page in swap cache" SwapCached { frame, slot }
+    59 "page out of swap cache" SwapUncached { frame }
 }
 
 /// Tags of what the program does.

@@ -59,6 +59,9 @@ decisions! {
         "the page stands for several equal pages and never changes: a store goes to a copy";
     MERGED: "merged", "CR20", "try_to_merge_one_page",
         "the page has the bytes of another, and nobody can change them: both become one, read-only";
+    // Held by others.
+    PINNED: "pinned", "CR3", "try_grab_folio",
+        "somebody reads or writes the page's bytes by its frame: it stays this program's page until then";
     // Fork.
     FORK_SHARED: "fork: shared", "CR6", "copy_present_ptes",
         "parent and child share the page, read-only: who stores first gets a copy";
@@ -114,6 +117,7 @@ pub const fn decision_of(event: &Event) -> Option<&'static Decision> {
         Event::ForkShared { what: Shared::Zero, .. } => FORK_ZERO,
         Event::ForkRefused { .. } => FORK_COPIED,
         Event::Merged { .. } => MERGED,
+        Event::Pinned { .. } => PINNED,
         Event::WorkBegun { work, .. } => return of_work(*work),
         Event::PageUncached { why: Uncached::Truncated, .. } => UNCACHED,
         Event::PageUncached { why: Uncached::Dropped, .. } => DROPPED,

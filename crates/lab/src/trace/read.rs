@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use freehold::machine::x86_64::X86_64;
-use freehold::machine::{EntryFormat, Level, Vpn};
+use freehold::machine::{EntryFormat, Vpn};
 use serde_json::Value;
 
 use super::file::{TraceError, TraceReader};
 use super::index::{Copy, Index};
-use super::scene::{Scene, frame_of};
+use super::scene::Scene;
 use super::show;
 use super::story::{Line, Story, Subject, Until, places};
 use super::summary;
@@ -53,8 +53,7 @@ pub struct End {
 pub fn read_to_end(path: &Path) -> Result<End, TraceError> {
     let (index, scene) = first_reading(path, &mut |_, _| {})?;
     let names: HashMap<_, _> = scene.spaces().iter().map(|(asid, life)| (*life, asid.0)).collect();
-    let mapped = scene.entries().iter().filter_map(|(&(life, page), &entry)| {
-        let frame = frame_of(entry, Level::LEAF)?;
+    let mapped = scene.leaves().filter_map(|((life, page), frame, entry)| {
         Some((*names.get(&life)?, page.0, frame, X86_64::attrs(entry).perms.write))
     });
     let blocks = scene.allocated().iter();

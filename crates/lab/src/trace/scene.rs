@@ -17,6 +17,9 @@ pub(crate) type SpaceLife = usize;
 /// Where a page is mapped.
 pub(crate) type Place = (SpaceLife, Vpn);
 
+/// An entry of a table: its page (of a large entry: the first), and its level.
+type Slot = (Place, Level);
+
 /// A fault under way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
@@ -53,8 +56,8 @@ pub(crate) struct Scene {
     spaces: HashMap<Asid, SpaceLife>,
     /// How many lives have begun.
     pub(crate) lives: usize,
-    entries: HashMap<Place, Entry>,
-    mapped: HashMap<u32, BTreeSet<Place>>,
+    entries: HashMap<Slot, Entry>,
+    mapped: HashMap<u32, BTreeSet<Slot>>,
     /// Blocks in use: first frame, and how many.
     allocated: BTreeMap<u32, u64>,
 }
@@ -87,13 +90,15 @@ impl Scene {
 
     /// Where a frame is mapped now.
     pub(crate) fn places(&self, frame: u32) -> impl Iterator<Item = (Place, Entry)> + '_ {
-        let places = self.mapped.get(&frame).into_iter().flatten();
-        places.filter_map(|place| Some((*place, *self.entries.get(place)?)))
+        let slots = self.mapped.get(&frame).into_iter().flatten();
+        slots.filter_map(|slot| Some((slot.0, *self.entries.get(slot)?)))
     }
 
-    /// All pages that are mapped.
-    pub(crate) fn entries(&self) -> &HashMap<Place, Entry> {
-        &self.entries
+    /// Every entry that maps a frame: its page, the (first) frame, and itself.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = (Place, u32, Entry)> + '_ {
+        self.entries
+            .iter()
+            .filter_map(|(&(place, level), &entry)| Some((place, frame_of(entry, level)?, entry)))
     }
 
     /// Blocks in use: first frame, and how many.
@@ -167,9 +172,13 @@ impl Scene {
                 self.allocated.insert(frame.0, order.frames());
             }
             Event::FrameFreed { frame, .. } => drop(self.allocated.remove(&frame.0)),
+            Event::FolioSplit { frame, order } => {
+                let parts = u64::from(frame.0)..u64::from(frame.0) + order.frames();
+                self.allocated.extend(parts.map(|part| (part as u32, 1)));
+            }
             Event::EntryChanged { asid, page, level, before, after } => {
                 if let Some(life) = self.life(asid) {
-                    self.change((life, page), level, before, after);
+                    self.change(((life, page), level), before, after);
                 }
             }
             _ => {}
@@ -180,8 +189,8 @@ impl Scene {
         }
     }
 
-    fn change(&mut self, place: Place, level: Level, before: Entry, after: Entry) {
-        let (before, now) = (frame_of(before, level), frame_of(after, level));
+    fn change(&mut self, place: Slot, before: Entry, after: Entry) {
+        let (before, now) = (frame_of(before, place.1), frame_of(after, place.1));
         if before != now {
             if let Some(places) = before.and_then(|frame| self.mapped.get_mut(&frame)) {
                 places.remove(&place);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use freehold::machine::x86_64::X86_64;
-use freehold::machine::{Asid, EntryFormat, Event, Level, Order, Pfn, Vpn, VpnRange};
+use freehold::machine::{Asid, Entry, EntryFormat, Event, Level, Order, Pfn, Vpn, VpnRange};
 
 use super::decide::{Decision, decision_of};
 use super::index::Index;
@@ -111,6 +111,7 @@ impl<'i> Story<'i> {
         let doing = scene.doing(record);
         let who = match doing.process {
             Some(process) => scene.process_name(process),
+            None if matches!(event, Event::TransferEnded { .. }) => "a device".into(),
             None if scene.started && record.task.is_none() => "idle".into(),
             None => "set-up".into(),
         };
@@ -201,10 +202,8 @@ impl<'i> Story<'i> {
             Event::PageRead { frame, .. } if frame.0 == own => Some("is read from the file".into()),
             Event::Moved { from, to } if from.0 == own || to.0 == own => Some(tell(event)),
             Event::MoveRefused { frame, .. } if frame.0 == own => Some(tell(event)),
-            Event::SwappedOut { frame, .. } if frame.0 == own => {
-                Some("is going to be written to swap".into())
-            }
-            Event::SwappedIn { frame, .. } if frame.0 == own => Some("is read from swap".into()),
+            Event::FolioSplit { frame, order } => covers(frame, order, own).then(|| tell(event)),
+            _ if held_by_others(event) == Some(own) => Some(tell(event)),
             Event::Merged { from, to, .. } if from.0 == own || to.0 == own => Some(tell(event)),
             Event::PageUncached { frame, .. } if frame.0 == own => Some("leaves the file's cache".into()),
             Event::PageDirtied { frame, .. } if frame.0 == own => Some("is marked dirty".into()),
@@ -225,7 +224,7 @@ impl<'i> Story<'i> {
                 Some("becomes the root table of a new space".into())
             }
             Event::EntryChanged { before, after, level, .. } => {
-                let concerned = [before, after].iter().any(|&entry| frame_of(entry, level) == Some(own));
+                let concerned = [before, after].iter().any(|&entry| maps(entry, level, own));
                 if concerned { self.entry(scene, event) } else { None }
             }
             Event::StoreJudged { frame, .. } | Event::ForkRefused { frame, .. } if frame.0 == own => {
@@ -268,6 +267,9 @@ impl<'i> Story<'i> {
             Event::FaultBegun { asid, addr, access, .. } if addr.page() == own && is_own(asid) => {
                 Some(format!("{} {:#x} faults", access_name(access), addr.0))
             }
+            _ if held_by_others(event).is_some_and(|frame| self.maps_here(scene, lives, (own, frame))) => {
+                Some(tell(event))
+            }
             Event::FaultRetried { .. } if at_fault() => Some("starts over: something changed".into()),
             Event::FaultEnded { outcome, .. } if at_fault() => {
                 Some(format!("the fault is over: {}", outcome_name(outcome)))
@@ -287,6 +289,7 @@ impl<'i> Story<'i> {
             Event::FaultRetried { .. } => Some("the fault starts over: something changed".into()),
             Event::EntryChanged { .. } => self.entry(scene, event),
             Event::FrameAllocated { .. } | Event::FrameFreed { .. } => Some(tell(event)),
+            _ if held_by_others(event).is_some() => Some(tell(event)),
             Event::FlushBegun { cpus, .. } => Some(match cpus {
                 0 => "flush: no CPU is in the space".into(),
                 1 => "flush: this CPU alone is in the space".into(),
@@ -359,10 +362,37 @@ impl<'i> Story<'i> {
         owner.map_or_else(|| format!("space {}", asid.0), |process| scene.process_name(process))
     }
 
+    /// Whether a page of some spaces is the frame's just now.
+    fn maps_here(&self, scene: &Scene, lives: &[SpaceLife], (page, frame): (Vpn, u32)) -> bool {
+        scene.places(frame).any(|((life, at), _)| at == page && lives.contains(&life))
+    }
+
     /// Whether the record's task runs in one of these spaces.
     fn is_of(&self, scene: &Scene, record: &Record, lives: &[SpaceLife]) -> bool {
         let process = scene.doing(record).process;
         process.is_some() && lives.iter().any(|&life| self.index.owner(life) == process)
+    }
+}
+
+/// Whether an entry maps a frame, alone or among others.
+fn maps(entry: Entry, level: Level, frame: u32) -> bool {
+    let frames = 1 << level.span_shift();
+    frame_of(entry, level)
+        .is_some_and(|first| (u64::from(first)..u64::from(first) + frames).contains(&frame.into()))
+}
+
+/// The frame that somebody has, or gives back, beside its mappings: the swap cache, who pins it, a device.
+fn held_by_others(event: &Event) -> Option<u32> {
+    match *event {
+        Event::SwapCached { frame, .. }
+        | Event::SwapUncached { frame }
+        | Event::SwappedOut { frame, .. }
+        | Event::SwappedIn { frame, .. }
+        | Event::Pinned { frame, .. }
+        | Event::Unpinned { frame }
+        | Event::TransferBegun { frame, .. }
+        | Event::TransferEnded { frame, .. } => Some(frame.0),
+        _ => None,
     }
 }
 
@@ -377,7 +407,6 @@ pub(crate) fn places(scene: &Scene, index: &Index, frame: u32) -> Vec<String> {
     };
     let places = scene.places(frame).map(|((life, page), entry)| {
         let perms = X86_64::attrs(entry).perms;
-        debug_assert!(frame_of(entry, Level::LEAF).is_some());
         format!("{:#x} of {}, {}", page.addr().0, name(life), rights(perms))
     });
     places.collect()

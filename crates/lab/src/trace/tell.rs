@@ -2,7 +2,7 @@
 
 use freehold::machine::entry::Kind;
 use freehold::machine::trace::{
-    Asker, FaultOutcome, Held, Mapped, Owner, Shared, Source, Uncached, Verdict, Work,
+    Asker, FaultOutcome, Held, Mapped, Owner, Shared, Source, Toward, Uncached, Verdict, Work,
 };
 use freehold::machine::x86_64::X86_64;
 use freehold::machine::{
@@ -15,6 +15,7 @@ pub fn tell(event: &Event) -> String {
     of_locks(event)
         .or_else(|| of_frames(event))
         .or_else(|| of_files(event))
+        .or_else(|| of_others(event))
         .or_else(|| of_tables(event))
         .or_else(|| of_faults(event))
         .or_else(|| of_revocation(event))
@@ -54,6 +55,9 @@ fn of_frames(event: &Event) -> Option<String> {
             frame.0,
             Vpn(index).addr().0
         ),
+        Event::FolioSplit { frame, order } => {
+            format!("{} {:#x} live by themselves from here on", block(order), frame.0)
+        }
         Event::Reclaimed { pages } => format!("memory is short: {pages} cached pages dropped"),
         Event::OomKilled { asid, badness } => {
             format!("memory is short: {} is killed ({badness} frames)", space(asid))
@@ -84,13 +88,44 @@ fn of_files(event: &Event) -> Option<String> {
         Event::WritebackBegun { frame, file, index } => {
             format!("{} (frame {:#x}) is going to be written", page_of(file, index), frame.0)
         }
+        Event::WritebackEnded { frame, file, index, stored } => {
+            let how = if stored { "is written" } else { "could not be written" };
+            format!("{} (frame {:#x}) {how}", page_of(file, index), frame.0)
+        }
+        _ => return None,
+    })
+}
+
+/// Swap, pins and devices: those who have a page beside its mappings.
+fn of_others(event: &Event) -> Option<String> {
+    Some(match *event {
+        Event::SwapCached { frame, slot } => {
+            format!("frame {:#x} is in the swap cache, for {}", frame.0, slot_of(slot))
+        }
+        Event::SwapUncached { frame } => format!("frame {:#x} leaves the swap cache", frame.0),
         Event::SwappedOut { frame, slot } => {
             format!("frame {:#x} is going to be written to {}", frame.0, slot_of(slot))
         }
         Event::SwappedIn { frame, slot } => format!("frame {:#x} is read from {}", frame.0, slot_of(slot)),
-        Event::WritebackEnded { frame, file, index, stored } => {
-            let how = if stored { "is written" } else { "could not be written" };
-            format!("{} (frame {:#x}) {how}", page_of(file, index), frame.0)
+        Event::Pinned { frame, held } => format!("frame {:#x} is pinned: {}", frame.0, counts(held)),
+        Event::Unpinned { frame } => format!("a pin on frame {:#x} is given back", frame.0),
+        Event::TransferBegun { transfer, frame, offset, len, toward } => {
+            let what = match toward {
+                Toward::Device => "load",
+                Toward::Memory => "store",
+            };
+            let last = offset + len.saturating_sub(1);
+            format!(
+                "a device is to {what} bytes {offset:#x} to {last:#x} of frame {:#x} (transfer {transfer})",
+                frame.0
+            )
+        }
+        Event::TransferEnded { transfer, frame, toward } => {
+            let what = match toward {
+                Toward::Device => "has loaded from",
+                Toward::Memory => "has stored to",
+            };
+            format!("the device {what} frame {:#x} (transfer {transfer})", frame.0)
         }
         _ => return None,
     })

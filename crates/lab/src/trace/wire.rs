@@ -1,7 +1,7 @@
 //! Values as bytes, and back without trust.
 
 use freehold::machine::trace::{
-    Asker, FaultOutcome, Held, Mapped, Mobility, Owner, Shared, Source, Uncached, Verdict, Work,
+    Asker, FaultOutcome, Held, Mapped, Mobility, Owner, Shared, Source, Toward, Uncached, Verdict, Work,
 };
 use freehold::machine::{
     Access, Asid, CpuId, Entry, FileKey, KernelFrame, Level, MAX_ORDER, NodeId, Order, Pfn, VirtAddr, Vpn,
@@ -241,6 +241,7 @@ choices! {
     Mapped: ZeroPage, NewPage, FilePage, SharedPage, Around, PrivateCopy;
     Verdict: Exclusive, Alone, SharedMapping, Spurious, Shared, FilePage, ZeroPage, Merged;
     Shared: Anonymous, File, Zero;
+    Toward: Device, Memory;
 }
 
 impl Wire for Work {

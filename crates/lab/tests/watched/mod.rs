@@ -1,14 +1,14 @@
 //! Watching a replay, and comparing what was heard with what the manager has.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use freehold::Manager;
 use freehold::machine::entry::Kind;
 use freehold::machine::x86_64::X86_64;
-use freehold::machine::{Entry, EntryFormat, Event};
+use freehold::machine::{Entry, EntryFormat, Event, Pfn};
 use freehold::table::Sight;
 use freehold_lab::replay::{Options, Watch, replay_watched};
 use freehold_lab::trace::{Ears, End, Header, Listener, Record, TraceWriter, What, read_to_end};
@@ -61,8 +61,8 @@ fn state(manager: &Manager<'_, SimMachine>) -> End {
 /// Checks that each record follows from those before it.
 #[derive(Default)]
 pub(crate) struct NoGaps {
-    blocks: HashMap<u32, u8>,
-    entries: HashMap<(u32, u64), Entry>,
+    blocks: BTreeMap<u32, u8>,
+    entries: HashMap<(u32, u64, u8), Entry>,
     gaps: Arc<Mutex<Vec<String>>>,
 }
 
@@ -70,6 +70,12 @@ impl NoGaps {
     /// How many entries are in use.
     pub(crate) fn mapped(&self) -> usize {
         self.entries.values().filter(|&&entry| entry != Entry::EMPTY).count()
+    }
+
+    /// Whether a frame is in a block that was handed out.
+    fn has(&self, frame: Pfn) -> bool {
+        let block = self.blocks.range(..=frame.0).next_back();
+        block.is_some_and(|(first, order)| frame.0 - first < 1 << order)
     }
 
     /// What does not fit.
@@ -84,14 +90,22 @@ impl Listener for NoGaps {
         let fits = match *event {
             Event::FrameAllocated { frame, order, .. } => self.blocks.insert(frame.0, order.0).is_none(),
             Event::FrameFreed { frame, order, .. } => self.blocks.remove(&frame.0) == Some(order.0),
-            Event::AnonBorn { frame, .. } | Event::PageCached { frame, .. } => {
-                self.blocks.contains_key(&frame.0)
+            Event::FolioSplit { frame, order } => {
+                let parts = frame.0..frame.0 + order.frames() as u32;
+                let was = self.blocks.insert(frame.0, 0) == Some(order.0);
+                self.blocks.extend(parts.map(|part| (part, 0)));
+                was
             }
-            Event::Copied { from, to, .. } => {
-                self.blocks.contains_key(&from.0) && self.blocks.contains_key(&to.0)
-            }
-            Event::EntryChanged { asid, page, before, after, .. } => {
-                let known = self.entries.insert((asid.0, page.0), after).unwrap_or(Entry::EMPTY);
+            Event::AnonBorn { frame, .. }
+            | Event::PageCached { frame, .. }
+            | Event::Pinned { frame, .. }
+            | Event::Unpinned { frame }
+            | Event::SwapCached { frame, .. }
+            | Event::SwapUncached { frame } => self.has(frame),
+            Event::Copied { from, to, .. } => self.has(from) && self.has(to),
+            Event::EntryChanged { asid, page, level, before, after } => {
+                let place = (asid.0, page.0, level.0);
+                let known = self.entries.insert(place, after).unwrap_or(Entry::EMPTY);
                 without_hardware_bits(known) == without_hardware_bits(before)
             }
             _ => true,

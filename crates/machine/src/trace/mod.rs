@@ -10,7 +10,9 @@
 
 mod why;
 
-pub use why::{Asker, FaultOutcome, Held, Mapped, Mobility, Owner, Shared, Source, Uncached, Verdict, Work};
+pub use why::{
+    Asker, FaultOutcome, Held, Mapped, Mobility, Owner, Shared, Source, Toward, Uncached, Verdict, Work,
+};
 
 use crate::{
     Access, Asid, CpuId, Entry, FileKey, KernelFrame, Level, NodeId, Order, Pfn, VirtAddr, Vpn, VpnRange,
@@ -139,7 +141,63 @@ pub enum Event {
         to: Pfn,
     },
 
+    /// A block is so many frames that live by themselves from here on.
+    FolioSplit {
+        /// Its first frame.
+        frame: Pfn,
+        /// How many frames, as an order.
+        order: Order,
+    },
+
+    // ---- pins and devices ----
+    /// The task got a pin on a page.
+    Pinned {
+        /// The frame.
+        frame: Pfn,
+        /// What is counted of its folio, with the pin.
+        held: Held,
+    },
+    /// The task is about to give a pin back.
+    Unpinned {
+        /// The frame.
+        frame: Pfn,
+    },
+    /// The task gives a device a transfer to make.
+    TransferBegun {
+        /// The machine's number of the transfer.
+        transfer: u64,
+        /// The frame.
+        frame: Pfn,
+        /// The first byte.
+        offset: u64,
+        /// How many.
+        len: u64,
+        /// Which way they go.
+        toward: Toward,
+    },
+    /// The device made a transfer, all of it at this moment.
+    TransferEnded {
+        /// The machine's number of the transfer.
+        transfer: u64,
+        /// The frame.
+        frame: Pfn,
+        /// Which way its bytes went.
+        toward: Toward,
+    },
+
     // ---- swap ----
+    /// An anonymous page is in the swap cache from here on, which has a reference to it.
+    SwapCached {
+        /// The frame.
+        frame: Pfn,
+        /// The slot: page times 32 plus area.
+        slot: u64,
+    },
+    /// An anonymous page is about to be in the swap cache no more; the cache's reference goes.
+    SwapUncached {
+        /// The frame.
+        frame: Pfn,
+    },
     /// An anonymous page is going to be written to its slot.
     SwappedOut {
         /// The frame.

@@ -124,6 +124,15 @@ pub struct Held {
     pub pins: u32,
 }
 
+/// Which way a device moves bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Toward {
+    /// The device loads them.
+    Device,
+    /// The device stores them.
+    Memory,
+}
+
 /// What fork shares.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shared {

@@ -5,7 +5,7 @@ use crate::swap::slot::{self, Kept, LastStep, SlotState, TooManyEntries};
 use crate::swap::store::Place;
 use core::sync::atomic::Ordering::{Acquire, Release};
 use frame::{Counts, Descriptor, Flags};
-use machine::{Cx, Machine, Memory, Pfn, Word, level};
+use machine::{Cx, Event, Machine, Memory, Pfn, Word, level};
 use table::Slot;
 
 impl<'m, M: Machine> Objects<'m, M> {
@@ -61,21 +61,24 @@ impl<'m, M: Machine> Objects<'m, M> {
 
     /// The cache's reference to a page goes, with the mark that says that there is one.
     pub(crate) fn leave_cache(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, pfn: Pfn) {
-        self.unmark_cached(cx, self.descriptor(pfn));
+        self.unmark_cached(cx, pfn);
         self.frames().put(cx, pfn);
     }
 
     /// Marks a page that only the caller works on as cached at a slot.
-    pub(crate) fn enter_cache<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor, slot: Slot) {
+    pub(crate) fn enter_cache<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn, slot: Slot) {
+        let page = self.descriptor(pfn);
         // ORDERING: Release pairs with the Acquire in `marked_slot`, by way of the flag.
         cx.store(page.link_word(), slot.to_bits(), Release);
         page.set(cx, Flags::SWAPCACHED);
         self.swap.shared.cached.add_shared(1);
+        cx.trace(|| Event::SwapCached { frame: pfn, slot: slot.to_bits() });
     }
 
     /// Takes the mark away again.
-    pub(crate) fn unmark_cached<const L: u8>(&self, cx: &Cx<'m, M, L>, page: &Descriptor) {
-        page.clear(cx, Flags::SWAPCACHED);
+    pub(crate) fn unmark_cached<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) {
+        cx.trace(|| Event::SwapUncached { frame: pfn });
+        self.descriptor(pfn).clear(cx, Flags::SWAPCACHED);
         self.swap.shared.cached.add_shared(1u64.wrapping_neg());
     }
 
@@ -126,13 +129,13 @@ impl<'m, M: Machine> Objects<'m, M> {
         if new.get(cx).is_err() {
             return false;
         }
-        self.enter_cache(cx, new, slot);
+        self.enter_cache(cx, to, slot);
         if old.test(cx, Flags::DIRTY) {
             new.set(cx, Flags::DIRTY);
         }
         let exchanged = self.slot_word(cx, slot).is_some_and(|word| slot::exchange(cx, word, (from, to)));
         let left = if exchanged { from } else { to };
-        self.unmark_cached(cx, self.descriptor(left));
+        self.unmark_cached(cx, left);
         let freed = self.descriptor(left).put(cx);
         debug_assert_eq!(freed, frame::Freed::No, "the caller has references to both");
         exchanged

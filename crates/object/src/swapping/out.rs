@@ -165,7 +165,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             debug_assert_eq!(freed, frame::Freed::No, "the caller has a reference");
             return Err(Stays::Full);
         };
-        self.enter_cache(locked, page, slot);
+        self.enter_cache(locked, pfn, slot);
         page.set(locked, Flags::DIRTY);
         Ok(slot)
     }
@@ -254,7 +254,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
         let last = self.slot_word(cx, slot).and_then(|word| slot::uncache(cx, word));
         self.take_last_step(cx.at(), slot, last);
-        self.unmark_cached(cx, page);
+        self.unmark_cached(cx, pfn);
         self.frames().free(cx.at(), pfn, Order::ZERO);
         Ok(())
     }

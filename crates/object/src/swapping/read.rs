@@ -46,7 +46,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         page.set_state(cx, State::Anon);
         let (locked, counted) = (page.try_lock(cx), page.get(cx));
         debug_assert!(locked && counted.is_ok(), "nobody knows the frame yet");
-        self.enter_cache(cx, page, slot);
+        self.enter_cache(cx, frame, slot);
         Ok(frame)
     }
 
