@@ -1,11 +1,13 @@
 //! Needless copies: a write fault copied a page that nobody else could see.
 //!
 //! The manager decided by its counts; this judges from outside. It follows every entry that maps a block of
-//! frames, from the events that tell of entries, and looks at that when a store is judged: if all mappings
-//! of the block are the storing space's own, and the block has no pin and no reference beyond theirs, then
-//! nobody could have told the copy from the page itself.
+//! frames or names the slot of one in the swap cache, from the events that tell of entries, and looks at that
+//! when a store is judged: if all these entries are the storing space's own, and the block has no pin and no
+//! reference beyond those of its mappings and of the swap cache, then nobody could have told the copy from
+//! the page itself.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +15,7 @@ use freehold::machine::entry::Kind;
 use freehold::machine::trace::{Held, Owner, Verdict};
 use freehold::machine::x86_64::X86_64;
 use freehold::machine::{Asid, Entry, EntryFormat, Event, Level, Pfn};
+use freehold::table::Soft;
 use sim::Told;
 
 /// A store that was judged.
@@ -33,6 +36,10 @@ struct Copies {
     large: BTreeMap<u32, u32>,
     /// By level of the entries and frame.
     maps: HashMap<(Level, u32), Spaces>,
+    /// By frame in the swap cache: its slot.
+    cached: HashMap<u32, u64>,
+    /// By slot: whose entries name it.
+    swapped: HashMap<u64, Spaces>,
     /// By task.
     judged: HashMap<Option<u32>, Judged>,
     needless: u64,
@@ -45,10 +52,14 @@ impl Copies {
             Event::FrameAllocated { frame, order, owner: Owner::User, .. } if order.0 > 0 => {
                 self.large.insert(frame.0, 1 << order.0);
             }
-            Event::FrameFreed { frame, .. } => {
-                // Of a block that was split, one frame goes first.
-                let block = self.block(frame);
-                self.large.remove(&block.start);
+            Event::FrameFreed { frame, .. } | Event::FolioSplit { frame, .. } => {
+                self.large.remove(&frame.0);
+            }
+            Event::SwapCached { frame, slot } => {
+                self.cached.insert(frame.0, slot);
+            }
+            Event::SwapUncached { frame } => {
+                self.cached.remove(&frame.0);
             }
             Event::EntryChanged { asid, level, before, after, .. } => {
                 self.entry_changed(asid, level, (before, after));
@@ -69,32 +80,19 @@ impl Copies {
     }
 
     fn entry_changed(&mut self, asid: Asid, level: Level, (before, after): (Entry, Entry)) {
-        let leaf = |entry| match X86_64::kind(entry, level) {
-            Kind::Leaf(frame) => Some(frame.0),
-            _ => None,
-        };
-        let (before, after) = (leaf(before), leaf(after));
+        let (before, after) = (named(before, level), named(after, level));
         if before == after {
             return;
         }
-        if let Some(frame) = before {
-            self.unmapped((level, frame), asid);
+        match before {
+            Some(Named::Frame(frame)) => remove(&mut self.maps, (level, frame), asid),
+            Some(Named::Slot(slot)) => remove(&mut self.swapped, slot, asid),
+            None => {}
         }
-        if let Some(frame) = after {
-            add(self.maps.entry((level, frame)).or_default(), (asid, 1));
-        }
-    }
-
-    fn unmapped(&mut self, at: (Level, u32), asid: Asid) {
-        let Some(spaces) = self.maps.get_mut(&at) else { return };
-        if let Some(place) = spaces.iter().position(|(space, _)| *space == asid) {
-            spaces[place].1 -= 1;
-            if spaces[place].1 == 0 {
-                spaces.swap_remove(place);
-            }
-        }
-        if spaces.is_empty() {
-            self.maps.remove(&at);
+        match after {
+            Some(Named::Frame(frame)) => add(self.maps.entry((level, frame)).or_default(), (asid, 1)),
+            Some(Named::Slot(slot)) => add(self.swapped.entry(slot).or_default(), (asid, 1)),
+            None => {}
         }
     }
 
@@ -112,10 +110,44 @@ impl Copies {
         for at in block.clone().map(|frame| (Level::LEAF, frame)).chain([(Level::HUGE, block.start)]) {
             self.maps.get(&at).into_iter().flatten().for_each(|&more| add(&mut spaces, more));
         }
-        match spaces[..] {
-            [(space, entries)] if held.pins == 0 && held.refs == entries => Some(space),
+        let [(space, entries)] = spaces[..] else { return None };
+        let slot = self.cached.get(&frame.0);
+        let swapped = slot.and_then(|slot| self.swapped.get(slot));
+        let others = swapped.into_iter().flatten().any(|&(other, _)| other != space);
+        let refs = entries + u32::from(slot.is_some());
+        (held.pins == 0 && held.refs == refs && !others).then_some(space)
+    }
+}
+
+/// What an entry leads to.
+#[derive(PartialEq, Eq)]
+enum Named {
+    Frame(u32),
+    Slot(u64),
+}
+
+fn named(entry: Entry, level: Level) -> Option<Named> {
+    match X86_64::kind(entry, level) {
+        Kind::Leaf(frame) => Some(Named::Frame(frame.0)),
+        Kind::Absent(payload) => match Soft::from_payload(payload) {
+            Some(Soft::Swap { slot, .. }) => Some(Named::Slot(slot.to_bits())),
             _ => None,
+        },
+        Kind::Empty | Kind::Table(_) => None,
+    }
+}
+
+/// One entry of a space less.
+fn remove<K: Hash + Eq>(all: &mut HashMap<K, Spaces>, at: K, asid: Asid) {
+    let Some(spaces) = all.get_mut(&at) else { return };
+    if let Some(place) = spaces.iter().position(|(space, _)| *space == asid) {
+        spaces[place].1 -= 1;
+        if spaces[place].1 == 0 {
+            spaces.swap_remove(place);
         }
+    }
+    if spaces.is_empty() {
+        all.remove(&at);
     }
 }
 
@@ -154,6 +186,7 @@ mod tests {
     use freehold::machine::entry::Attrs;
     use freehold::machine::trace::{Asker, FaultOutcome, Mobility, Source};
     use freehold::machine::{Access, CpuId, NodeId, Order, TaskId, VirtAddr, Vpn};
+    use freehold::table::{Slot, Sole};
 
     const PARENT: Asid = Asid(1);
     const CHILD: Asid = Asid(2);
@@ -230,9 +263,37 @@ mod tests {
         tell(copies, Event::FrameAllocated { frame, order, mobility, owner, node, zone: 1, source });
         map(copies, PARENT, 514, Level::LEAF);
         map(copies, CHILD, 516, Level::LEAF);
-        tell(copies, Event::FrameFreed { frame: Pfn(600), order: Order(0), to: Source::CpuList });
+        judge(copies, 514, (1, 1, 0));
+        assert_eq!(copy(copies, PARENT, 514), 0, "the child maps some of it");
+        tell(copies, Event::FolioSplit { frame, order });
         judge(copies, 514, (1, 1, 0));
         assert_eq!(copy(copies, PARENT, 514), 1);
+    }
+
+    fn swap_entry(slot: Slot) -> Entry {
+        X86_64::absent(Soft::Swap { slot, sole: Sole::Shared }.to_payload())
+    }
+
+    #[test]
+    fn the_swap_cache_is_nobody_who_sees_a_page() {
+        let copies = &mut Copies::default();
+        let slot = Slot { area: 1, page: 77 };
+        tell(copies, Event::SwapCached { frame: Pfn(5), slot: slot.to_bits() });
+        map(copies, PARENT, 5, Level::LEAF);
+        judge(copies, 5, (3, 1, 0));
+        assert_eq!(copy(copies, PARENT, 5), 0, "somebody beside the cache has a reference");
+        judge(copies, 5, (2, 1, 0));
+        assert_eq!(copy(copies, PARENT, 5), 1);
+        let (page, level, before, after) = (Vpn(9), Level::LEAF, Entry(0), swap_entry(slot));
+        tell(copies, Event::EntryChanged { asid: CHILD, page, level, before, after });
+        judge(copies, 5, (2, 1, 0));
+        assert_eq!(copy(copies, PARENT, 5), 0, "the child comes to see it by its slot");
+        tell(copies, Event::EntryChanged { asid: CHILD, page, level, before: after, after: before });
+        tell(copies, Event::SwapUncached { frame: Pfn(5) });
+        judge(copies, 5, (2, 1, 0));
+        assert_eq!(copy(copies, PARENT, 5), 0, "the cache's reference would be another's");
+        judge(copies, 5, (1, 1, 0));
+        assert_eq!(copy(copies, PARENT, 5), 1);
     }
 
     #[test]
