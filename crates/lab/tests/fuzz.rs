@@ -19,7 +19,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use freehold_lab::replay::{Options, replay};
+use freehold::space::HugePages;
+use freehold_lab::replay::{Features, Options, replay};
 use random::Random;
 use record::{EventKind, Recording};
 
@@ -52,6 +53,13 @@ fn run(recording: &Recording, options: &Options) -> End {
 fn options(random: &mut Random) -> Options {
     let memory = random.pick(&[4 << 20, 8 << 20, 64 << 20, 1 << 30, 1 << 30]);
     let audit = random.pick(&["end", "step", "every=7", "every=100"]);
+    let swap =
+        random.pick(&[None, None, None, Some("file:64K"), Some("file:16M"), Some("lz4:1M"), Some("lz4:64M")]);
+    let ksm = random.pick(&["off", "off", "on", "all", "all,pages=1000,zero-pages"]);
+    let features = Features {
+        swap: swap.map(|text| text.parse().expect("an area")),
+        ksm: ksm.parse().expect("a way of merging"),
+    };
     Options {
         cold: random.below(2) == 0,
         cpus: random.pick(&[1, 2, 4, 8]),
@@ -59,6 +67,8 @@ fn options(random: &mut Random) -> Options {
         memory,
         audit: audit.parse().expect("a word for audits"),
         seed: random.below(3),
+        thp: random.pick(&[HugePages::Never, HugePages::Never, HugePages::Madvise, HugePages::Always]),
+        features,
         ..Options::default()
     }
 }
@@ -143,7 +153,7 @@ fn one(seed: u64, real: &[Recording]) -> usize {
 
 fn real_recordings() -> Vec<Recording> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recordings");
-    let names = ["redis-bgsave", "python-fork", "cc-compile", "threads-map"];
+    let names = ["redis-bgsave", "python-fork", "cc-compile", "threads-map", "postgres-pgbench", "node-gc"];
     let read =
         |name: &str| Recording::read(&directory.join(format!("{name}.fhr"))).expect("a good recording");
     names.into_iter().map(read).collect()
