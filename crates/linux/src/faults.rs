@@ -9,7 +9,8 @@ use crate::system::Linux;
 use fault::{FaultError, SegvKind};
 use frame::Id;
 use machine::entry::Kind;
-use machine::{Access, Cx, EntryFormat, Level, Machine, PAGE_SIZE, UserFrame, VirtAddr};
+use machine::{Access, Cx, EntryFormat, Machine, PAGE_SIZE, UserFrame, VirtAddr, Vpn};
+use table::Leaf;
 
 impl<'m, M: Machine> Linux<'m, M> {
     /// A page fault of the process: makes the access possible, or says which signal the program gets.
@@ -94,14 +95,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         let table = self.spaces().space(space).table().ok_or(Errno::EFAULT)?;
         let walker = self.spaces().walker(table);
         let Some(mut leaf) = walker.lock_leaf_existing(cx.at(), at.page()) else { return Ok(false) };
-        let (entry, level) = (leaf.entry(at.page()), leaf.level());
-        let Kind::Leaf(first) = M::Entry::kind(entry, level) else { return Ok(false) };
-        if !M::Entry::permits(entry, level, Access::Read) {
-            return Ok(false);
-        }
-        leaf.relax(at.page(), |entry| M::Entry::touched(entry, Access::Read));
-        let frame = first.plus(at.page().0 & ((1 << level.span_shift()) - 1));
-        leaf.machine().read_frame(leaf.cpu(), UserFrame(frame), at.offset(), into);
+        let Some(frame) = touch(&mut leaf, at.page(), Access::Read) else { return Ok(false) };
+        leaf.machine().read_frame(leaf.cpu(), frame, at.offset(), into);
         Ok(true)
     }
 
@@ -134,13 +129,20 @@ impl<'m, M: Machine> Linux<'m, M> {
         let table = self.spaces().space(space).table().ok_or(Errno::EFAULT)?;
         let walker = self.spaces().walker(table);
         let Some(mut leaf) = walker.lock_leaf_existing(cx.at(), at.page()) else { return Ok(false) };
-        let entry = leaf.entry(at.page());
-        let Kind::Leaf(frame) = M::Entry::kind(entry, Level::LEAF) else { return Ok(false) };
-        if !M::Entry::permits(entry, Level::LEAF, Access::Write) {
-            return Ok(false);
-        }
-        leaf.relax(at.page(), |entry| M::Entry::touched(entry, Access::Write));
-        leaf.machine().write_frame(leaf.cpu(), UserFrame(frame), at.offset(), bytes);
+        let Some(frame) = touch(&mut leaf, at.page(), Access::Write) else { return Ok(false) };
+        leaf.machine().write_frame(leaf.cpu(), frame, at.offset(), bytes);
         Ok(true)
     }
+}
+
+/// The frame of a page whose entry allows an access, marked as used; under the lock of its table it stays the
+/// page's.
+fn touch<M: Machine>(leaf: &mut Leaf<'_, '_, M>, page: Vpn, access: Access) -> Option<UserFrame> {
+    let (entry, level) = (leaf.entry(page), leaf.level());
+    let Kind::Leaf(first) = M::Entry::kind(entry, level) else { return None };
+    if !M::Entry::permits(entry, level, access) {
+        return None;
+    }
+    leaf.relax(page, |entry| M::Entry::touched(entry, access));
+    Some(UserFrame(first.plus(page.0 & ((1 << level.span_shift()) - 1))))
 }

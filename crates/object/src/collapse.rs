@@ -16,6 +16,7 @@
 use crate::account::counted;
 use crate::anon::{anon_born, born};
 use crate::exclusive::AnonCtx;
+use crate::ksm::merge::Sign;
 use crate::model::Owner;
 use crate::objects::Objects;
 use frame::{Id, State};
@@ -181,6 +182,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             }
             let (level, after) = (Level::LEAF, Entry::EMPTY);
             cx.trace(|| Event::EntryChanged { asid, page, level, before, after });
+            self.count_merged_zero(before, Sign::Goes);
             let Some(pfn) = counted::<M>(before) else { continue };
             self.folio(cx, pfn).page.remove_map(cx);
             self.frames().put(cx.at(), pfn);

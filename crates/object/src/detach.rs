@@ -14,6 +14,7 @@
 //! `try_to_unmap`, `try_to_migrate`, `remove_migration_ptes`.
 
 use crate::exclusive::Was;
+use crate::lazy_free::is_wanted;
 use crate::model::{Mapping, Owner};
 use crate::objects::Objects;
 use crate::page::{PageCtx, owner_id};
@@ -155,8 +156,10 @@ impl<'m, M: Machine> Objects<'m, M> {
                     break;
                 }
             }
-            // Large leaves: LR8. Files: the last stores are in the page before anybody cleans it (LR11).
-            if leaf.level() > Level::LEAF || matches!(folio.owner, Owner::File(_)) {
+            // Large leaves: LR8. Files: the last stores are in the page before anybody cleans it (LR11). Nothing:
+            // the next fault gives a page of zeros, and nobody may read the old one beside it (row 9).
+            let gone = into == Into::Nothing;
+            if gone || leaf.level() > Level::LEAF || matches!(folio.owner, Owner::File(_)) {
                 batch.flush_now(&mut leaf);
             }
         }
@@ -209,10 +212,11 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
         let (old, token) = leaf.lift(at, rss);
         batch.push(leaf, token);
-        let written = into == Into::Nothing && M::Entry::attrs(old).dirty;
+        let attrs = M::Entry::attrs(old);
         let was = match place {
-            None if written => Err(Pinned),
-            None => self.try_share(leaf, pfn),
+            None => {
+                self.try_share(leaf, pfn).and_then(|was| self.unless_wanted(leaf, (into, pfn), was, attrs))
+            }
             Some(_) => Ok(Was::Shared),
         };
         let Ok(was) = was else {
@@ -220,7 +224,6 @@ impl<'m, M: Machine> Objects<'m, M> {
             leaf.install(at, old, rss);
             return Step::Stays;
         };
-        let attrs = M::Entry::attrs(old);
         match place {
             _ if !attrs.dirty => {}
             Some(ctx) => self.mark_dirty(leaf, ctx, pfn),
@@ -231,6 +234,21 @@ impl<'m, M: Machine> Objects<'m, M> {
             leaf.install(at, soft.entry::<M>(), rss);
         }
         Step::Done
+    }
+
+    /// What is to be dropped stays if it was written to: its entry is put back, as exclusive as it was.
+    fn unless_wanted(
+        &self,
+        leaf: &Leaf<'_, 'm, M>,
+        (into, pfn): (Into, Pfn),
+        was: Was,
+        entry: Attrs,
+    ) -> Result<Was, Pinned> {
+        let wanted = into == Into::Nothing && is_wanted(leaf, self.descriptor(pfn), entry);
+        if wanted && was == Was::Exclusive {
+            self.come_back(leaf, pfn);
+        }
+        if wanted { Err(Pinned) } else { Ok(was) }
     }
 
     /// The entry was put back: its slot has one less (row 15).

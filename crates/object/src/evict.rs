@@ -61,16 +61,10 @@ impl<'m, M: Machine> Objects<'m, M> {
         let page = self.descriptor(pfn);
         let meta = page.meta(cx);
         match meta.state() {
-            State::Anon if meta.flags().has(Flags::LAZY_FREE) => match self.frames().get(cx, pfn) {
-                Ok(()) => match self.discard(cx, pfn) {
-                    Ok(()) => {
-                        self.frames().put(cx.at(), pfn);
-                        Ok(())
-                    }
-                    Err(_) => self.swap_out(cx, pfn),
-                },
-                Err(_) => self.swap_out(cx, pfn),
-            },
+            State::Anon if meta.flags().has(Flags::LAZY_FREE) && self.discard(cx, pfn).is_ok() => {
+                self.frames().put(cx.at(), pfn);
+                Ok(())
+            }
             State::Anon => self.swap_out(cx, pfn),
             State::File => {
                 let result = self.evict_file_page(cx, pfn);

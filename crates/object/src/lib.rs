@@ -61,6 +61,7 @@ pub mod inspect;
 pub mod ksm;
 pub mod ksm_model;
 pub mod large;
+mod lazy_free;
 pub mod lineage;
 pub mod migrate;
 pub mod model;

@@ -108,9 +108,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         Ok(())
     }
 
-    /// `MADV_FREE`: for private anonymous memory only. A kernel may drop the contents any time after;
-    /// this one has nothing to gain by waiting while nothing is swapped, so it keeps them until
-    /// reclaim or a write decides.
+    /// `MADV_FREE`: for private anonymous memory only. Reclaim may drop the contents until the next store.
     fn free_lazily(&mut self, id: Id<Vma>, part: VpnRange) -> Result<(), Error> {
         let vma = self.vma(id);
         if vma.file().is_some() || !vma.flags().is_private() || vma.flags().contains(VmaFlags::LOCKED) {

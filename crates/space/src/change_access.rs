@@ -3,10 +3,10 @@
 use crate::layout::Layout;
 use crate::spaces::Spaces;
 use crate::vma::{Snapshot, Vma};
-use frame::{Descriptor, Flags, Id, State};
+use frame::{Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::trace::Work;
-use machine::{Entry, EntryFormat, Event, Level, Machine, Order, Perms, Pfn, VpnRange};
+use machine::{Entry, EntryFormat, Event, Level, Machine, Perms, Pfn, VpnRange};
 use table::{Cursor, Leaf, MigrationKind, Soft};
 
 impl<M: Machine> Layout<'_, '_, M> {
@@ -33,8 +33,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         self.drop_swapped(part);
         self.for_each_entry(part, Work::Forget, |spaces, leaf, entry| {
             let Kind::Leaf(pfn) = M::Entry::kind(entry, leaf.level()) else { return entry };
-            let kept = || !note_useless(spaces.frames().descriptor(pfn), leaf);
-            if leaf.level() == Level::LEAF && (M::Entry::attrs(entry).special || kept()) {
+            if M::Entry::attrs(entry).special || !spaces.objects().note_useless(leaf, pfn) {
                 return entry;
             }
             let unused = Attrs { dirty: false, accessed: false, ..M::Entry::attrs(entry) };
@@ -90,29 +89,11 @@ impl<M: Machine> Layout<'_, '_, M> {
     }
 }
 
-/// Reclaim may drop a page without storing it, if only this entry has it. (Linux: `folio_mark_lazyfree`.)
-/// Other pages keep their marks: what the swap cache has of them may be older than they are.
-fn note_useless<M: Machine>(page: &Descriptor, leaf: &Leaf<'_, '_, M>) -> bool {
-    let (meta, counts) = (page.meta(&**leaf), page.counts(&**leaf));
-    let alone = counts.is_exclusive() && counts.refs() == 1;
-    let plain = meta.is_head() && meta.order() == Order::ZERO && !meta.flags().has(Flags::SWAPCACHED);
-    let useless = alone && plain && meta.state() == State::Anon;
-    if useless {
-        page.clear(&**leaf, Flags::DIRTY);
-        page.set(&**leaf, Flags::LAZY_FREE);
-    }
-    useless
-}
-
 /// A page on its way comes back with the VMA's rights; what may be written then is decided by its fault.
 fn narrow_soft<M: Machine>(entry: Entry, perms: Perms) -> Entry {
-    let Some(Soft::Migration { frame, kind, attrs }) = Soft::of::<M>(entry, Level::LEAF) else {
-        return entry;
-    };
-    let kind = match kind {
-        MigrationKind::Writable if !perms.write => MigrationKind::ReadableExclusive,
-        kind => kind,
-    };
+    let Some(soft) = Soft::of::<M>(entry, Level::LEAF) else { return entry };
+    let soft = if perms.write { soft } else { soft.read_only() };
+    let Soft::Migration { frame, kind, attrs } = soft else { return entry };
     let perms = Perms { write: kind == MigrationKind::Writable, ..perms };
     Soft::Migration { frame, kind, attrs: Attrs { perms, ..attrs } }.entry::<M>()
 }

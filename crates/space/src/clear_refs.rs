@@ -7,7 +7,7 @@ use frame::{Flags, Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::trace::Work;
 use machine::{Cx, Entry, EntryFormat, Event, Level, Machine, Vpn, VpnRange, level};
-use table::{Cursor, Leaf, TableBatch};
+use table::{Cursor, Leaf, Soft, TableBatch};
 
 impl<'m, M: Machine> Spaces<'m, M> {
     /// Makes all anonymous pages of a space clean and read-only: the next store to each faults, and finds its
@@ -45,6 +45,12 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let mut next = part.start;
         while let Some((at, entry)) = leaf.next_used(next, part.end) {
             next = leaf.pages(at).end;
+            if let Some(soft) = Soft::of::<M>(entry, leaf.level()) {
+                // Its dirty bit stays with it: the page's flags may be on their way, too.
+                let (_, token) = leaf.change(at, |_| soft.read_only().entry::<M>());
+                batch.push(leaf, token);
+                continue;
+            }
             let Kind::Leaf(pfn) = M::Entry::kind(entry, leaf.level()) else { continue };
             let attrs = M::Entry::attrs(entry);
             let can_lose = attrs.perms.write || attrs.dirty;

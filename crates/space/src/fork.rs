@@ -88,6 +88,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
                 return Ok(());
             }
             layout.vma(copy).note_anon();
+            // CR6: somebody may have taken write permission from entries and not have flushed it yet.
+            batch.answer_for(layout.vma(id).range());
             layout.copy_pages(id, from, into, &mut batch)
         });
         // Whatever happened, entries of the parent that lost their write permission are settled now.

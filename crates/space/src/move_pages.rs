@@ -152,6 +152,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         mut moving: Move,
     ) -> u64 {
         let (walker, mut batch) = (self.walker(table), self.batch(table));
+        // LR10: an entry that moves may be a soft one, whose maker has not flushed yet.
+        batch.answer_for(moving.old);
         let mut cursor = Cursor::new(moving.old);
         while let Some(part) = cursor.next(&walker, cx).map(|(_, part)| part) {
             // The target of one leaf lies in two cursor unless the distance is a multiple of 2 MiB.

@@ -171,6 +171,17 @@ impl Soft {
         }
     }
 
+    /// The next store through what comes back faults, and finds its page as exclusive as it was.
+    pub const fn read_only(self) -> Soft {
+        match self {
+            Soft::Migration { frame, kind: MigrationKind::Writable, attrs } => {
+                let attrs = Attrs { perms: attrs.perms.read_only(), ..attrs };
+                Soft::Migration { frame, kind: MigrationKind::ReadableExclusive, attrs }
+            }
+            soft => soft,
+        }
+    }
+
     /// What a fork leaves in parent and child: nothing is exclusive any more (rows 16 and 20 of the COW
     /// table).
     pub const fn shared(self) -> Soft {

@@ -10,4 +10,5 @@ mod read;
 
 pub use map::Entrance;
 pub use on::{SwapCounts, SwapError};
+pub(crate) use out::is_fit;
 pub use out::{Stays, SwapOut};

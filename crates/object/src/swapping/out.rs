@@ -82,32 +82,6 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
     }
 
-    /// Drops a page that its program said is of no use (`MADV_FREE`) and has not written to since. The
-    /// caller's reference goes with it.
-    pub fn discard(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, pfn: Pfn) -> SwapOut {
-        let page = self.descriptor(pfn);
-        let result = match self.try_lock_page(cx.at(), pfn) {
-            Some(mut locked) => self.detach_useless(&mut locked, page, pfn),
-            None => Err(Stays::Busy),
-        };
-        self.put_mapped(cx.at(), pfn);
-        result
-    }
-
-    fn detach_useless(&self, locked: &mut PageLock<'_, 'm, M>, page: &Descriptor, pfn: Pfn) -> SwapOut {
-        let fit = is_fit(locked, page) && page.test(locked, Flags::LAZY_FREE);
-        if !fit || page.test(locked, Flags::SWAPCACHED.and(Flags::DIRTY)) {
-            return Err(Stays::Unfit);
-        }
-        match self.detach_page(locked, pfn, Into::Nothing) {
-            Detached::All => Ok(()),
-            Detached::StillMapped => {
-                page.clear(locked, Flags::LAZY_FREE);
-                Err(Stays::Written)
-            }
-        }
-    }
-
     /// Under the page lock: the page is in the cache, busy, and no entry maps it.
     fn detach_for_swap(&self, locked: &mut PageLock<'_, 'm, M>, pfn: Pfn) -> Result<Ready, Stays> {
         let page = self.descriptor(pfn);
@@ -166,6 +140,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             return Err(Stays::Full);
         };
         self.enter_cache(locked, pfn, slot);
+        page.clear(locked, Flags::LAZY_FREE);
         page.set(locked, Flags::DIRTY);
         Ok(slot)
     }
@@ -261,7 +236,7 @@ impl<'m, M: Machine> Objects<'m, M> {
 }
 
 /// Whether a locked page is one that can be swapped out: large ones are split before.
-fn is_fit<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, page: &Descriptor) -> bool {
+pub(crate) fn is_fit<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, page: &Descriptor) -> bool {
     let meta = page.meta(cx);
     let owned = page.owner(cx) != 0 || page.maps(cx) == 0;
     meta.is_head() && meta.state() == State::Anon && meta.order() == Order::ZERO && owned
