@@ -21,6 +21,16 @@ pub enum Kind {
     ByPages,
 }
 
+/// Every kind that has base pages of its own.
+pub(super) const SMALL: &[Kind] = &[Kind::Plain, Kind::Moved, Kind::FileCopy, Kind::Returned];
+/// Pages of 2 MiB.
+pub(super) const LARGE: &[Kind] = &[Kind::Huge, Kind::ByPages];
+/// Every kind that is about one page.
+pub(super) const ALL: &[Kind] =
+    &[Kind::Plain, Kind::Moved, Kind::FileCopy, Kind::Returned, Kind::Huge, Kind::ByPages];
+/// A table full of entries.
+pub(super) const PAGES: &[Kind] = &[Kind::Many, Kind::ByPages];
+
 /// What a scenario says of a kind.
 pub(super) struct Words {
     /// Lines of the head.

@@ -1,8 +1,8 @@
 //! Rows 14 to 20: pages that leave memory, or move in it.
 
+use super::super::kinds::{ALL, SMALL};
 use super::super::row::{Case, Row};
 use super::super::start::Start;
-use super::{ALL, MERGED, SMALL};
 
 /// These rows.
 pub(super) const ROWS: &[Row] = &[
@@ -45,7 +45,6 @@ pub(super) const ROWS: &[Row] = &[
         ],
         left_out: "a page of 2 MiB that somebody refers to: it is not split, and stays (row 15, too: a \
             pinned one stays whole)",
-        ..Row::NONE
     },
     Row {
         number: 15,
@@ -99,7 +98,7 @@ pub(super) const ROWS: &[Row] = &[
                 unpin p",
             ),
             Case::new(
-                MERGED,
+                SMALL,
                 Start::Written,
                 "
                 $
@@ -117,7 +116,7 @@ pub(super) const ROWS: &[Row] = &[
                 unpin p",
             ),
             Case::new(
-                MERGED,
+                SMALL,
                 Start::ReadOnly,
                 "
                 $
@@ -134,7 +133,6 @@ pub(super) const ROWS: &[Row] = &[
             ),
         ],
         left_out: "merging, 2 MiB: row 21",
-        ..Row::NONE
     },
     Row {
         number: 16,
@@ -222,7 +220,6 @@ pub(super) const ROWS: &[Row] = &[
         ],
         left_out: "the stable device: a moment that one step cannot hold; `swap/c-16-stable-writes` does, \
             in every order",
-        ..Row::NONE
     },
     Row {
         number: 18,

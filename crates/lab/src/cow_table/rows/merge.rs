@@ -1,9 +1,9 @@
 //! Rows 21 to 27: merging, large pages, devices, and the end.
 
 use super::super::kinds::Kind::{Huge, Plain};
+use super::super::kinds::{ALL, PAGES, SMALL};
 use super::super::row::{Case, Row};
 use super::super::start::Start;
-use super::{ALL, MERGED, PAGES};
 
 /// These rows.
 pub(super) const ROWS: &[Row] = &[
@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Row] = &[
         result: "one page for both, read-only, never exclusive",
         cases: &[
             Case::new(
-                MERGED,
+                SMALL,
                 Start::Written,
                 "
                     $
@@ -48,7 +48,6 @@ pub(super) const ROWS: &[Row] = &[
             ),
         ],
         left_out: "2 MiB (and row 22): pages of large folios are not merged, and no folio is split for it",
-        ..Row::NONE
     },
     Row {
         number: 22,
@@ -58,7 +57,7 @@ pub(super) const ROWS: &[Row] = &[
         result: "always a copy, exclusive",
         cases: &[
             Case::new(
-                MERGED,
+                SMALL,
                 Start::Written,
                 "
                     $
@@ -74,7 +73,7 @@ pub(super) const ROWS: &[Row] = &[
                     read b = 1",
             ),
             Case::new(
-                MERGED,
+                SMALL,
                 Start::Written,
                 "
                     $
@@ -138,7 +137,6 @@ pub(super) const ROWS: &[Row] = &[
             ),
         ],
         left_out: "others: they have no entry of 2 MiB",
-        ..Row::NONE
     },
     Row {
         number: 24,
@@ -200,7 +198,6 @@ pub(super) const ROWS: &[Row] = &[
             ),
         ],
         left_out: "others: they are one entry, not 512",
-        ..Row::NONE
     },
     Row {
         number: 25,

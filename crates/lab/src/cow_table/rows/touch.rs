@@ -1,9 +1,9 @@
 //! Rows 1 to 13: touching a page, fork, pins, rights.
 
 use super::super::kinds::Kind::{Huge, Plain};
+use super::super::kinds::{ALL, LARGE, SMALL};
 use super::super::row::{Case, Row};
 use super::super::start::Start;
-use super::{ALL, LARGE, SMALL};
 
 /// These rows.
 pub(super) const ROWS: &[Row] = &[
@@ -23,7 +23,6 @@ pub(super) const ROWS: &[Row] = &[
         left_out: "others (and rows 2 to 4): memory of files starts as the file's pages, and the other \
             kinds have a page from the start. There is no page of zeros of 2 MiB: a load there \
             makes room for small pages",
-        ..Row::NONE
     },
     Row {
         number: 2,
