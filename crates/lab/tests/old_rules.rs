@@ -33,9 +33,9 @@ const REFCOUNT: &str = "cow=refcount";
 const LEAKED: &str = "nobody else has it (2 references, 1 mapping, 0 pins): written in place";
 const LEAKED_CACHED: &str = "nobody else has it (3 references, 1 mapping, 0 pins): written in place";
 
-const PIPE: &str = "CVE-2020-29374 (C-1). A child put a page into a pipe and unmapped it. The parent's mapping \
-    was the only one then, so its next store was done in place, and the child read a secret out of the pipe \
-    that was stored after the fork.";
+const PIPE: &str = "CVE-2020-29374 (C-1). A child put a page into a pipe and unmapped it. The parent's \
+    mapping was the only one then, so its next store was done in place, and the child read a secret out \
+    of the pipe that was stored after the fork.";
 const DIRECT_IO: &str = "O_DIRECT reads, 2020 to 2022 (C-3). The kernel had a reference to the page that the \
     device stored to. Something made the entry read-only meanwhile, the program stored to another part of \
     the page, and one reference too many meant a copy: the program went on with the copy, and what the \
@@ -119,8 +119,8 @@ const ROWS: &[Row] = &[
     Row {
         scenario: "cow/c-26-protect-toggled-under-references",
         policy: REFCOUNT,
-        history: "No sharing was ever about, and yet (C-26): a page that a device has for long is copied when \
-            its program takes its own right to store away and gives it back.",
+        history: "No sharing was ever about, and yet (C-26): a page that a device has for long is copied \
+            when its program takes its own right to store away and gives it back.",
         says: "(through a pin",
         decides: "somebody else may see it (3 references, 1 mapping, 1 pin): copied",
     },
@@ -203,9 +203,10 @@ fn repository() -> PathBuf {
 const HEAD: &str = "\
 # What the old rules of copy-on-write lose
 
-Linux had two other rules before exclusive pages ([compare.md](compare.md)). Here is what each of them is known
-to have lost, on the simulated machine: what it was, then what `freehold explore --policy ...` tells, with the
-shortest schedule that was found and a column for each CPU. Under `cow=exclusive` all of these scenarios pass.
+Linux had two other rules before exclusive pages ([compare.md](compare.md)). Here is what each of them is
+known to have lost, on the simulated machine: what it was, then what `freehold explore --policy ...` tells,
+with the shortest schedule that was found and a column for each CPU. Under `cow=exclusive` all of these
+scenarios pass.
 
 `FREEHOLD_BLESS=1 cargo test -p freehold-lab --test old_rules` writes this file; without it the test compares.
 ";
