@@ -17,7 +17,7 @@ use freehold::machine::Plant;
 use freehold_lab::explore::run::Runner;
 use freehold_lab::explore::script::{self, Scenario};
 use freehold_lab::explore::{Failing, Found, Options, hunt};
-use rows::{ROWS, Row};
+use rows::{ALSO, ROWS, Row};
 use sim::SimMachine;
 use sim::explore::{Bounds, Strategy};
 
@@ -54,6 +54,19 @@ fn the_documented_bugs_are_those_that_can_be_planted() {
     }
 }
 
+/// Every scenario and planted bug that the document speaks of is there.
+#[test]
+fn what_is_documented_exists() {
+    let text = std::fs::read_to_string(repository().join("docs/judges.md")).expect("docs/judges.md");
+    let mutants =
+        text.split("### Mutants of copy-on-write").nth(1).and_then(|rest| rest.split("### ").next());
+    let names = mutants.expect("the section").split('`').skip(1).step_by(2);
+    for name in names.filter(|name| name.contains('-') && !name.contains(' ')) {
+        let scenario = repository().join(format!("scenarios/{name}.fhs"));
+        assert!(scenario.is_file() || name.parse::<Plant>().is_ok(), "{name} is neither");
+    }
+}
+
 #[test]
 fn no_planted_bug_survives() {
     // What a planted bug says is looked at here, and is no news to whoever runs the test.
@@ -64,6 +77,15 @@ fn no_planted_bug_survives() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     let caught: Vec<_> = outcomes.into_iter().filter_map(Result::ok).collect();
     stories::compare(&repository().join("docs/planted.md"), &tale::of(&caught));
+}
+
+#[test]
+fn other_scenarios_catch_them_too() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let outcomes: Vec<_> = ALSO.iter().map(catch).collect();
+    drop(std::panic::take_hook());
+    let wrong: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// Without a planted bug the new scenarios pass: a look at each, to be sure that the bug made the difference.

@@ -97,6 +97,10 @@ plants! {
     /// Fork leaves the exclusive bit set on what it shares (CR2, CR6): the next write fault reuses the page
     /// in place.
     ForkLeavesExclusive = "fork-leaves-exclusive",
+    /// Fork shares pages whoever has them pinned (CR6, C-24): the program's next store goes to a copy, and
+    /// the device goes on with the old page. Linux with `MMF_HAS_PINNED` set after the walk, or without
+    /// `write_protect_seq`.
+    ForkIgnoresPins = "fork-ignores-pins",
     /// Faults of the parent go on during fork, before its old translations are flushed: a page is copied that
     /// another thread can still store to, and that store is lost. Linux holds `mmap_lock` and
     /// `write_protect_seq` over it.
@@ -121,6 +125,13 @@ plants! {
     /// Exclusivity is taken away in two steps, first a look at the pins and then the bit (CR8, C-7): a pin
     /// comes between.
     ShareInTwoSteps = "share-in-two-steps",
+    /// Exclusivity of a page of a large folio is taken away after a look at the pins, and they are not looked
+    /// at again (CR8, C-7): a pin comes between. On Linux the second barrier of
+    /// `folio_try_share_anon_rmap_pte`, and what it orders.
+    PartSharedInTwoSteps = "part-shared-in-two-steps",
+    /// `mprotect` makes entries writable whoever shares their pages (CR13): the child sees what its parent
+    /// stores. Linux: `can_change_private_writable`.
+    UpgradeWithoutExclusive = "upgrade-without-exclusive",
     /// A debugger's store to a read-only private page does not ask whether the page is exclusive (C-20): it
     /// reaches everybody who has the page (CVE-2016-5195, Dirty COW, was of this class).
     ForceWithoutExclusive = "force-without-exclusive",
@@ -134,6 +145,13 @@ plants! {
     /// A fault fills an entry of 2 MiB without having claimed it first: who changes the mapping meanwhile
     /// skips an entry that it finds empty.
     HugeUnclaimed = "huge-unclaimed",
+    /// A large folio is split though a page of it stayed mapped, or somebody has a reference to it (C-9).
+    /// Linux: `folio_ref_freeze` of `split_huge_page_to_list_to_order`.
+    SplitIgnoresRefusal = "split-ignores-refusal",
+    /// Collapse does not wait for walks without a lock that saw the table it takes out, and a pin does not
+    /// look at the way to its entry again (C-25): it is taken on a page that has been copied already. Linux
+    /// until 70cbc3cc78a9, where walks are not waited for by interrupts.
+    CollapseUnwaited = "collapse-unwaited",
     /// Pages are copied into a large one though somebody else has references: what a device stores to the
     /// old ones is lost (C-25). Linux: the counts that `__collapse_huge_page_isolate` compares.
     CollapseUnchecked = "collapse-unchecked",
@@ -141,6 +159,9 @@ plants! {
     /// A page moves although others have references to it (CR19): they go on with the old frame. Linux:
     /// `folio_ref_freeze` in `__folio_migrate_mapping`.
     MigrateWithUsers = "migrate-with-users",
+    /// Fork copies migration entries as they are (C-14, row 20): both sides take the page for theirs alone
+    /// when it has arrived. Linux: the migration entries of `copy_nonpresent_pte`.
+    MigrationKeptByFork = "migration-kept-by-fork",
     /// A migration entry of a read-only page forgets that the page was exclusive (C-13). Linux:
     /// `make_readable_exclusive_migration_entry`.
     MigrationForgets = "migration-forgets",

@@ -129,10 +129,15 @@ impl<'m, M: Machine> Objects<'m, M> {
     fn lose<const L: u8>(&self, cx: &Cx<'m, M, L>, folio: Folio<'m>, losing: Losing) -> Result<Was, Pinned> {
         let part = folio.bit(cx).filter(|(pages, page)| pages.is_exclusive(cx, *page));
         let Some((pages, page)) = part else { return self.lose_whole(cx, folio.page, losing) };
-        if self.cow().pinned_stays(losing) {
-            pages.try_share(cx, page)?;
-        } else {
+        if !self.heeds_pins(cx, losing) {
             pages.forget_exclusive(cx, page);
+        } else if cx.planted(Plant::PartSharedInTwoSteps) {
+            if folio.page.pins(cx) > 0 {
+                return Err(Pinned);
+            }
+            pages.forget_exclusive(cx, page);
+        } else {
+            pages.try_share(cx, page)?;
         }
         Ok(Was::Exclusive)
     }
@@ -145,7 +150,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         losing: Losing,
     ) -> Result<Was, Pinned> {
         let was = if page.is_exclusive(cx) { Was::Exclusive } else { Was::Shared };
-        if !self.cow().pinned_stays(losing) {
+        if !self.heeds_pins(cx, losing) {
             page.forget_exclusive(cx);
         } else if cx.planted(Plant::ShareInTwoSteps) {
             if page.pins(cx) > 0 {
@@ -156,5 +161,10 @@ impl<'m, M: Machine> Objects<'m, M> {
             page.share(cx)?;
         }
         Ok(was)
+    }
+
+    /// Whether pins keep a page exclusive.
+    fn heeds_pins<const L: u8>(&self, cx: &Cx<'m, M, L>, losing: Losing) -> bool {
+        self.cow().pinned_stays(losing) && !(losing == Losing::Fork && cx.planted(Plant::ForkIgnoresPins))
     }
 }

@@ -17,7 +17,7 @@ use crate::detach::{Detached, Into};
 use crate::objects::Objects;
 use crate::page::unlock_page;
 use frame::{Counts, State};
-use machine::{Counter, Cx, HUGE_ORDER, Machine, Pfn, level};
+use machine::{Counter, Cx, HUGE_ORDER, Machine, Pfn, Plant, level};
 use revoke::Batch;
 use table::Cursor;
 
@@ -77,7 +77,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
         self.split_entries(cx, head);
         let detached = self.detach_page(cx, head, Into::Migration);
-        let frozen = detached == Detached::All && page.freeze_at(cx, 1);
+        let frozen =
+            detached == Detached::All && page.freeze_at(cx, 1) || cx.planted(Plant::SplitIgnoresRefusal);
         if frozen {
             self.frames().split_folio(cx.at(), head, |_| Counts::ONE);
         }

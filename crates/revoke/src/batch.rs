@@ -149,7 +149,7 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         self.flush_now(cx.at());
         if self.grace == Grace::Needed {
             self.grace = Grace::NotNeeded;
-            if !cx.planted(Plant::TableWithoutGrace) {
+            if !cx.planted(Plant::TableWithoutGrace) && !cx.planted(Plant::CollapseUnwaited) {
                 cx.core().epochs.wait_for_readers(cx);
             }
         }

@@ -6,7 +6,7 @@ use crate::vma::{Snapshot, Vma};
 use frame::{Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::trace::Work;
-use machine::{Entry, EntryFormat, Event, Level, Machine, Perms, Pfn, VpnRange};
+use machine::{Entry, EntryFormat, Event, Level, Machine, Perms, Pfn, Plant, VpnRange};
 use table::{Cursor, Leaf, MigrationKind, Soft};
 
 impl<M: Machine> Layout<'_, '_, M> {
@@ -127,6 +127,6 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let objects = self.objects();
         objects.folio_state(leaf, pfn) == State::Anon
             && objects.cow().upgrades()
-            && objects.is_exclusive(leaf, pfn)
+            && (objects.is_exclusive(leaf, pfn) || leaf.planted(Plant::UpgradeWithoutExclusive))
     }
 }

@@ -242,7 +242,10 @@ impl<'m, M: Machine> Spaces<'m, M> {
             self.objects().dup_swap(pair.cx(), slot).map_err(|TooManyEntries| Error::NoMemory)?;
         }
         let rss = self.objects().rss_of(pair.cx(), entry, file.map(|file| file.at(page)));
-        let kept = matches!(soft, Soft::Swap { .. }) && pair.cx().planted(Plant::SwapSoleKeptByFork);
+        let kept = pair.cx().planted(match soft {
+            Soft::Swap { .. } => Plant::SwapSoleKeptByFork,
+            Soft::Migration { .. } => Plant::MigrationKeptByFork,
+        });
         let [shared, childs] =
             if kept { [entry; 2] } else { [soft.shared(), soft.for_child()].map(Soft::entry::<M>) };
         if shared != entry {

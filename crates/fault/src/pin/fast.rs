@@ -39,7 +39,8 @@ impl<'m, M: Machine> Faults<'m, M> {
         }
         let held = objects.hold_mapped(inside.at(), pfn, how.hold).ok()?;
         // From the root again: the table may have gone, too (CR9 B4, C-25).
-        if walker.peek(inside.at(), page) == seen || inside.planted(Plant::PinWithoutRecheck) {
+        let unasked = inside.planted(Plant::PinWithoutRecheck) || inside.planted(Plant::CollapseUnwaited);
+        if unasked || walker.peek(inside.at(), page) == seen {
             return Some(held);
         }
         objects.let_go(inside.at(), held);

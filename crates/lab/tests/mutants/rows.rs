@@ -73,6 +73,7 @@ pub(crate) const ROWS: &[Row] = &[
     row(Plant::HoleBelieved, "space/splits-and-merges-under-faults", Kind::Expectation, "it came to SEGV"),
     row(Plant::ForkLeavesWritable, "cow/fork-against-write", Kind::Rule, "(CR1)"),
     row(Plant::ForkLeavesExclusive, "cow/fork-of-fork", Kind::Panic, "mapped once (CR2)"),
+    row(Plant::ForkIgnoresPins, "cow/c-24-first-pin-against-fork", Kind::WrongByte, "through a pin"),
     row(Plant::ForkUnmarked, "cow/fork-against-first-touch", Kind::Expectation, "x = 1, y = 0"),
     Row {
         random_depth: Some(3),
@@ -91,7 +92,10 @@ pub(crate) const ROWS: &[Row] = &[
     row(Plant::MigrateWithUsers, "move/pinned-file-page-stays", Kind::WrongByte, "due"),
     row(Plant::SplitDropsExclusive, "cow/c-09-pinned-page-is-not-split", Kind::Expectation, "is rw shared"),
     row(Plant::HugeUnclaimed, "huge/unmap-against-first-touch", Kind::WrongByte, "where nothing is mapped"),
+    row(Plant::SplitIgnoresRefusal, "cow/c-09-split-against-pin", Kind::Panic, "in use"),
+    row(Plant::CollapseUnwaited, "cow/c-25-collapse-against-pin", Kind::WrongByte, "P loaded"),
     row(Plant::CollapseUnchecked, "cow/c-25-pinned-page-is-not-collapsed", Kind::Expectation, "EAGAIN"),
+    row(Plant::MigrationKeptByFork, "move/c-14-fork-against-migration", Kind::Expectation, "shared"),
     row(Plant::MigrationForgets, "move/c-13-read-only-exclusive-page-moves", Kind::Expectation, "r shared"),
     row(
         Plant::PinWithoutRecheck,
@@ -106,6 +110,13 @@ pub(crate) const ROWS: &[Row] = &[
         "through a pin",
     ),
     row(Plant::ShareInTwoSteps, "cow/c-07-pin-against-share", Kind::WrongByte, "through a pin"),
+    row(Plant::PartSharedInTwoSteps, "cow/c-21-half-of-a-large-page-moves", Kind::WrongByte, "through a pin"),
+    row(
+        Plant::UpgradeWithoutExclusive,
+        "cow/protect-does-not-make-shared-pages-writable",
+        Kind::WrongByte,
+        "C loaded 2",
+    ),
     row(Plant::ForceWithoutExclusive, "cow/c-20-forced-store-to-shared-page", Kind::WrongByte, "C loaded 5"),
     row(Plant::UnshareForgotten, "cow/c-22-zero-page-pinned-for-long", Kind::Expectation, "is zero, not r"),
     row(
@@ -123,4 +134,13 @@ pub(crate) const ROWS: &[Row] = &[
     row(Plant::PromiseLeaked, "space/map-when-memory-is-short", Kind::Rule, "(VR3)"),
     row(Plant::DrainForgotten, "frame/drain-against-allocation", Kind::Rule, "(FR2)"),
     row(Plant::GuardGapForgotten, "space/stack-keeps-its-distance", Kind::Expectation, "it came to OK"),
+];
+
+/// Other scenarios that catch one of them, too: each is about another use of the same step.
+pub(crate) const ALSO: &[Row] = &[
+    row(Plant::ReuseByMapcount, "cow/c-01-vmsplice-then-parent-writes", Kind::WrongByte, "C loaded 2"),
+    row(Plant::ShareInTwoSteps, "cow/c-06-pin-against-fork", Kind::WrongByte, "due"),
+    row(Plant::ShareInTwoSteps, "cow/c-10-pin-of-a-huge-page-against-fork", Kind::WrongByte, "due"),
+    row(Plant::ShareInTwoSteps, "cow/c-08-read-only-entry-stays-the-same", Kind::WrongByte, "through a pin"),
+    row(Plant::ForkIgnoresPins, "cow/c-10-fork-with-a-pinned-huge-page", Kind::WrongByte, "due"),
 ];
