@@ -10,7 +10,7 @@ use crate::page::PageLock;
 use crate::swapping::{Stays, SwapOut, is_fit};
 use frame::{Descriptor, Flags, State};
 use machine::entry::Attrs;
-use machine::{Cx, Machine, Order, Pfn, level};
+use machine::{Cx, Machine, Order, Pfn, Plant, level};
 use table::Leaf;
 
 impl<'m, M: Machine> Objects<'m, M> {
@@ -60,5 +60,7 @@ impl<'m, M: Machine> Objects<'m, M> {
 pub(crate) fn is_wanted<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, page: &Descriptor, entry: Attrs) -> bool {
     let counts = page.counts(cx);
     // The mappings that are left, this one, and the caller.
-    entry.dirty || counts.refs() > counts.maps() + 1 || page.test(cx, Flags::DIRTY)
+    let referred = counts.refs() > counts.maps() + 1 || page.test(cx, Flags::DIRTY);
+    (entry.dirty && !cx.planted(Plant::LazyFreeDropsWritten))
+        || (referred && !cx.planted(Plant::LazyFreeDropsReferred))
 }

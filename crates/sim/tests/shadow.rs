@@ -96,6 +96,86 @@ fn a_store_during_a_wipe_stays_or_goes() {
     }
 }
 
+/// A page with two words stored, given up lazily.
+fn given_up() -> Shadow {
+    let mut shadow = anonymous();
+    shadow.store(1, at(10, 0), 5).unwrap();
+    shadow.store(1, at(10, 1), 6).unwrap();
+    shadow.free_lazily(1, pages(10, 1));
+    shadow
+}
+
+#[test]
+fn a_page_given_up_is_there_or_zeros_as_a_whole() {
+    let mut shadow = given_up();
+    shadow.load(1, at(10, 0), 5).unwrap();
+    shadow.load(1, at(10, 1), 6).unwrap();
+    assert!(shadow.load(1, at(10, 1), 7).is_err());
+    shadow.load(1, at(10, 1), 0).expect("it was dropped just now");
+    assert!(shadow.load(1, at(10, 0), 5).is_err(), "what was dropped does not come back");
+    shadow.load(1, at(10, 0), 0).unwrap();
+}
+
+#[test]
+fn a_store_keeps_a_page_that_was_given_up() {
+    let mut shadow = given_up();
+    shadow.load(1, at(10, 0), 5).unwrap();
+    shadow.store(1, at(10, 2), 7).unwrap();
+    shadow.load(1, at(10, 2), 7).unwrap();
+    assert!(shadow.load(1, at(10, 2), 0).is_err(), "what was stored since stays");
+    shadow.load(1, at(10, 1), 6).expect("it was not dropped before the store");
+    assert!(shadow.load(1, at(10, 0), 0).is_err(), "so none of it was");
+    let mut shadow = given_up();
+    shadow.store(1, at(10, 2), 7).unwrap();
+    shadow.load(1, at(10, 1), 0).expect("it was dropped before the store");
+    assert!(shadow.load(1, at(10, 0), 5).is_err(), "so all of it was");
+    shadow.load(1, at(10, 2), 7).unwrap();
+}
+
+#[test]
+fn a_child_s_page_and_a_moved_one_may_be_dropped_too() {
+    let mut shadow = given_up();
+    let fork = shadow.fork_begin(1);
+    shadow.fork_end(fork, 2);
+    shadow.store(1, at(10, 2), 7).unwrap();
+    shadow.load(2, at(10, 0), 0).expect("the child's may be dropped");
+    shadow.remap(1, pages(10, 1), pages(30, 1), Keep::Nothing);
+    shadow.load(1, at(30, 0), 0).expect("dropped before it was stored to, and moved");
+    shadow.load(1, at(30, 2), 7).unwrap();
+    let mut shadow = given_up();
+    shadow.map(1, pages(10, 1), Source::Anonymous);
+    shadow.store(1, at(10, 0), 8).unwrap();
+    assert!(shadow.load(1, at(10, 0), 0).is_err(), "a new mapping has nothing to do with it");
+}
+
+#[test]
+fn a_store_while_a_page_is_given_up_stays_or_goes() {
+    for seen in [0, 8] {
+        let mut shadow = anonymous();
+        shadow.store(1, at(10, 1), 6).unwrap();
+        let free = shadow.begin(1, Change::Free { range: pages(10, 1) });
+        shadow.store(1, at(10, 0), 8).unwrap();
+        shadow.load(1, at(10, 1), 0).expect("dropped at once");
+        shadow.end(free);
+        shadow.load(1, at(10, 0), seen).unwrap();
+        assert!(shadow.load(1, at(10, 0), 9).is_err());
+    }
+}
+
+#[test]
+fn words_that_may_be_gone_are_not_looked_for() {
+    let mut shadow = given_up();
+    shadow.store(1, at(11, 0), 9).unwrap();
+    let mut seen = Vec::new();
+    shadow.for_each_stored(1, &mut |addr, value| seen.push((addr, value)));
+    assert_eq!(seen, [(at(11, 0), 9)]);
+    shadow.store(1, at(10, 0), 3).unwrap();
+    shadow.load(1, at(10, 1), 6).unwrap();
+    seen.clear();
+    shadow.for_each_stored(1, &mut |addr, value| seen.push((addr, value)));
+    assert_eq!(seen, [(at(10, 0), 3), (at(10, 1), 6), (at(11, 0), 9)]);
+}
+
 #[test]
 fn a_cancelled_change_changes_nothing() {
     let mut shadow = anonymous();

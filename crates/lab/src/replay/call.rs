@@ -21,6 +21,7 @@ const MREMAP_MAYMOVE: u64 = 1;
 const MREMAP_FIXED: u64 = 2;
 const MREMAP_DONTUNMAP: u64 = 4;
 const MADV_DONTNEED: u64 = 4;
+const MADV_FREE: u64 = 8;
 const NO_MEMORY: i64 = -12;
 
 /// How a call ended here: its result, or its error.
@@ -65,6 +66,9 @@ impl Engine<'_> {
     fn change(&self, ctx: TaskCtx<'_>, live: Live, call: &Call, linux: i64) -> Option<Change> {
         if let Call::Madvise { addr, len, advice: MADV_DONTNEED } = *call {
             return Some(Change::Wipe { range: pages(addr, len)? });
+        }
+        if let Call::Madvise { addr, len, advice: MADV_FREE } = *call {
+            return Some(Change::Free { range: pages(addr, len)? });
         }
         let result = u64::try_from(linux).ok()?;
         match *call {
@@ -187,6 +191,12 @@ impl Engine<'_> {
                     }
                 });
                 self.shadow.borrow_mut().dontneed(live.shadow, range);
+            }
+            // What lies before the reason is given up.
+            Call::Madvise { addr, len, advice: MADV_FREE } => {
+                if let Some(range) = pages(addr, len) {
+                    self.shadow.borrow_mut().free_lazily(live.shadow, range);
+                }
             }
             Call::Mremap { addr, old_len, new_len, new_addr, .. } => {
                 let touched = [pages(addr, old_len), pages(new_addr, new_len)];

@@ -25,6 +25,10 @@ impl Shadow {
         self.tighten(window.pid);
         let Some(process) = self.processes.get_mut(&window.pid) else { return };
         for (addr, value) in window.stores {
+            if let Change::Free { .. } = window.change {
+                process.store_after_drop(VirtAddr(addr), value);
+                continue;
+            }
             // The store came before the change took effect, and is lost, or after it, and stays.
             process.unsettle(VirtAddr(addr), value);
             if let Change::Move { from, to, .. } = &window.change
@@ -55,6 +59,7 @@ impl Shadow {
             Change::Map { range, source } => process.map(*range, *source),
             Change::Unmap { range } => process.unmap(range),
             Change::Wipe { range } => process.wipe(range),
+            Change::Free { range } => process.free_lazily(range),
             Change::Move { from, to, keep } => process.relocate(from, to, *keep),
             Change::Fork => {}
         }
@@ -81,7 +86,7 @@ impl Shadow {
             possible |= match &window.change {
                 Change::Map { .. } => true,
                 Change::Move { to, .. } => to.contains(addr.page()),
-                Change::Unmap { .. } | Change::Wipe { .. } | Change::Fork => false,
+                Change::Unmap { .. } | Change::Wipe { .. } | Change::Free { .. } | Change::Fork => false,
             };
         }
         possible
@@ -104,7 +109,7 @@ impl Shadow {
                         _ => None,
                     }
                 }
-                Change::Wipe { .. } => process.without_page(&self.files, addr),
+                Change::Wipe { .. } | Change::Free { .. } => process.without_page(&self.files, addr),
                 Change::Move { from, to, .. } if to.contains(addr.page()) => {
                     let old = VirtAddr(addr.0 - to.start.addr().0 + from.start.addr().0);
                     values.extend(window.stores.iter().filter(|store| store.0 == old.0).map(|store| store.1));

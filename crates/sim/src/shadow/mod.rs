@@ -10,6 +10,9 @@
 //! Layout changes of one process do not overlap each other (its layout lock sees to that in the manager, the
 //! replayer's order here).
 //!
+//! Pages that are given up lazily (`MADV_FREE`) hold what they held, or zeros, until they are stored to;
+//! loads tell which.
+//!
 //! Pages are also used beside their mappings. [`Shadow::pin`] is for those that a device loads from and
 //! stores to, [`Shadow::refer`] for references that are no pins and for the kernel's loads,
 //! [`Shadow::write_begin`] for the kernel's stores.
@@ -17,8 +20,10 @@
 mod change;
 mod files;
 mod follow;
+mod given_up;
 mod holds;
 mod kernel;
+mod lazy;
 mod mismatch;
 mod model;
 mod page;

@@ -117,6 +117,11 @@ impl Shadow {
         self.apply(pid, &Change::Wipe { range });
     }
 
+    /// Private pages may be dropped from now on, until they are stored to (`MADV_FREE`).
+    pub fn free_lazily(&mut self, pid: u32, range: VpnRange) {
+        self.apply(pid, &Change::Free { range });
+    }
+
     /// Pages moved (`mremap`): `from` to as many pages at `to`. With `keep` (`MREMAP_DONTUNMAP`) the old
     /// range stays mapped, without what was stored to it.
     pub fn remap(&mut self, pid: u32, from: VpnRange, to: VpnRange, keep: Keep) {
@@ -164,9 +169,15 @@ impl Shadow {
         let Some(process) = self.processes.get_mut(&pid) else {
             return Err(mismatch(pid, addr, Some(value), Expected::NoProcess));
         };
-        let mut values = process.unsettled(addr).to_vec();
+        let (mut values, dropped) = (process.unsettled(addr).to_vec(), process.may_be_dropped(addr, value));
         if let Cell::Word(model) = cell {
             values.push(model);
+        }
+        if dropped || (cell == Cell::Word(value) && process.is_lazy(addr.page().0)) {
+            if !open {
+                process.settle_lazy(addr, value);
+            }
+            return Ok(());
         }
         if values.contains(&value) {
             if !open {
@@ -196,10 +207,13 @@ impl Shadow {
     /// Of the values that a word may have, it has this one.
     pub(super) fn settle_at(&mut self, pid: u32, addr: VirtAddr, value: u64) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
-        match process.cell(&self.files, addr) == Cell::Word(value) {
-            true => process.settle(addr),
-            false => drop(process.store(&mut self.files, addr, value)),
+        if process.cell(&self.files, addr) == Cell::Word(value) {
+            return process.settle(addr);
         }
+        // What is found was not stored just now.
+        let lazy = process.take_lazy(&VpnRange::sized(addr.page(), 1));
+        process.store(&mut self.files, addr, value);
+        process.lazy.extend(lazy);
     }
 
     /// A store of `value` succeeded.

@@ -208,6 +208,16 @@ impl Shadow {
         if cell == Cell::Word(value) && !process.is_unsettled(addr) {
             return true;
         }
+        if process.may_be_dropped(addr, value)
+            || (cell == Cell::Word(value) && process.is_lazy(addr.page().0))
+        {
+            if !self.is_changing(pid, addr.page().0)
+                && let Some(process) = self.processes.get_mut(&pid)
+            {
+                process.settle_lazy(addr, value);
+            }
+            return true;
+        }
         if process.unsettled(addr).contains(&value) || cell == Cell::Word(value) {
             if !self.is_changing(pid, addr.page().0) {
                 self.settle_at(pid, addr, value);

@@ -1,6 +1,7 @@
 //! One process of the model: its ranges, and the words stored to its private pages.
 
 use crate::shadow::files::{Extent, Files};
+use crate::shadow::lazy::Lazy;
 use crate::shadow::page::Page;
 use crate::shadow::source::{Keep, Source};
 use machine::{FileKey, PAGE_SIZE, VirtAddr, Vpn, VpnRange};
@@ -36,6 +37,8 @@ pub(super) struct Process {
     chunks: BTreeMap<u64, Rc<Chunk>>,
     /// Values beside the model's own that a word may have, from stores that raced with a call.
     unsettled: BTreeMap<u64, Vec<u64>>,
+    /// Pages that may have been dropped, or may be.
+    pub(super) lazy: BTreeMap<u64, Lazy>,
     /// The range found last.
     recent: Option<(u64, Range)>,
 }
@@ -108,6 +111,9 @@ impl Process {
             self.unsettled.remove(&addr.0);
         }
         let (page, word) = (addr.page().0, (addr.offset() / 8) as usize);
+        if let Some(lazy) = self.lazy.get_mut(&page) {
+            lazy.store(word, value);
+        }
         match self.source(page) {
             None => Cell::Unmapped,
             Some(Source::Anonymous) => {
@@ -132,6 +138,40 @@ impl Process {
         }
     }
 
+    /// Whether a page may have been dropped, or may be.
+    pub(super) fn is_lazy(&self, page: u64) -> bool {
+        !self.lazy.is_empty() && self.lazy.contains_key(&page)
+    }
+
+    /// Forgets which pages of a range may be dropped; answers them.
+    pub(super) fn take_lazy(&mut self, range: &VpnRange) -> Vec<(u64, Lazy)> {
+        if self.lazy.is_empty() || range.is_empty() {
+            return Vec::new();
+        }
+        let pages: Vec<u64> = self.lazy.range(range.start.0..range.end.0).map(|(&page, _)| page).collect();
+        pages.into_iter().filter_map(|page| Some((page, self.lazy.remove(&page)?))).collect()
+    }
+
+    /// The numbers of the private pages of a range that were stored to.
+    pub(super) fn own_pages(&self, range: &VpnRange) -> Vec<u64> {
+        if range.is_empty() {
+            return Vec::new();
+        }
+        let chunks = self.chunks.range(range.start.0 / CHUNK..=(range.end.0 - 1) / CHUNK);
+        let pages = chunks.flat_map(|(&chunk, pages)| (chunk * CHUNK..).zip(&pages.0));
+        let inside = pages.filter(|(page, own)| own.is_some() && range.contains(Vpn(*page)));
+        inside.map(|(page, _)| page).collect()
+    }
+
+    pub(super) fn is_anonymous(&mut self, page: u64) -> bool {
+        self.source(page) == Some(Source::Anonymous)
+    }
+
+    /// A private page has these bytes.
+    pub(super) fn replace_page(&mut self, page: u64, bytes: Page) {
+        *self.page_mut(page, Page::default) = bytes;
+    }
+
     /// A page was filled with a class, word by word: keep it as one.
     pub(super) fn set_class(&mut self, addr: VirtAddr, class: u64) {
         let page = addr.page().0;
@@ -146,7 +186,7 @@ impl Process {
         let page = addr.page();
         let settled = || self.unsettled.range(page.addr().0..page.addr().0 + PAGE_SIZE).next().is_none();
         match self.page(page.0) {
-            Some(own) => own.class() == Some(class) && settled(),
+            Some(own) => own.class() == Some(class) && settled() && !self.is_lazy(page.0),
             None => class == 0 && self.source(page.0) == Some(Source::Anonymous),
         }
     }
@@ -194,7 +234,8 @@ impl Process {
     }
 
     pub(super) fn is_unsettled(&self, addr: VirtAddr) -> bool {
-        !self.unsettled.is_empty() && self.unsettled.contains_key(&addr.0)
+        let by_races = !self.unsettled.is_empty() && self.unsettled.contains_key(&addr.0);
+        by_races || self.is_lazy(addr.page().0)
     }
 
     pub(super) fn unsettled(&self, addr: VirtAddr) -> &[u64] {
@@ -265,6 +306,7 @@ impl Process {
     /// Forgets what was stored to private pages.
     pub(super) fn wipe(&mut self, range: &VpnRange) {
         drop(self.take_pages(range));
+        drop(self.take_lazy(range));
         if !self.unsettled.is_empty() && !range.is_empty() {
             let words: Vec<_> =
                 self.unsettled.range(range.start.addr().0..range.end.addr().0).map(|w| *w.0).collect();
@@ -303,7 +345,7 @@ impl Process {
     /// Moves ranges and pages. The new place was unmapped or is replaced.
     pub(super) fn relocate(&mut self, from: &VpnRange, to: &VpnRange, keep: Keep) {
         let ranges = self.cut(from);
-        let pages = self.take_pages(from);
+        let (pages, lazy) = (self.take_pages(from), self.take_lazy(from));
         let moved: Vec<(u64, Vec<u64>)> = self
             .unsettled
             .range(from.start.addr().0..from.end.addr().0.max(from.start.addr().0))
@@ -323,6 +365,12 @@ impl Process {
             let place = page - from.start.0 + to.start.0;
             if to.contains(Vpn(place)) {
                 *self.page_mut(place, || content.clone()) = content.clone();
+            }
+        }
+        for (page, lazy) in lazy {
+            let place = page - from.start.0 + to.start.0;
+            if to.contains(Vpn(place)) {
+                self.lazy.insert(place, lazy);
             }
         }
         for (addr, values) in moved {

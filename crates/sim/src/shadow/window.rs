@@ -24,6 +24,11 @@ pub enum Change {
         /// Which.
         range: VpnRange,
     },
+    /// Anonymous pages may lose what was stored to them, until they are stored to again.
+    Free {
+        /// Which.
+        range: VpnRange,
+    },
     /// Pages move.
     Move {
         /// From here.
@@ -57,9 +62,10 @@ impl Window {
     pub(super) fn concerns(&self, addr: VirtAddr) -> bool {
         let page = addr.page();
         match &self.change {
-            Change::Map { range, .. } | Change::Unmap { range } | Change::Wipe { range } => {
-                range.contains(page)
-            }
+            Change::Map { range, .. }
+            | Change::Unmap { range }
+            | Change::Wipe { range }
+            | Change::Free { range } => range.contains(page),
             Change::Move { from, to, .. } => from.contains(page) || to.contains(page),
             Change::Fork => true,
         }

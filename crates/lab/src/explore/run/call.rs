@@ -156,9 +156,8 @@ impl<'w> World<'w> {
             self.manager.linux().madvise(cx, live.id, addr_of(&range), len_of(&range), advice.number)
         };
         match advice.number {
-            // Pages that may be dropped keep what they hold until memory is short: only file pages go then.
             DONTNEED => self.changing(who, live, Change::Wipe { range }, call),
-            FREE => call(&mut self.cx(who.ctx)),
+            FREE => self.free_lazily(who, live, range, call),
             DONTFORK | DOFORK => {
                 let forks = if advice.number == DOFORK { Forks::Yes } else { Forks::No };
                 let done = call(&mut self.cx(who.ctx));
@@ -169,6 +168,20 @@ impl<'w> World<'w> {
             }
             _ => call(&mut self.cx(who.ctx)),
         }
+    }
+
+    /// A call that fails has given up what lies before the reason.
+    fn free_lazily(
+        &self,
+        who: Actor<'_>,
+        live: Live,
+        range: VpnRange,
+        call: impl FnOnce(&mut Cx<'w, SimMachine>) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let begun = self.judge.borrow_mut().begin(live.memory, Change::Free { range });
+        let done = call(&mut self.cx(who.ctx));
+        self.judge.borrow_mut().end(begun);
+        done
     }
 
     fn lock(&self, who: Actor<'_>, live: Live, range: VpnRange, call: &Call) -> Result<(), Errno> {

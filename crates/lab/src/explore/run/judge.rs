@@ -39,7 +39,10 @@ const ALL: VpnRange = VpnRange { start: Vpn(0), end: Vpn(1 << 36) };
 pub(super) fn ranges(change: &Change) -> [VpnRange; 2] {
     let none = VpnRange { start: Vpn(0), end: Vpn(0) };
     match change {
-        Change::Map { range, .. } | Change::Unmap { range } | Change::Wipe { range } => [*range, none],
+        Change::Map { range, .. }
+        | Change::Unmap { range }
+        | Change::Wipe { range }
+        | Change::Free { range } => [*range, none],
         Change::Move { from, to, .. } => [*from, *to],
         Change::Fork => [ALL, none],
     }
@@ -47,7 +50,8 @@ pub(super) fn ranges(change: &Change) -> [VpnRange; 2] {
 
 /// Whether two changes come to the same in either order.
 fn commute(a: &Change, b: &Change) -> bool {
-    let takes = |change: &Change| matches!(change, Change::Unmap { .. } | Change::Wipe { .. });
+    let takes =
+        |change: &Change| matches!(change, Change::Unmap { .. } | Change::Wipe { .. } | Change::Free { .. });
     takes(a) && takes(b) || *a == Change::Fork && *b == Change::Fork
 }
 
