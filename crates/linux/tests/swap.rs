@@ -150,6 +150,122 @@ fn a_read_error_is_the_toucher_s_and_loses_nothing() {
     assert_eq!(slots_in_use(&system), 0);
 }
 
+/// What the area has of a page is lost.
+fn spoil(system: &mut System<'_>, device: SwapDevice, page: u64) {
+    match device {
+        SwapDevice::File { key, .. } => system.machine.sim_files().fail(key, Some(page), Direction::Read),
+        SwapDevice::Compressed { .. } => {
+            let stored = system.linux.objects().stored_word(&system.cx, table::Slot { area: 0, page });
+            stored.expect("a page that takes room").set(0x0123_4567_89ab_cdef);
+        }
+    }
+}
+
+#[test]
+fn who_finds_a_good_copy_in_the_cache_meets_no_error() {
+    for device in [FILE, MEMORY] {
+        let machine = machine(32 << 20);
+        let mut system = System::new(&machine);
+        with_area(&mut system, device, 8);
+        page_out(&mut system, 8);
+        let parent = system.process;
+        let child = system.linux.fork(&mut system.cx, parent).expect("a child");
+        // The child reads four of the shared pages while they can be read; 4 to 7 it does not touch.
+        system.become_process(child);
+        (0..4).for_each(|page| assert_eq!(system.load(at(page)), Ok(value(page))));
+        let in_cache = |system: &System<'_>, page| {
+            let slot = table::Slot { area: 0, page };
+            system.linux.objects().slot_state(&system.cx, slot).frame().is_some()
+        };
+        let lost: Vec<u64> = (0..8).filter(|&page| !in_cache(&system, page)).collect();
+        (0..8).for_each(|page| spoil(&mut system, device, page));
+        system.become_process(parent);
+        for page in 0..8 {
+            let loaded = system.load(at(page));
+            match lost.contains(&page) {
+                true => assert!(matches!(loaded, Err(Signal::Bus { .. })), "{device:?} {page}: {loaded:?}"),
+                false => assert_eq!(loaded, Ok(value(page)), "{device:?} page {page}: the cache has it"),
+            }
+        }
+        assert!((0..4).all(|page| !lost.contains(&page)), "what the child has touched is cached");
+        assert_eq!(lost.is_empty(), device == FILE, "{device:?}: files are read in clusters");
+        // The child goes on as if nothing was, and a store of the parent's is no matter of it.
+        (0..4).for_each(|page| system.store(at(page), 1).expect("stored"));
+        system.become_process(child);
+        (0..4).for_each(|page| assert_eq!(system.load(at(page)), Ok(value(page))));
+        system.linux.exit(&mut system.cx, child, Exit::Code(0));
+        system.become_process(parent);
+        (0..4).for_each(|page| assert_eq!(system.load(at(page)), Ok(1)));
+        system.linux.munmap(&mut system.cx, parent, BASE, 8 * PAGE).expect("unmapped");
+        assert_eq!(slots_in_use(&system), 0);
+    }
+}
+
+#[test]
+fn a_read_error_of_one_process_leaves_the_other_s_page_alone() {
+    for device in [FILE, MEMORY] {
+        let machine = machine(32 << 20);
+        let mut system = System::new(&machine);
+        with_area(&mut system, device, 1);
+        page_out(&mut system, 1);
+        let parent = system.process;
+        let child = system.linux.fork(&mut system.cx, parent).expect("a child");
+        spoil(&mut system, device, 0);
+        // Each that touches the page gets the error, and has a slot to get it from again.
+        for process in [child, parent, child] {
+            system.become_process(process);
+            assert!(matches!(system.load(at(0)), Err(Signal::Bus { .. })), "{device:?}");
+            assert!(matches!(system.store(at(0), 9), Err(Signal::Bus { .. })), "{device:?}");
+            assert_eq!(swapped(&system), 1);
+        }
+        system.linux.exit(&mut system.cx, child, Exit::Code(0));
+        system.become_process(parent);
+        if device == FILE {
+            system.machine.sim_files().heal(SWAP, Some(0), Direction::Read);
+            assert_eq!(system.load(at(0)), Ok(value(0)), "the device is well again");
+        }
+        system.linux.munmap(&mut system.cx, parent, BASE, PAGE).expect("unmapped");
+        assert_eq!(slots_in_use(&system), 0);
+    }
+}
+
+#[test]
+fn slots_that_cannot_be_written_lose_nothing_under_shortage() {
+    let machine = machine(8 << 20);
+    let mut system = System::with(&machine, linux::Config::default());
+    let pages = 4096;
+    system.machine.sim_files().create_zeroed(SWAP, pages * PAGE);
+    system.linux.swapon(&mut system.cx, SwapDevice::File { key: SWAP, pages }, None).expect("an area");
+    for slot in (0..pages).step_by(7) {
+        system.machine.sim_files().fail(SWAP, Some(slot), Direction::Write);
+    }
+    system.anon(BASE, 3000, RW);
+    (0..3000).for_each(|page| fill(&mut system, page));
+    assert!(swapped(&system) > 900, "{} pages are swapped out", swapped(&system));
+    (0..3000).for_each(|page| assert_eq!(system.load(at(page)), Ok(value(page)), "page {page}"));
+    assert_eq!(system.counter(Counter::OomKill), 0);
+}
+
+#[test]
+fn when_memory_and_the_area_are_full_one_dies_and_the_others_lose_nothing() {
+    let machine = machine(8 << 20);
+    let mut system = System::with(&machine, linux::Config::default());
+    with_area(&mut system, MEMORY, 200);
+    let survivor = system.process;
+    let glutton = system.linux.fork(&mut system.cx, survivor).expect("a child");
+    system.become_process(glutton);
+    // (More at once would be refused: heuristic overcommit.)
+    system.anon(at(1000), 1500, RW);
+    system.anon(at(2500), 1500, RW);
+    let refused = (0..3000).find_map(|page| system.store(at(1000 + page), page).err());
+    assert_eq!(refused, Some(Signal::Kill));
+    assert_eq!(system.counter(Counter::OomKill), 1);
+    system.linux.exit(&mut system.cx, glutton, Exit::Code(0));
+    system.become_process(survivor);
+    (0..200).for_each(|page| assert_eq!(system.load(at(page)), Ok(value(page)), "page {page}"));
+    (0..200).for_each(|page| assert_eq!(system.load(at(page) + 2048), Ok(!value(page)), "page {page}"));
+}
+
 #[test]
 fn a_write_error_keeps_the_page() {
     let machine = machine(32 << 20);
@@ -160,6 +276,13 @@ fn a_write_error_keeps_the_page() {
     assert_eq!(swapped(&system), 8);
     assert_eq!(system.counter(Counter::PSwpOut), 7);
     system.machine.sim_files().fail(SWAP, Some(2), Direction::Read);
+    (0..8).for_each(|page| assert_eq!(system.load(at(page)), Ok(value(page)), "page {page}"));
+    // It is stored at the next attempt, and comes back from there.
+    system.machine.sim_files().heal(SWAP, Some(2), Direction::Write);
+    page_out(&mut system, 8);
+    assert_eq!(system.counter(Counter::PSwpOut), 8);
+    assert!(system.load(at(2)).is_err(), "it is not in memory any more");
+    system.machine.sim_files().heal(SWAP, Some(2), Direction::Read);
     (0..8).for_each(|page| assert_eq!(system.load(at(page)), Ok(value(page)), "page {page}"));
     (0..8).for_each(|page| system.store(at(page), 9).expect("stored"));
     assert_eq!(slots_in_use(&system), 0);
