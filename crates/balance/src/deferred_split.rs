@@ -1,6 +1,6 @@
 //! Folios of which parts are not mapped any more become small ones (Linux: `deferred_split_scan`).
 
-use frame::{Flags, SUBSECTION_ORDER, SubsectionState};
+use frame::{SUBSECTION_ORDER, SubsectionState};
 use machine::{Cx, HUGE_ORDER, Machine, Pfn, level};
 use object::Split;
 use space::Spaces;
@@ -24,7 +24,7 @@ pub(crate) fn split_partly_mapped<'m, M: Machine>(
     split
 }
 
-/// A hint. (More processes than one may map the folio: then parts that none of them maps stay.)
+/// Whether there is a folio of 2 MiB at this frame, of which parts are not mapped: a hint.
 fn is_partly_mapped<'m, M: Machine>(
     cx: &Cx<'m, M, { level::PROCESS }>,
     spaces: &Spaces<'m, M>,
@@ -34,8 +34,7 @@ fn is_partly_mapped<'m, M: Machine>(
     if subsection.state() != SubsectionState::Active || subsection.whole() != Some(SUBSECTION_ORDER) {
         return false;
     }
-    let page = spaces.frames().descriptor(head);
-    page.test(cx, Flags::BY_PAGES) && page.maps(cx) < PAGES
+    spaces.objects().is_partly_mapped(cx, head)
 }
 
 fn try_split<'m, M: Machine>(

@@ -13,7 +13,7 @@ use frame::Id;
 use machine::lock::Sleep;
 use machine::{Boot, Cx, Field, Machine, Pfn, Shortage, UserFrame, Vpn, level};
 use object::ksm::{Node, Totals};
-use object::{Merging, Sight, Target};
+use object::{Merging, Sight, Split, Target};
 use space::{NextPage, Space, Spaces};
 
 /// Mappings of one merged page, unless fork makes more (Linux: `max_page_sharing`).
@@ -325,17 +325,34 @@ impl<'m, M: Machine> Scan<'_, '_, 'm, M> {
         if (space, page) == (found.space, found.page) || !self.spaces.try_retain(self.cx, space) {
             return false;
         }
-        let Some(frame) = self.spaces.mergeable_at(self.cx, space, page) else {
+        let Some(twin) = self.twin_at(found, (space, page)) else {
             self.spaces.release(self.cx, space);
             return false;
         };
-        let twin = Found { space, page, frame };
         let is_twin = self.is_twin(found, &twin);
         if is_twin {
             self.merge_twins(found, &twin, hash);
         }
         self.let_go(&twin);
         is_twin
+    }
+
+    /// The candidate at a place. Of a large page that has both, the two become pages of their own first.
+    // LINUX: cmp_and_merge_page() splits such a page at the end, and merges in the next pass.
+    fn twin_at(&mut self, found: &Found, (space, page): (Id<Space>, Vpn)) -> Option<Found> {
+        let frame = self.spaces.mergeable_at(self.cx, space, page)?;
+        let twin = Found { space, page, frame };
+        let head_of = |frame| self.spaces.frames().folio(self.cx, frame).0;
+        if head_of(frame) != head_of(found.frame) || !self.is_twin(found, &twin) {
+            return Some(twin);
+        }
+        self.spaces.frames().put(self.cx.at(), frame);
+        match self.spaces.objects().split_folio(self.cx.at(), found.frame) {
+            Split::Done => {
+                self.spaces.mergeable_at(self.cx, space, page).map(|frame| Found { frame, ..twin })
+            }
+            Split::Refused => None,
+        }
     }
 
     /// Whether two pages are worth merging: one page that is mapped twice is not.
@@ -355,7 +372,7 @@ impl<'m, M: Machine> Scan<'_, '_, 'm, M> {
         if merged.is_err() && self.undo_single(found, node) {
             return objects.free_node(self.cx.at(), node);
         }
-        objects.publish_stable_node(node, found.frame);
+        objects.publish_stable_node(self.cx, node, found.frame);
         if merged.is_ok() {
             objects.drop_candidate(self.cx.at(), hash);
         }

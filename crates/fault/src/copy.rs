@@ -39,7 +39,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         cx: &mut Cx<'m, M, { level::PROCESS }>,
         wish: &Wish,
     ) -> Result<UserFrame, Shortage> {
-        let fresh = self.spaces().frames().allocate_user(cx.at(), &wish.request())?;
+        let fresh = self.spaces().frames().allocate_user(cx.at(), &wish.request(Order::ZERO))?;
         cx.machine().page_op(cx.cpu(), PageOp::Zero { to: fresh, order: Order::ZERO });
         Ok(fresh)
     }
@@ -51,7 +51,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         wish: &Wish,
         from: Pfn,
     ) -> Result<UserFrame, Shortage> {
-        let fresh = self.spaces().frames().allocate_user(cx.at(), &wish.request())?;
+        let fresh = self.spaces().frames().allocate_user(cx.at(), &wish.request(Order::ZERO))?;
         let from = UserFrame(from);
         cx.machine().page_op(cx.cpu(), PageOp::Copy { to: fresh, from, order: Order::ZERO });
         Ok(fresh)

@@ -6,7 +6,9 @@ use crate::faults::Faults;
 use frame::{Id, Request};
 use machine::entry::{Attrs, Kind};
 use machine::trace::{Asker, Held, Verdict};
-use machine::{Access, Asid, Counter, Cx, Entry, EntryFormat, Event, Level, Machine, VirtAddr, Vpn, level};
+use machine::{
+    Access, Asid, Counter, Cx, Entry, EntryFormat, Event, Level, Machine, Order, VirtAddr, Vpn, level,
+};
 use object::{Lineage, PageCtx};
 use space::{MemPolicy, Snapshot, Space, VmaFlags};
 use table::Soft;
@@ -108,20 +110,22 @@ impl Wish {
         }
     }
 
-    /// Whether the entry allows nothing although its VMA does: the use is to be noticed (NUMA balancing).
+    /// Whether the entry allows nothing although its VMA does: the use is to be noticed (NUMA balancing). (Of
+    /// 2 MiB what is special is no page: it holds the place of one, or of a table.)
     fn is_hint<M: Machine>(&self) -> bool {
-        let perms = M::Entry::attrs(self.entry).perms;
-        let nothing = !perms.read && !perms.write && !perms.execute;
-        self.level == Level::LEAF && nothing && self.vma.flags.perms().allow(self.access)
+        let attrs = M::Entry::attrs(self.entry);
+        let nothing = !attrs.perms.read && !attrs.perms.write && !attrs.perms.execute;
+        let is_page = self.level == Level::LEAF || !attrs.special;
+        is_page && nothing && self.vma.flags.perms().allow(self.access)
     }
 
     /// What a new page of the program's own is asked of the allocator with.
-    pub(crate) fn request(&self) -> Request {
+    pub(crate) fn request(&self, order: Order) -> Request {
         let request = match self.stay {
             Stay::Short => Request::user(),
             Stay::Long => Request::user().lasting(),
         };
-        self.policy.request(request, self.vma.anon_index(self.page))
+        self.policy.request(request.order(order), self.vma.anon_index(self.page) >> order.0)
     }
 }
 

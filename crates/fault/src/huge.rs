@@ -53,7 +53,7 @@ impl<'m, M: Machine> Faults<'m, M> {
 
     fn fresh_huge(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, wish: &Wish) -> Option<Fresh> {
         let spaces = self.spaces();
-        let request = wish.request().order(HUGE_ORDER).reserve(Reserve::Optional);
+        let request = wish.request(HUGE_ORDER).reserve(Reserve::Optional);
         let frame = spaces.frames().allocate_user(cx.at(), &request).ok()?;
         match spaces.walker(wish.table).new_spare(cx.at()) {
             Ok(spare) => {

@@ -1,11 +1,13 @@
-//! Uses of pages whose entries lost their rights to be noticed (Linux: `do_numa_page`).
+//! Uses of pages whose entries lost their rights to be noticed (Linux: `do_numa_page`,
+//! `do_huge_pmd_numa_page`).
 
 use crate::error::FaultError;
 use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
 use frame::Request;
 use machine::entry::Attrs;
-use machine::{Counter, Cx, EntryFormat, Level, Machine, NodeId, Order, Pfn, level};
+use machine::{Counter, Cx, EntryFormat, Machine, NodeId, Order, Pfn, level};
+use object::Without;
 use table::Leaf;
 
 impl<'m, M: Machine> Faults<'m, M> {
@@ -29,29 +31,34 @@ impl<'m, M: Machine> Faults<'m, M> {
             perms.write &= spaces.may_write_at_once(&leaf, &wish.vma, pfn, attrs);
             leaf.relax(wish.page, |entry| {
                 let attrs = Attrs { perms, accessed: true, ..M::Entry::attrs(entry) };
-                M::Entry::with_attrs(entry, attrs, Level::LEAF)
+                M::Entry::with_attrs(entry, attrs, wish.level)
             });
             (perms.allow(wish.access), self.is_misplaced(&leaf, pfn, here))
         };
-        if misplaced && objects.migrate(cx.at(), pfn, &Request::user().only(here)).is_ok() {
-            cx.count(Counter::NumaPagesMigrated);
+        let request = Request::user().only(here);
+        if let Some(pages) = misplaced
+            && objects.migrate(cx.at(), pfn, &request, Without::Stay).is_ok()
+        {
+            cx.count_n(Counter::NumaPagesMigrated, pages);
         }
         Ok(if allowed { Outcome::Done } else { Outcome::Again })
     }
 
-    /// Notes the use, and answers whether the page is to come here. Then it has a reference.
-    fn is_misplaced(&self, leaf: &Leaf<'_, 'm, M>, pfn: Pfn, here: NodeId) -> bool {
+    /// Notes the use. If the page is to come here the answer is how many pages it has, and it has a
+    /// reference.
+    fn is_misplaced(&self, leaf: &Leaf<'_, 'm, M>, pfn: Pfn, here: NodeId) -> Option<u64> {
         leaf.count(Counter::NumaHintFaults);
         let page = self.spaces().frames().descriptor(pfn);
         let meta = page.meta(leaf);
-        if !meta.is_head() || meta.order() != Order::ZERO {
-            return false;
+        // Of a large folio only what one entry maps is looked at.
+        if !meta.is_head() || meta.order() != Order(leaf.level().span_shift() as u8) {
+            return None;
         }
         let last = page.note_user_node(leaf, here);
         if meta.node() == here {
             leaf.count(Counter::NumaHintFaultsLocal);
-            return false;
+            return None;
         }
-        last == Some(here) && page.get(leaf).is_ok()
+        (last == Some(here) && page.get(leaf).is_ok()).then_some(meta.order().frames())
     }
 }

@@ -109,7 +109,7 @@ impl<'m, M: Machine> Frames<'m, M> {
         if !meta.is_head() {
             return Candidate::None(1);
         }
-        if !matches!(meta.state(), State::Anon | State::File) || meta.order() > Order::ZERO {
+        if !matches!(meta.state(), State::Anon | State::File | State::Ksm) || meta.order() > Order::ZERO {
             return Candidate::None(meta.order().frames());
         }
         match self.try_get_folio(cx, pfn) {

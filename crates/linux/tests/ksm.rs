@@ -224,3 +224,99 @@ fn a_shortage_in_every_step_leaves_pages_unmerged() {
         assert_eq!(s.linux.ksm_report(&mut s.cx).totals.shared, 0);
     }
 }
+
+/// Two pages of one large page, and of another: each is split when something is found to merge with.
+#[test]
+fn parts_of_large_pages_are_merged() {
+    use machine::Counter;
+    const HUGE: u64 = 2 << 20;
+    let machine = machine(64 << 20);
+    let mut s = system(&machine);
+    s.linux.spaces().set_huge_pages(space::HugePages::Always);
+    let at = |block: u64| (1 << 30) + 2 * block * HUGE;
+    for block in 0..2 {
+        s.anon(at(block), 512, RW);
+        for page in 0..512 {
+            s.store(at(block) + page * P, 1 + page + 1000 * block).expect("stored");
+        }
+    }
+    for (block, page) in [(0, 100), (0, 300), (1, 7)] {
+        s.store(at(block) + page * P, 7777).expect("stored");
+    }
+    s.linux.ksm_scan(&mut s.cx, u64::MAX);
+    s.linux.madvise(&mut s.cx, s.process, at(0), HUGE, MERGEABLE).expect("advice");
+    s.linux.madvise(&mut s.cx, s.process, at(1), HUGE, MERGEABLE).expect("advice");
+    s.linux.ksm_scan(&mut s.cx, u64::MAX);
+    assert_eq!(s.counter(Counter::ThpSplitPage), 0, "nothing was found so far");
+    let report = scan(&mut s);
+    assert_eq!((report.totals.shared, report.totals.sharing), (1, 2));
+    assert_eq!(s.counter(Counter::ThpSplitPage), 2);
+    assert_eq!(s.counter(Counter::ThpSplitPageFailed), 0);
+    for (block, page) in [(0, 100), (0, 300), (1, 7)] {
+        assert_eq!(s.load(at(block) + page * P), Ok(7777));
+    }
+    assert_eq!(s.load(at(1) + 8 * P), Ok(1009));
+    s.store(at(0) + 100 * P, 5).expect("stored");
+    assert_eq!((s.load(at(0) + 300 * P), s.counter(Counter::CowKsm)), (Ok(7777), 1));
+    assert_eq!(machine.violations(), []);
+}
+
+/// A merged page moves with all its mappings, in all families; what names it follows.
+#[test]
+fn merged_pages_move() {
+    use linux::MovePages;
+    let config =
+        sim::SimConfig { cpus: 2, nodes: 2, memory_bytes: 64 << 20, tasks_max: 8, ..Default::default() };
+    let machine = SimMachine::new(&config).expect("a machine");
+    let mut s = system(&machine);
+    let all = programs(&mut s, 3, 6);
+    let child = s.linux.fork(&mut s.cx, all[2]).expect("a child");
+    assert_eq!(scan(&mut s).totals.shared, 3);
+    let where_to = |s: &mut System<'_>, flags| {
+        let mut status = [77];
+        let args = MovePages { pages: &[BASE], nodes: Some(&[1]), status: &mut status, flags };
+        s.linux.move_pages(&mut s.cx, s.process, args).expect("called");
+        status[0]
+    };
+    assert_eq!(where_to(&mut s, 2), -Errno::EACCES.number(), "others have it, too");
+    assert_eq!(where_to(&mut s, 4), 1);
+    for &process in all.iter().chain([&child]) {
+        s.become_process(process);
+        expect(&mut s, 6, content);
+        assert_eq!(where_to(&mut s, 4), 1, "it is there for all of them");
+    }
+    assert_eq!(s.counter(machine::Counter::PgMigrateSuccess), 1);
+    assert_eq!(scan(&mut s).totals.sharing, 4 * 6 - 3);
+    // What is equal to it is merged with it, where it is.
+    s.store(BASE, 5).expect("stored");
+    s.store(BASE, content(0)).expect("stored");
+    assert_eq!(scan(&mut s).totals.sharing, 4 * 6 - 3);
+    s.store(BASE, 5).expect("stored");
+    s.become_process(all[0]);
+    expect(&mut s, 6, content);
+    s.linux.compact_memory(&mut s.cx);
+    expect(&mut s, 6, content);
+    s.linux.madvise(&mut s.cx, all[0], BASE, 6 * P, UNMERGEABLE).expect("advice");
+    expect(&mut s, 6, content);
+    assert_eq!(machine.violations(), []);
+}
+
+/// A merged page in the Movable zone that is to be read for long is copied to where it may stay.
+#[test]
+fn merged_pages_are_parted_for_long_pins() {
+    use fault::How;
+    use object::Held;
+    let machine = machine(64 << 20);
+    let zones = frame::Config { movable_percent: 50, ..frame::Config::default() };
+    let mut s = System::with_frames(&machine, &zones);
+    fill(&mut s, 6, content);
+    assert_eq!(scan(&mut s).totals.shared, 3);
+    let how = How::pin(machine::Access::Read).long();
+    let mut held = [Held::Nothing];
+    let page = machine::VirtAddr(BASE).page();
+    assert_eq!(s.linux.hold_pages(&mut s.cx, s.process, (page, how), &mut held), Ok(1));
+    let frame = held[0].frame().expect("a frame").0;
+    assert_ne!(s.linux.frames().descriptor(frame).zone(&s.cx), frame::ZoneKind::Movable);
+    expect(&mut s, 6, content);
+    s.linux.release_page(&mut s.cx, held[0]);
+}

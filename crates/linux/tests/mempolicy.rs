@@ -156,3 +156,82 @@ fn what_is_used_from_elsewhere_twice_comes_there() {
     assert_eq!(system.counter(Counter::CowCopied), 0);
     assert_eq!(system.load(BASE), Ok(5));
 }
+
+const HUGE: u64 = 2 << 20;
+/// Aligned to 2 MiB.
+const LARGE: u64 = 1 << 30;
+
+/// Maps 2 MiB pages on a node, and lets the mapping have no policy then.
+fn large(system: &mut System<'_>, count: u64, nodes: u64) {
+    system.anon(LARGE, count * 512, RW);
+    let all = (LARGE, count * HUGE);
+    system.linux.madvise(&mut system.cx, system.process, all.0, all.1, 14).expect("followed");
+    assert_eq!(mbind(system, all, (BIND, nodes), 0), Ok(()));
+    (0..count).for_each(|i| system.store(LARGE + i * HUGE + 7 * PAGE, i + 1).expect("stored"));
+    assert_eq!(mbind(system, all, (DEFAULT, 0), 0), Ok(()));
+}
+
+fn mapped_whole(system: &System<'_>) -> u64 {
+    system.linux.spaces().stats(system.linux.process(system.process).space().expect("alive")).anon_huge / 512
+}
+
+#[test]
+fn large_pages_move_whole_and_take_turns_as_such() {
+    use machine::Counter;
+    let machine = nodes();
+    let mut system = System::new(&machine);
+    large(&mut system, 2, 1);
+    let each = |system: &mut System<'_>| [0, HUGE].map(|at| where_are(system, LARGE + at, 512));
+    assert_eq!(each(&mut system), [vec![0; 512], vec![0; 512]]);
+    assert_eq!(mbind(&mut system, (LARGE, 2 * HUGE), (INTERLEAVE, 3), MOVE), Ok(()));
+    let turns = each(&mut system);
+    assert_eq!(turns, [vec![0; 512], vec![1; 512]], "one to each node, not one page to each");
+    assert_eq!(system.counter(Counter::ThpMigrationSuccess), 1);
+    let mut status = [77; 1];
+    let args = MovePages { pages: &[LARGE + 9 * PAGE], nodes: Some(&[1]), status: &mut status, flags: MOVE };
+    assert_eq!(system.linux.move_pages(&mut system.cx, system.process, args), Ok(0));
+    assert_eq!(each(&mut system), [vec![1; 512], vec![1; 512]], "all of it goes");
+    assert_eq!(mapped_whole(&system), 2);
+    assert_eq!(system.counter(Counter::PgMigrateSuccess), 1024);
+    assert_eq!(system.linux.migrate_pages(&mut system.cx, system.process, 2, 1), Ok(0));
+    assert_eq!(each(&mut system), [vec![0; 512], vec![0; 512]]);
+    assert_eq!((system.load(LARGE + 7 * PAGE), system.load(LARGE + HUGE + 7 * PAGE)), (Ok(1), Ok(2)));
+    // Mapped by pages it goes whole, too: its pages are nobody else's.
+    system.linux.mprotect(&mut system.cx, system.process, LARGE, PAGE, 1).expect("protected");
+    assert_eq!(mapped_whole(&system), 1);
+    assert_eq!(mbind(&mut system, (LARGE, HUGE), (BIND, 2), MOVE | STRICT), Ok(()));
+    assert_eq!(where_are(&mut system, LARGE, 512), vec![1; 512]);
+    assert_eq!(system.counter(Counter::ThpSplitPage), 0);
+    system.store(LARGE + 7 * PAGE, 3).expect("stored");
+    assert_eq!((system.load(LARGE + 7 * PAGE), system.counter(Counter::CowCopied)), (Ok(3), 0));
+}
+
+#[test]
+fn a_large_page_that_is_used_from_elsewhere_twice_comes_there_whole() {
+    use machine::Counter;
+    let machine = nodes();
+    let mut system = System::new(&machine);
+    large(&mut system, 1, 2);
+    for (uses, node) in [(1, 1), (2, 0), (3, 0)] {
+        let hinted = system.linux.hint_numa(&mut system.cx, system.process, LARGE, HUGE);
+        assert_eq!(hinted, Ok(512));
+        system.store(LARGE + uses * PAGE, 5).expect("stored");
+        assert_eq!(where_are(&mut system, LARGE, 512), vec![node; 512], "after {uses} uses");
+    }
+    assert_eq!(mapped_whole(&system), 1);
+    assert_eq!(system.counter(Counter::NumaHintFaults), 3);
+    assert_eq!(system.counter(Counter::NumaHugePteUpdates), 3);
+    assert_eq!(system.counter(Counter::NumaPagesMigrated), 512);
+    assert_eq!(system.counter(Counter::CowCopied), 0);
+    assert_eq!(system.load(LARGE + 7 * PAGE), Ok(1));
+    // Without a block on the node it stays, and stays whole (Linux splits nothing for balancing).
+    assert_eq!(mbind(&mut system, (LARGE, HUGE), (BIND, 2), MOVE), Ok(()));
+    assert_eq!(mbind(&mut system, (LARGE, HUGE), (DEFAULT, 0), 0), Ok(()));
+    let here = frame::Request::user().only(machine::NodeId(0)).order(machine::HUGE_ORDER);
+    while system.linux.frames().allocate_user(system.cx.at(), &here).is_ok() {}
+    for _ in 0..3 {
+        system.linux.hint_numa(&mut system.cx, system.process, LARGE, HUGE).expect("hinted");
+        system.store(LARGE, 6).expect("stored");
+    }
+    assert_eq!((mapped_whole(&system), where_are(&mut system, LARGE, 1)), (1, vec![1]));
+}

@@ -498,3 +498,47 @@ fn long_pins_keep_out_of_the_movable_zone() {
 fn movable(machine: &SimMachine) -> System<'_> {
     System::with_frames(machine, &frame::Config { movable_percent: 50, ..frame::Config::default() })
 }
+
+/// A large page is moved whole if there is a block for it outside of the Movable zone; otherwise it is split,
+/// and the page that is to be pinned moves.
+#[test]
+fn a_large_page_leaves_the_movable_zone_before_it_is_pinned_for_long() {
+    const HUGE: u64 = 2 << 20;
+    let at = |block: u64| (1 << 30) + block * HUGE;
+    for room in [true, false] {
+        let machine = machine(64 << 20);
+        let mut s = movable(&machine);
+        s.anon(at(0), 512, RW);
+        s.linux.madvise(&mut s.cx, s.process, at(0), HUGE, 14).expect("followed");
+        s.store(at(0) + 7 * P, 7).expect("stored");
+        s.store(at(0) + 8 * P, 8).expect("stored");
+        let zone = |s: &System<'_>, frame| s.linux.frames().descriptor(frame).zone(&s.cx);
+        let before = s.touch(at(0) + 7 * P, Access::Read).expect("a page").0;
+        let head = s.linux.frames().folio(&s.cx, before).0;
+        assert_eq!(zone(&s, head), frame::ZoneKind::Movable);
+        let lasting = frame::Request::user().lasting().order(machine::HUGE_ORDER);
+        let mut taken = Vec::new();
+        while !room && let Ok(block) = s.linux.frames().allocate_user(s.cx.at(), &lasting) {
+            taken.push(block);
+        }
+        let long = hold(&mut s, at(0) + 7 * P, How::pin(Access::Write).long()).expect("a pin");
+        assert_ne!(zone(&s, s.linux.frames().folio(&s.cx, frame(long)).0), frame::ZoneKind::Movable);
+        let (whole, parted) = if room { (1, 0) } else { (0, 1) };
+        assert_eq!(s.counter(Counter::ThpMigrationSuccess), whole);
+        assert_eq!(
+            (s.counter(Counter::ThpMigrationSplit), s.counter(Counter::ThpSplitPage)),
+            (parted, parted)
+        );
+        assert_eq!(s.counter(Counter::PgMigrateSuccess), if room { 512 } else { 1 });
+        assert_eq!((s.load(at(0) + 7 * P), s.load(at(0) + 8 * P)), (Ok(7), Ok(8)));
+        let next = hold(&mut s, at(0) + 8 * P, How::pin(Access::Write).long()).expect("a pin");
+        assert!(!room || frame(next) == frame(long).plus(1), "all of it has moved");
+        let fork = s.linux.fork(&mut s.cx, s.process).expect("a child");
+        s.store(at(0) + 7 * P, 9).expect("stored");
+        assert_eq!(word(&s, long, 0), 9, "program and holder have one page");
+        s.linux.exit(&mut s.cx, fork, Exit::Code(0));
+        [long, next].into_iter().for_each(|held| s.linux.release_page(&mut s.cx, held));
+        taken.into_iter().for_each(|block| s.linux.frames().put(s.cx.at(), block.0));
+        assert_eq!(machine.violations(), []);
+    }
+}

@@ -89,6 +89,12 @@ counters! {
     ThpSplitPageFailed = "thp_split_page_failed",
     /// Entries of 2 MiB that became 512 of 4 KiB.
     ThpSplitPmd = "thp_split_pmd",
+    /// Folios of 2 MiB that were moved whole.
+    ThpMigrationSuccess = "thp_migration_success",
+    /// Folios of 2 MiB that were to be moved and stayed.
+    ThpMigrationFail = "thp_migration_fail",
+    /// Folios of 2 MiB that were split to be moved: there was no free block of their size.
+    ThpMigrationSplit = "thp_migration_split",
     /// Pages read from files.
     PgPgIn = "pgpgin",
     /// Pages written to files.
@@ -135,6 +141,8 @@ counters! {
     PgMigrateFail = "pgmigrate_fail",
     /// Entries that lost their rights so that the next use is seen (NUMA balancing).
     NumaPteUpdates = "numa_pte_updates",
+    /// Entries of 2 MiB among them (each is 512 of those).
+    NumaHugePteUpdates = "numa_huge_pte_updates",
     /// Such uses.
     NumaHintFaults = "numa_hint_faults",
     /// Those from the node the page is on.

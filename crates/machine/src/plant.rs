@@ -174,6 +174,14 @@ plants! {
     /// A migration entry of a read-only page forgets that the page was exclusive (C-13). Linux:
     /// `make_readable_exclusive_migration_entry`.
     MigrationForgets = "migration-forgets",
+    /// An entry of 2 MiB is empty for a moment while it becomes a migration entry: whoever unmaps it then
+    /// finds nothing to unmap, and the page comes back where nothing is mapped. Linux looks for it under the
+    /// lock of the PMD, and clears it by `pmdp_invalidate`.
+    LiftedToNothing = "lifted-to-nothing",
+    /// Pages of a large folio that is mapped by pages come back from a move exclusive to nobody (CR18, CR24):
+    /// a store that nobody asked about goes to a page that is copied under its pin later. Linux: the
+    /// `RMAP_EXCLUSIVE` of `remove_migration_pte`, for each page of a large folio.
+    MovedPartsForget = "moved-parts-forget",
     // ---- merging ----
     /// An entry that is read-only and clean counts as harmless: bytes are compared before it is flushed, and
     /// a store through an old translation comes in between (C-12). Linux: `mm_tlb_flush_pending` in
@@ -182,6 +190,9 @@ plants! {
     /// Bytes are compared when twins are found, and not again once nobody can change them (W-3). Linux: the
     /// `pages_identical` of `try_to_merge_one_page`.
     KsmComparesEarly = "ksm-compares-early",
+    /// The scanner takes a merged page for gone while it is moved to another frame: its node goes, and nobody
+    /// finds the page's mappings any more. Linux: the second look at `kpfn` in `ksm_get_folio`.
+    KsmNodeForgotten = "ksm-node-forgotten",
     /// A page is merged whoever has a reference or a pin on it (C-11): the device goes on writing to a page
     /// that its program does not map any more.
     KsmMergesPinned = "ksm-merges-pinned",

@@ -4,7 +4,8 @@
 //! page lock                     nobody else detaches, frees its swap slot, or writes it back
 //!   reverse map, shared         whoever gets a mapping by fork or mremap is met too (list order)
 //!     leaf lock, entry by entry
-//!       clear the entry         no walk without a lock finds it any more
+//!       clear the entry         no walk without a lock finds it any more (2 MiB: what stands there lets
+//!                               nothing pass, so that no walk finds nothing)
 //!       try_share               pinned? the entry is put back as it was: the page stays mapped
 //!       install the soft entry  with what the entry said of exclusivity
 //!   flush                       no CPU stores to the page any more
@@ -14,12 +15,13 @@
 //! `try_to_unmap`, `try_to_migrate`, `remove_migration_ptes`.
 
 use crate::exclusive::Was;
+use crate::ksm_model::Node;
 use crate::lazy_free::is_wanted;
 use crate::model::{Mapping, Owner};
 use crate::objects::Objects;
 use crate::page::{PageCtx, owner_id};
 use crate::swap::slot::Kept;
-use frame::{Descriptor, Flags, Pinned, State};
+use frame::{Descriptor, Flags, Id, Pinned, State};
 use machine::entry::{Attrs, Kind};
 use machine::{Cx, EntryFormat, Level, Machine, Pfn, Plant, Vpn, VpnRange, level};
 use revoke::Batch;
@@ -59,12 +61,21 @@ enum Step {
     Stays,
 }
 
-/// The frames of a folio, and what it belongs to.
+/// Where the entries of a folio are looked for.
+#[derive(Clone, Copy)]
+enum Places {
+    /// Where its owner's pages are mapped, from this index on.
+    Of(Owner, u64),
+    /// Where the items of its node say.
+    Merged(Id<Node>),
+}
+
+/// The frames of a folio, and where it is mapped.
 #[derive(Clone, Copy)]
 struct Folio {
     head: Pfn,
     pages: u64,
-    owner: Owner,
+    places: Places,
 }
 
 impl Folio {
@@ -74,9 +85,9 @@ impl Folio {
 
     /// Where its page is in its file, if it is a file's.
     fn place(&self, mapping: &Mapping, at: Vpn) -> Option<PageCtx> {
-        match self.owner {
-            Owner::File(file) => Some(PageCtx { file, index: mapping.index_of(at) }),
-            Owner::Lineage(_) => None,
+        match self.places {
+            Places::Of(Owner::File(file), _) => Some(PageCtx { file, index: mapping.index_of(at) }),
+            Places::Of(Owner::Lineage(_), _) | Places::Merged(_) => None,
         }
     }
 }
@@ -87,14 +98,12 @@ impl<'m, M: Machine> Objects<'m, M> {
     pub fn detach_page(&self, cx: &mut Cx<'m, M, { level::PAGE }>, head: Pfn, into: Into) -> Detached {
         let page = self.descriptor(head);
         debug_assert!(page.test(cx, Flags::LOCKED), "who detaches a page has locked it");
-        let Some(owner) = self.owner_of(cx, page) else {
-            // Merged pages are found by another reverse map, and stay.
+        let Some(places) = self.places_of(cx, head) else {
             return if page.maps(cx) > 0 { Detached::StillMapped } else { Detached::All };
         };
-        let folio = Folio { head, pages: page.order(cx).frames(), owner };
-        let index = page.index(cx);
+        let folio = Folio { head, pages: page.order(cx).frames(), places };
         let mut refused = false;
-        self.for_each_mapping(cx, owner, index..index + folio.pages, |cx, mapping, part| {
+        self.for_each_place(cx, folio, |cx, mapping, part| {
             refused = refused || self.detach_part(cx, (mapping, part), folio, into) == Step::Stays;
         });
         if refused || page.maps(cx) > 0 { Detached::StillMapped } else { Detached::All }
@@ -104,11 +113,9 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// belonged; the caller has both locked, and a reference to every folio of `to`.
     // LINUX: mm/migrate.c remove_migration_ptes().
     pub fn restore_page(&self, cx: &mut Cx<'m, M, { level::PAGE }>, (from, pages): (Pfn, u64), to: Pfn) {
-        let target = self.descriptor(to);
-        let Some(owner) = self.owner_of(cx, target) else { return };
-        let moved = Folio { head: from, pages, owner };
-        let index = target.index(cx);
-        self.for_each_mapping(cx, owner, index..index + pages, |cx, mapping, part| {
+        let Some(places) = self.places_of(cx, to) else { return };
+        let moved = Folio { head: from, pages, places };
+        self.for_each_place(cx, moved, |cx, mapping, part| {
             let walker = self.walker(mapping.table);
             let mut cursor = Cursor::new(part);
             while let Some((mut leaf, part)) = cursor.next(&walker, cx) {
@@ -119,6 +126,24 @@ impl<'m, M: Machine> Objects<'m, M> {
                 }
             }
         });
+    }
+
+    fn places_of<const L: u8>(&self, cx: &Cx<'m, M, L>, head: Pfn) -> Option<Places> {
+        let page = self.descriptor(head);
+        let owner = self.owner_of(cx, page).map(|owner| Places::Of(owner, page.index(cx)));
+        owner.or_else(|| self.node_of(cx, head).map(Places::Merged))
+    }
+
+    fn for_each_place(
+        &self,
+        cx: &mut Cx<'m, M, { level::PAGE }>,
+        folio: Folio,
+        visit: impl FnMut(&mut Cx<'m, M, { level::RMAP }>, &Mapping, VpnRange),
+    ) {
+        match folio.places {
+            Places::Of(owner, first) => self.for_each_mapping(cx, owner, first..first + folio.pages, visit),
+            Places::Merged(node) => self.for_each_merged_mapping(cx, node, visit),
+        }
     }
 
     /// What a user page belongs to; `None` for a page that was truncated.
@@ -159,7 +184,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             // Large leaves: LR8. Files: the last stores are in the page before anybody cleans it (LR11). Nothing:
             // the next fault gives a page of zeros, and nobody may read the old one beside it (row 9).
             let gone = into == Into::Nothing && !leaf.planted(Plant::LazyFreeFlushedLate);
-            if gone || leaf.level() > Level::LEAF || matches!(folio.owner, Owner::File(_)) {
+            if gone || leaf.level() > Level::LEAF || matches!(folio.places, Places::Of(Owner::File(_), _)) {
                 batch.flush_now(&mut leaf);
             }
         }
@@ -210,7 +235,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         {
             return Step::Stays;
         }
-        let (old, token) = leaf.lift(at, rss);
+        let (old, token) = leaf.lift_for_now(at, rss);
         batch.push(leaf, token);
         let attrs = M::Entry::attrs(old);
         let was = match place {
@@ -221,7 +246,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         };
         let Ok(was) = was else {
             self.undo_count(leaf, into);
-            leaf.install(at, old, rss);
+            leaf.put_back(at, old, rss);
             return Step::Stays;
         };
         match place {
@@ -231,7 +256,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
         page.remove_map(leaf);
         if let Some((soft, rss)) = self.soft_for(leaf, into, (pfn, rss), was, attrs) {
-            leaf.install(at, soft.entry::<M>(), rss);
+            leaf.put_back(at, soft.entry::<M>(), rss);
         }
         Step::Done
     }
@@ -305,10 +330,14 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
         let pfn = to.plus(u64::from(frame.0 - moved.head.0));
         let page = self.descriptor(self.frames().folio(leaf, pfn).0);
+        if level == Level::LEAF {
+            self.map_by_pages(leaf, pfn);
+        }
         let counted = page.get(leaf).is_ok() && page.add_map(leaf, frame::Exclusive::No).is_ok();
         debug_assert!(counted, "what was mapped so often before can be mapped so often again");
         let place = moved.place(mapping, at);
-        if place.is_none() && kind.is_exclusive() {
+        let forgets = leaf.planted(Plant::MovedPartsForget) && pfn != to && level == Level::LEAF;
+        if place.is_none() && kind.is_exclusive() && !forgets {
             self.come_back(leaf, pfn);
         }
         let new = M::Entry::leaf(pfn, attrs, level);

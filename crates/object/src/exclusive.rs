@@ -116,12 +116,17 @@ impl<'m, M: Machine> Objects<'m, M> {
     fn gain<const L: u8>(&self, cx: &Cx<'m, M, L>, folio: Folio<'m>) {
         match folio.part() {
             None => folio.page.make_exclusive(cx),
-            Some((pages, page)) => {
-                if !pages.are_filled(cx) {
-                    pages.fill(cx);
-                }
-                pages.make_exclusive(cx, page);
-            }
+            Some((pages, page)) => pages.make_exclusive(cx, page),
+        }
+    }
+
+    /// An entry of 4 KiB is about to map a page: those of a large folio speak for themselves from here on.
+    /// None of a fresh block's is exclusive yet.
+    pub(crate) fn map_by_pages<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) {
+        if let Some((pages, _)) = self.folio(cx, pfn).part()
+            && !pages.are_filled(cx)
+        {
+            pages.fill(cx);
         }
     }
 

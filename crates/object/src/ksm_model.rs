@@ -2,8 +2,9 @@
 
 use crate::exclusive::AnonCtx;
 use crate::model::Lineage;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use frame::{Id, Slab};
-use machine::{Boot, Field, Machine, Pfn, Shortage, Vpn};
+use machine::{Boot, Cx, Field, FieldValue, Machine, Memory, Pfn, Shortage, Vpn, Word};
 
 machine::cells! {
     /// A page that others may be merged with. In one of the trees, or in no tree while it is made.
@@ -14,8 +15,9 @@ machine::cells! {
         pub(crate) below: [Field<Option<Id<Node>>>; 2],
         /// (scan) The next node of the same hash: other contents, or a merged page that has enough mappings.
         pub(crate) same: Field<Option<Id<Node>>>,
-        /// (scan) Stable nodes: the merged page. Whether it still is one is for the page to say.
-        pub(crate) frame: Field<Option<Pfn>>,
+        /// Stable nodes: the merged page, by its frame. Who scans says which it is; who moves it, under its
+        /// lock, says where it is then. Whether it still is one is for the page to say.
+        frame: Word,
         /// (page) Stable nodes: where the page is mapped. Candidates: unused.
         pub(crate) items: Field<Option<Id<Item>>>,
         /// (page) How many items there are.
@@ -31,6 +33,23 @@ const _: () = assert!(size_of::<Node>() == 64, "a node fits a line");
 const PAGE_BITS: u32 = 36;
 
 impl Node {
+    /// Stable nodes: the merged page.
+    pub(crate) fn frame<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Option<Pfn> {
+        // ORDERING: Acquire pairs with the Release in `set_frame`.
+        FieldValue::from_bits(cx.load(&self.frame, Acquire))
+    }
+
+    /// Stable nodes: says which frame the merged page is in.
+    pub(crate) fn set_frame<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, pfn: Pfn) {
+        // ORDERING: Release pairs with the Acquire in `frame`: who finds the frame finds what names the node.
+        cx.store(&self.frame, Some(pfn).to_bits(), Release);
+    }
+
+    /// The merged page, on a quiet machine.
+    pub(crate) fn quiet_frame(&self) -> Option<Pfn> {
+        FieldValue::from_bits(self.frame.raw().load(Relaxed))
+    }
+
     /// Candidates: where the page is.
     pub(crate) fn place(&self) -> (u64, Vpn) {
         let place = self.place.get();

@@ -9,7 +9,7 @@ use crate::anon::{AnonCtx, MustCopy, Was, anon_born, born};
 use crate::cow::Losing;
 use crate::objects::Objects;
 use frame::counts::{AtCap, MAPS_MAX, Pinned};
-use frame::{Descriptor, State, Subpages, subpages};
+use frame::{Descriptor, Flags, State, Subpages, subpages};
 use machine::entry::{Attrs, Kind};
 use machine::{
     Counter, Cx, Entry, EntryFormat, HUGE_ORDER, Level, Machine, Pfn, Plant, UserFrame, Vpn, level,
@@ -126,6 +126,13 @@ impl<'m, M: Machine> Objects<'m, M> {
     pub(crate) fn maps_whole(leaf: &Leaf<'_, 'm, M>, head: Pfn) -> bool {
         let whole = || M::Entry::kind(leaf.entry(leaf.span().start), Level::HUGE);
         leaf.level() == Level::HUGE && whole() == Kind::Leaf(head)
+    }
+
+    /// Whether parts of a folio of 2 MiB are not mapped any more. A hint. (More processes than one may map
+    /// it: then parts that none of them maps are not noticed.)
+    pub fn is_partly_mapped<const L: u8>(&self, cx: &Cx<'m, M, L>, head: Pfn) -> bool {
+        let page = self.descriptor(head);
+        page.test(cx, Flags::BY_PAGES) && page.maps(cx) < PAGES
     }
 
     /// How many entries of a locked leaf map a folio.

@@ -89,7 +89,7 @@ pub use crate::exclusive::AnonCtx;
 pub use crate::fill::{Fetched, How, PageError, WINDOW, Want};
 pub use crate::inspect::{Census, FileReport};
 pub use crate::ksm::{Busy, KsmSlabs, Merging, Sight, Site, Target};
-pub use crate::migrate::{Effort, Refused};
+pub use crate::migrate::{Effort, Refused, Without};
 pub use crate::model::{Attachment, File, FileKind, Lineage, Mappers, Mapping, Owner, SIZE_MAX, Sharing};
 pub use crate::objects::{Objects, Slabs};
 pub use crate::open::FileError;

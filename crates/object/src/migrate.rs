@@ -17,14 +17,21 @@
 //!
 //! A refusal leaves every entry as it was. Who takes a reference meanwhile (a pin, a lookup, a copy being
 //! made) is either seen by the freeze, or finds a page without references and looks again.
+//!
+//! A folio of 2 MiB moves the same way, whole: each entry that maps it or a part of it is a migration entry
+//! of its own size for a while, and comes back with what it said of exclusivity, page by page ([`Without`]
+//! says what happens if there are no free 2 MiB to move to).
 
 use crate::detach::{Detached, Into};
+use crate::ksm_model::Node;
 use crate::model::Lineage;
 use crate::objects::Objects;
 use crate::page::{PageCtx, owner_id, owner_number, unlock_page, wait_writeback};
 use crate::split::Split;
-use frame::{Descriptor, Flags, Id, Request, State};
-use machine::{Counter, Cx, Event, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level};
+use frame::{Descriptor, Flags, Id, Request, Reserve, State};
+use machine::{
+    Counter, Cx, Event, HUGE_ORDER, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level,
+};
 
 /// Why a page stays where it is. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,18 +72,30 @@ pub enum Effort {
     Wait,
 }
 
+/// What becomes of a folio of 2 MiB for which there is no free block of its size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Without {
+    /// It is split, and the page that was asked for moves alone. Linux: `-ENOMEM` from `migrate_folio_unmap`,
+    /// then `try_split_folio`.
+    Split,
+    /// It stays. Linux: `MR_NUMA_MISPLACED`.
+    Stay,
+}
+
 /// Where a page is found, apart from its entries.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Home {
     Lineage(Id<Lineage>, u64),
     Cache(PageCtx),
+    /// A merged page: the node that names it.
+    Merged(Id<Node>),
 }
 
 impl Home {
     /// References the page has for being there.
     fn refs(self) -> u64 {
         match self {
-            Home::Lineage(..) => 0,
+            Home::Lineage(..) | Home::Merged(_) => 0,
             Home::Cache(_) => 1,
         }
     }
@@ -86,38 +105,77 @@ impl Home {
 const KEPT: [Flags; 6] =
     [Flags::UPTODATE, Flags::DIRTY, Flags::ERROR, Flags::REFERENCED, Flags::ACTIVE, Flags::LAZY_FREE];
 
+/// Counts pages, and if they were one large folio that too.
+fn note_end<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, order: Order, (pages, large): (Counter, Counter)) {
+    cx.count_n(pages, order.frames());
+    if order == HUGE_ORDER {
+        cx.count(large);
+    }
+}
+
 impl<'m, M: Machine> Objects<'m, M> {
-    /// Moves a page to a frame that `request` allows; answers the frame. A page of a folio of 2 MiB is taken
-    /// out of it first. The caller's reference goes with the call, whatever the answer.
-    // LINUX: mm/migrate.c migrate_pages(), for a list of one.
+    /// Moves a page to a frame that `request` allows; answers the frame. A folio of 2 MiB moves whole if
+    /// there is a block for it; one of which parts are not mapped any more is split instead. The caller's
+    /// reference goes with the call, whatever the answer.
+    // LINUX: mm/migrate.c migrate_pages(), for a list of one. Of a folio that is split for this the other
+    // pages stay: who wants them moved asks for each.
     pub fn migrate(
         &self,
         cx: &mut Cx<'m, M, { level::LAYOUT }>,
         from: Pfn,
         request: &Request,
+        without: Without,
     ) -> Result<Pfn, Refused> {
-        if self.make_small(cx, from) == Split::Refused {
-            let head = self.folio(cx, from).page;
-            let refused = if head.pins(cx) > 0 { Refused::Pinned } else { Refused::Busy };
-            cx.count(Counter::PgMigrateFail);
-            self.frames().put(cx.at(), from);
-            return Err(refused);
-        }
-        let target = match self.look_movable(cx, from) {
-            Ok(_) => self.frames().allocate_user(cx.at(), request).map_err(Refused::Shortage),
-            Err(refused) => Err(refused),
+        let (unit, to) = match self.unit_and_target(cx, from, (request, without)) {
+            Ok(found) => found,
+            Err(refused) => {
+                cx.count(Counter::PgMigrateFail);
+                self.put_mapped(cx.at(), from);
+                return Err(refused);
+            }
         };
-        let Ok(to) = target else {
-            cx.count(Counter::PgMigrateFail);
-            self.put_mapped(cx.at(), from);
-            return target.map(|to| to.0);
-        };
-        let moved = self.migrate_to(cx, from, to, Effort::Wait);
-        moved.inspect_err(|_| self.frames().put(cx.at(), to.0)).map(|()| to.0)
+        let moved = self.migrate_to(cx, unit, to, Effort::Wait);
+        moved.inspect_err(|_| self.frames().put(cx.at(), to.0))?;
+        Ok(to.0.plus(u64::from(from.0 - unit.0)))
     }
 
-    /// Moves a page to a fresh frame of the caller's. The caller's reference to the page goes with the call;
-    /// the frame's becomes the page's, or stays the caller's if the page does not move.
+    /// What is to move, the folio or the page, and a fresh frame or block for it.
+    fn unit_and_target(
+        &self,
+        cx: &mut Cx<'m, M, { level::LAYOUT }>,
+        from: Pfn,
+        (request, without): (&Request, Without),
+    ) -> Result<(Pfn, UserFrame), Refused> {
+        let (head, order) = self.frames().folio(cx, from);
+        if order == HUGE_ORDER && !self.is_partly_mapped(cx, head) {
+            let block = request.order(HUGE_ORDER).reserve(Reserve::Optional);
+            match self.target_for(cx, head, &block) {
+                Err(Refused::Shortage(_)) if without == Without::Split => {
+                    cx.count(Counter::ThpMigrationSplit)
+                }
+                found => return found.map(|to| (head, to)),
+            }
+        }
+        if self.make_small(cx, from) == Split::Refused {
+            let pinned = self.descriptor(head).pins(cx) > 0;
+            return Err(if pinned { Refused::Pinned } else { Refused::Busy });
+        }
+        self.target_for(cx, from, request).map(|to| (from, to))
+    }
+
+    /// A fresh frame or block for a folio, if that can move at all.
+    fn target_for(
+        &self,
+        cx: &mut Cx<'m, M, { level::LAYOUT }>,
+        from: Pfn,
+        request: &Request,
+    ) -> Result<UserFrame, Refused> {
+        self.look_movable(cx, from)?;
+        self.frames().allocate_user(cx.at(), request).map_err(Refused::Shortage)
+    }
+
+    /// Moves a folio to a fresh block of its size, the caller's. The caller's reference to the folio goes
+    /// with the call; the block's becomes the folio's, or stays the caller's if the folio does not move.
     pub fn migrate_to(
         &self,
         cx: &mut Cx<'m, M, { level::LAYOUT }>,
@@ -126,6 +184,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         effort: Effort,
     ) -> Result<(), Refused> {
         let page = self.descriptor(from);
+        let order = page.order(cx);
         let moved = match effort {
             Effort::Wait => self.move_locked(&mut self.lock_page(cx.at(), from), (from, to), effort),
             Effort::Try => match self.try_lock_page(cx.at(), from) {
@@ -134,16 +193,16 @@ impl<'m, M: Machine> Objects<'m, M> {
             },
         };
         if let Err(refused) = moved {
-            cx.count(Counter::PgMigrateFail);
+            note_end(cx, order, (Counter::PgMigrateFail, Counter::ThpMigrationFail));
             cx.trace(|| Event::MoveRefused { frame: from, held: page.held() });
             self.put_mapped(cx.at(), from);
             return Err(refused);
         }
-        cx.count(Counter::PgMigrateSuccess);
+        note_end(cx, order, (Counter::PgMigrateSuccess, Counter::ThpMigrationSuccess));
         if cx.planted(Plant::MigrateWithUsers) {
             self.frames().put(cx.at(), from);
         } else {
-            self.frames().free(cx.at(), from, Order::ZERO);
+            self.frames().free(cx.at(), from, order);
         }
         self.put_mapped(cx.at(), to.0);
         Ok(())
@@ -163,14 +222,14 @@ impl<'m, M: Machine> Objects<'m, M> {
             return Ok(false);
         }
         let request = Request::user().lasting().on(page.node(cx));
-        self.migrate(cx, pfn, &request).map(|_| true)
+        self.migrate(cx, pfn, &request, Without::Split).map(|_| true)
     }
 
     /// Where the page is, if it can move now as far as its counts tell (CR19). Without the page lock: a hint.
     fn look_movable<const L: u8>(&self, cx: &Cx<'m, M, L>, from: Pfn) -> Result<Home, Refused> {
         let page = self.descriptor(from);
         let meta = page.meta(cx);
-        if !meta.is_head() || meta.order() != Order::ZERO {
+        if !meta.is_head() || !matches!(meta.order(), Order::ZERO | HUGE_ORDER) {
             return Err(Refused::Unmovable);
         }
         let home = self.home_of(cx, page)?;
@@ -202,6 +261,7 @@ impl<'m, M: Machine> Objects<'m, M> {
                 let file = owner_id(owner).ok_or(Refused::Gone)?;
                 Ok(Home::Cache(PageCtx { file, index }))
             }
+            State::Ksm => owner_id(owner).map(Home::Merged).ok_or(Refused::Gone),
             _ => Err(Refused::Unmovable),
         }
     }
@@ -213,6 +273,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         effort: Effort,
     ) -> Result<(), Refused> {
         let page = self.descriptor(from);
+        let order = page.order(cx);
         match effort {
             Effort::Wait => wait_writeback(cx, page),
             Effort::Try if page.test(cx, Flags::WRITEBACK) => return Err(Refused::Busy),
@@ -225,12 +286,25 @@ impl<'m, M: Machine> Objects<'m, M> {
             Detached::All => self.hand_over(cx, (from, to.0), home),
         };
         if let Err(refused) = taken {
-            self.restore_page(cx, (from, 1), from);
+            self.restore_page(cx, (from, order.frames()), from);
             return Err(refused);
         }
-        let copy = PageOp::Copy { to, from: UserFrame(from), order: Order::ZERO };
+        let copy = PageOp::Copy { to, from: UserFrame(from), order };
         cx.machine().page_op(cx.cpu(), copy);
-        let target = self.descriptor(to.0);
+        self.keep_marks(cx, page, self.descriptor(to.0));
+        // Who scans compares bytes without the lock.
+        if let Home::Merged(node) = home {
+            self.follow_merged(cx, node, to.0);
+        }
+        cx.trace(|| Event::Moved { from, to: to.0, order });
+        self.restore_page(cx, (from, order.frames()), to.0);
+        unlock_page(cx, self.descriptor(to.0));
+        Ok(())
+    }
+
+    /// The new frame is what the old one was, but for its place.
+    // LINUX: mm/migrate.c folio_migrate_flags().
+    fn keep_marks(&self, cx: &mut Cx<'m, M, { level::PAGE }>, page: &Descriptor, target: &Descriptor) {
         for flag in KEPT {
             if page.test(cx, flag) {
                 target.set(cx, flag);
@@ -240,10 +314,6 @@ impl<'m, M: Machine> Objects<'m, M> {
         if let Some(node) = page.meta(cx).user_node() {
             target.note_user_node(cx, node);
         }
-        cx.trace(|| Event::Moved { from, to: to.0 });
-        self.restore_page(cx, (from, 1), to.0);
-        unlock_page(cx, target);
-        Ok(())
     }
 
     /// Takes the old frame's references away if there are exactly those that are known, and puts the new
@@ -266,6 +336,16 @@ impl<'m, M: Machine> Objects<'m, M> {
                 }
                 let back = self.exchange_in_swap(cx, (to, from));
                 debug_assert!(back, "who has both locked can put it back");
+                unlock_page(cx, target);
+                Err(Refused::Busy)
+            }
+            Home::Merged(node) => {
+                target.set_owner(cx, owner_number(node), 0);
+                target.set_state(cx, State::Ksm);
+                target.set(cx, Flags::LOCKED);
+                if self.freeze_known(cx, page, 1) {
+                    return Ok(());
+                }
                 unlock_page(cx, target);
                 Err(Refused::Busy)
             }

@@ -7,7 +7,7 @@ use frame::{Flags, Request, State};
 use machine::entry::Attrs;
 use machine::{Counter, Entry, EntryFormat, HUGE_ORDER, Level, Machine, Pfn, UserFrame, Vpn, VpnRange};
 use object::exclusive::Reuse;
-use object::{AnonCtx, Split};
+use object::{AnonCtx, Refused, Split, Without};
 use std::collections::BTreeMap;
 use table::Rss;
 use world::audit::{audit, audit_with, is_exclusive};
@@ -69,6 +69,13 @@ fn split_folio(world: &World<'_>, head: Pfn) -> Split {
     let split = objects.split_folio(cx.at(), head);
     objects.frames().put(cx.at(), head);
     split
+}
+
+/// Moves the folio of a page, as somebody who found that page does.
+fn migrate(world: &World<'_>, pfn: Pfn) -> Result<Pfn, Refused> {
+    let (objects, mut cx) = (&world.objects, world.cx(0));
+    objects.frames().get(&cx, pfn).unwrap();
+    objects.migrate(cx.at(), pfn, &Request::user(), Without::Split)
 }
 
 fn entry_at(space: &Space, world: &World<'_>, page: u64) -> Entry {
@@ -332,4 +339,179 @@ fn fork_is_refused_what_is_pinned_or_mapped_too_often() {
     assert!(share_huge(&world, &parent, &child));
     audit(&world);
     end(&world, &[&parent, &child]);
+}
+
+fn huge(frame: Pfn, attrs: Attrs) -> Entry {
+    <Host as Machine>::Entry::leaf(frame, attrs, Level::HUGE)
+}
+
+/// Row 19 for 2 MiB: one entry, writable or shared.
+#[test]
+fn a_whole_moves_whole() {
+    for shared in [false, true] {
+        let host = Host::new(16);
+        let world = World::new(&host);
+        let parent = Space::new(&world);
+        let child = parent.child(&world);
+        let from = map_huge(&world, &parent);
+        world.host.write_frame(world.cx(0).cpu(), UserFrame(from.plus(77)), 0, &[0x5a]);
+        assert!(!shared || share_huge(&world, &parent, &child));
+        let to = migrate(&world, from.plus(5)).unwrap();
+        assert_ne!(to, from.plus(5));
+        let head = world.objects.frames().folio(&world.cx(0), to).0;
+        assert_eq!(to, head.plus(5), "the page that was asked for");
+        let attrs = if shared { READ } else { WRITTEN };
+        assert_eq!(entry_at(&parent, &world, 0), huge(head, attrs));
+        assert_eq!(entry_at(&child, &world, 0), if shared { huge(head, attrs) } else { Entry::EMPTY });
+        let mut byte = [0];
+        world.host.read_bytes(UserFrame(head.plus(77)), &mut byte);
+        assert_eq!(byte, [0x5a]);
+        let (page, cx) = (world.objects.frames().descriptor(head), world.cx(0));
+        let sharers = if shared { 2 } else { 1 };
+        assert_eq!((page.refs(&cx), page.maps(&cx), page.is_exclusive(&cx)), (sharers, sharers, !shared));
+        assert_eq!(parent.reuse(&world, AT), if shared { Reuse::Copy } else { Reuse::Exclusive });
+        assert_eq!(total(&world, Counter::PgMigrateSuccess), PAGES);
+        assert_eq!(
+            (total(&world, Counter::ThpMigrationSuccess), total(&world, Counter::ThpSplitPmd)),
+            (1, 0)
+        );
+        audit(&world);
+        end(&world, &[&parent, &child]);
+    }
+}
+
+/// Row 19 for 2 MiB that are mapped by pages, some exclusive and some shared: each keeps its own.
+#[test]
+fn a_folio_that_is_mapped_by_pages_moves_with_a_bit_for_each() {
+    let host = Host::new(16);
+    let world = World::new(&host);
+    let parent = Space::new(&world);
+    let child = parent.child(&world);
+    let from = map_huge(&world, &parent);
+    split_entry(&world, &parent);
+    for page in [5, 6, 300] {
+        share(&world, &parent, &child, AT + page);
+    }
+    let to = migrate(&world, from.plus(6)).unwrap();
+    let head = world.objects.frames().folio(&world.cx(0), to).0;
+    assert_eq!(to, head.plus(6));
+    for i in 0..PAGES {
+        let shared = [5, 6, 300].contains(&i);
+        assert_eq!(is_exclusive(&world, head.plus(i)), !shared, "page {i}");
+        assert_eq!(entry_at(&parent, &world, i), small(head.plus(i), if shared { READ } else { WRITTEN }));
+    }
+    assert_eq!(entry_at(&child, &world, 300), small(head.plus(300), READ));
+    assert_eq!(total(&world, Counter::ThpMigrationSuccess), 1);
+    audit(&world);
+    // All of it shared by entries of both sizes: nobody's bit is set at the new place either.
+    child.end(&world);
+    let child = parent.child(&world);
+    for page in 0..PAGES {
+        share(&world, &parent, &child, AT + page);
+    }
+    let to = migrate(&world, head).unwrap();
+    assert!((0..PAGES).all(|i| !is_exclusive(&world, to.plus(i))));
+    assert_eq!(parent.reuse(&world, AT + 9), Reuse::Copy);
+    child.end(&world);
+    assert_eq!(parent.reuse(&world, AT + 9), Reuse::Alone);
+    assert!((0..PAGES).all(|i| is_exclusive(&world, to.plus(i))));
+    audit(&world);
+    end(&world, &[&parent]);
+}
+
+/// Parts that nobody maps are let go before anything moves (Linux: the deferred split list is looked at
+/// first).
+#[test]
+fn a_partly_mapped_folio_is_split_and_one_page_moves() {
+    let host = Host::new(16);
+    let world = World::new(&host);
+    let space = Space::new(&world);
+    let from = map_huge(&world, &space);
+    space.unmap(&world, VpnRange::sized(Vpn(AT + 100), 100), None);
+    let to = migrate(&world, from.plus(7)).unwrap();
+    assert_eq!((total(&world, Counter::ThpSplitPage), total(&world, Counter::PgMigrateSuccess)), (1, 1));
+    assert_eq!(entry_at(&space, &world, 7), small(to, WRITTEN));
+    assert_eq!(entry_at(&space, &world, 8), small(from.plus(8), WRITTEN));
+    assert!(is_exclusive(&world, to) && is_exclusive(&world, from.plus(8)));
+    audit(&world);
+    end(&world, &[&space]);
+}
+
+#[test]
+fn who_holds_or_pins_a_part_keeps_all_of_it_where_it_is() {
+    let host = Host::new(16);
+    let world = World::new(&host);
+    for by_pages in [false, true] {
+        let space = Space::new(&world);
+        let head = map_huge(&world, &space);
+        if by_pages {
+            split_entry(&world, &space);
+        }
+        let (frames, mut cx) = (world.objects.frames(), world.cx(0));
+        frames.get(&cx, head.plus(9)).unwrap();
+        assert_eq!(migrate(&world, head.plus(3)), Err(Refused::Busy));
+        frames.descriptor(head).pin(&cx).unwrap();
+        assert_eq!(migrate(&world, head.plus(3)), Err(Refused::Pinned));
+        frames.unpin(cx.at(), head);
+        frames.put(cx.at(), head.plus(9));
+        assert!((0..PAGES).all(|i| is_exclusive(&world, head.plus(i))));
+        let entry = if by_pages { small(head, WRITTEN) } else { huge(head, WRITTEN) };
+        assert_eq!(entry_at(&space, &world, 0), entry);
+        audit(&world);
+        space.end(&world);
+    }
+    assert_eq!(total(&world, Counter::ThpMigrationFail) + total(&world, Counter::ThpSplitPage), 0);
+}
+
+/// A part of it goes while it is on its way: the entry of 2 MiB that stands for it becomes 512 like any
+/// other.
+#[test]
+fn a_part_is_unmapped_while_it_moves() {
+    let host = Host::new(16);
+    let world = World::new(&host);
+    let space = Space::new(&world);
+    let head = map_huge(&world, &space);
+    let (objects, mut cx) = (&world.objects, world.cx(0));
+    objects.frames().get(&cx, head).unwrap();
+    {
+        let mut held = objects.lock_page(cx.at(), head);
+        assert_eq!(objects.detach_page(&mut held, head, object::Into::Migration), object::Detached::All);
+        space.unmap(&world, VpnRange::sized(Vpn(AT + 10), 2), None);
+        assert_eq!(space.rss(&world), [PAGES - 2, 0, 0]);
+        objects.restore_page(&mut held, (head, PAGES), head);
+    }
+    objects.frames().put(cx.at(), head);
+    let page = objects.frames().descriptor(head);
+    assert_eq!((page.refs(&cx), page.maps(&cx)), (PAGES - 2, PAGES - 2));
+    for i in (0..10).chain(12..PAGES) {
+        assert_eq!(entry_at(&space, &world, i), small(head.plus(i), WRITTEN));
+        assert!(is_exclusive(&world, head.plus(i)), "page {i}");
+    }
+    audit(&world);
+    end(&world, &[&space]);
+}
+
+#[test]
+fn without_a_block_a_folio_is_split_and_one_page_moves() {
+    let host = Host::new(8);
+    let world = World::new(&host);
+    let space = Space::new(&world);
+    let head = map_huge(&world, &space);
+    let (frames, mut cx) = (world.objects.frames(), world.cx(0));
+    let mut taken = Vec::new();
+    while let Ok(block) = frames.allocate(cx.at(), &Request::user().order(HUGE_ORDER)) {
+        taken.push(block);
+    }
+    let gone = frames.allocate(cx.at(), &Request::user().order(HUGE_ORDER)).is_err();
+    frames.get(&cx, head).unwrap();
+    let stays = world.objects.migrate(cx.at(), head, &Request::user(), Without::Stay);
+    assert!(gone && matches!(stays, Err(Refused::Shortage(_))), "{stays:?}");
+    assert_eq!(entry_at(&space, &world, 0), huge(head, WRITTEN));
+    let to = migrate(&world, head.plus(4)).unwrap();
+    assert_eq!(total(&world, Counter::ThpMigrationSplit), 1);
+    assert_eq!(entry_at(&space, &world, 4), small(to, WRITTEN));
+    assert_eq!(entry_at(&space, &world, 5), small(head.plus(5), WRITTEN));
+    taken.into_iter().for_each(|block| frames.put(cx.at(), block));
+    audit(&world);
+    end(&world, &[&space]);
 }

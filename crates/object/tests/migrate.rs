@@ -6,7 +6,7 @@ use frame::{Id, Request};
 use machine::{Entry, FileKey, PAGE_SIZE, Pfn, UserFrame};
 use object::exclusive::Reuse;
 use object::radix::Mark;
-use object::{Effort, File, FileKind, PageCtx, Refused, Sharing};
+use object::{Effort, File, FileKind, PageCtx, Refused, Sharing, Without};
 use std::collections::BTreeMap;
 use world::audit::{audit, audit_with};
 use world::space::{READ, Space, WRITTEN, share};
@@ -20,7 +20,7 @@ fn open(world: &World<'_>, kind: FileKind) -> Id<File> {
 fn migrate(world: &World<'_>, from: Pfn) -> Result<Pfn, Refused> {
     let mut cx = world.cx(0);
     world.objects.frames().get(&cx, from).unwrap();
-    world.objects.migrate(cx.at(), from, &Request::user())
+    world.objects.migrate(cx.at(), from, &Request::user(), Without::Split)
 }
 
 fn first_byte(world: &World<'_>, pfn: Pfn) -> u8 {
@@ -166,7 +166,7 @@ fn a_page_that_nobody_has_any_more_is_freed() {
     let mut cx = world.cx(0);
     world.objects.frames().get(&cx, anon).unwrap();
     space.end(&world);
-    let moved = world.objects.migrate(cx.at(), anon, &Request::user());
+    let moved = world.objects.migrate(cx.at(), anon, &Request::user(), Without::Split);
     assert_eq!(moved, Err(Refused::Gone));
     audit(&world);
 }

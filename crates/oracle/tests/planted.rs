@@ -113,7 +113,7 @@ impl<'m> Sample<'m> {
         let merged = merge(MERGED, |node, _| Target::Itself(node), None);
         merge(MERGED + 1, Target::Page, Some(merged));
         merge(MERGED + 2, |_, _| Target::Zero, None);
-        spaces.objects().publish_stable_node(node, merged);
+        spaces.objects().publish_stable_node(cx, node, merged);
     }
 
     /// The node of the merged pages.

@@ -18,7 +18,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         self.for_each_entry(part, Work::Protect, |spaces, leaf, entry| {
             let level = leaf.level();
             let Kind::Leaf(pfn) = M::Entry::kind(entry, level) else {
-                return narrow_soft::<M>(entry, seen.flags.perms());
+                return narrow_soft::<M>(entry, level, seen.flags.perms());
             };
             let attrs = M::Entry::attrs(entry);
             let mut perms = seen.flags.perms();
@@ -90,8 +90,8 @@ impl<M: Machine> Layout<'_, '_, M> {
 }
 
 /// A page on its way comes back with the VMA's rights; what may be written then is decided by its fault.
-fn narrow_soft<M: Machine>(entry: Entry, perms: Perms) -> Entry {
-    let Some(soft) = Soft::of::<M>(entry, Level::LEAF) else { return entry };
+fn narrow_soft<M: Machine>(entry: Entry, level: Level, perms: Perms) -> Entry {
+    let Some(soft) = Soft::of::<M>(entry, level) else { return entry };
     let soft = if perms.write { soft } else { soft.read_only() };
     let Soft::Migration { frame, kind, attrs } = soft else { return entry };
     let perms = Perms { write: kind == MigrationKind::Writable, ..perms };

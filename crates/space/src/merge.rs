@@ -16,7 +16,7 @@ use machine::{Cx, Entry, EntryFormat, Level, Machine, Pfn, Vpn, VpnRange, level}
 use object::exclusive::AnonCtx;
 use object::ksm::merge::is_merged_zero;
 use object::ksm::{Busy, Merging, Node, Site, Target};
-use table::{Cursor, Leaf};
+use table::{Cursor, Leaf, Soft};
 
 /// The next page to look at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,9 +104,10 @@ impl<'m, M: Machine> Spaces<'m, M> {
             return NextPage::Later(range.end);
         };
         let mut next = part.start;
-        while let Some((page, entry)) = leaf.next_used(next, part.end) {
-            next = leaf.pages(page).end;
-            if let Some(frame) = self.take_anonymous(&leaf, entry) {
+        while let Some((first, entry)) = leaf.next_used(next, part.end) {
+            let page = first.max(part.start);
+            next = leaf.pages(first).end;
+            if let Some(frame) = self.take_anonymous(&leaf, page, entry) {
                 return NextPage::Page { page, frame };
             }
         }
@@ -124,18 +125,18 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let Site { table, .. } = layout.site(page)?;
         let leaf = self.walker(table).lock_leaf_existing(layout.cx.at(), page)?;
         let entry = leaf.entry(page);
-        self.take_anonymous(&leaf, entry)
+        self.take_anonymous(&leaf, page, entry)
     }
 
-    /// The anonymous page of its own, or merged, that an entry maps, with a reference.
-    fn take_anonymous(&self, leaf: &Leaf<'_, 'm, M>, entry: Entry) -> Option<Pfn> {
-        let Kind::Leaf(pfn) = M::Entry::kind(entry, leaf.level()) else { return None };
-        if leaf.level() != Level::LEAF || M::Entry::attrs(entry).special {
+    /// The anonymous page of its own, or merged, that an entry maps at a page, with a reference.
+    fn take_anonymous(&self, leaf: &Leaf<'_, 'm, M>, page: Vpn, entry: Entry) -> Option<Pfn> {
+        let Kind::Leaf(first) = M::Entry::kind(entry, leaf.level()) else { return None };
+        if M::Entry::attrs(entry).special {
             return None;
         }
-        let page = self.frames().descriptor(pfn);
-        let anonymous = matches!(page.state(leaf), State::Anon | State::Ksm);
-        (anonymous && page.get(leaf).is_ok()).then_some(pfn)
+        let pfn = first.plus(page - leaf.pages(page).start);
+        let anonymous = matches!(self.objects().folio_state(leaf, pfn), State::Anon | State::Ksm);
+        (anonymous && self.frames().get(leaf, pfn).is_ok()).then_some(pfn)
     }
 
     /// Exchanges what a page maps, for the same bytes elsewhere. The caller has a reference to `pfn`, which
@@ -188,9 +189,13 @@ impl<'m, M: Machine> Spaces<'m, M> {
     }
 
     fn is_merged(&self, leaf: &Leaf<'_, 'm, M>, entry: Entry) -> bool {
+        // A merged page that is being moved is merged when it has arrived.
+        if let Some(Soft::Migration { frame, .. }) = Soft::of::<M>(entry, Level::LEAF) {
+            return self.objects().folio_state(leaf, frame) == State::Ksm;
+        }
         match M::Entry::kind(entry, Level::LEAF) {
             Kind::Leaf(_) if M::Entry::attrs(entry).special => is_merged_zero::<M>(entry),
-            Kind::Leaf(pfn) => self.frames().descriptor(pfn).state(leaf) == State::Ksm,
+            Kind::Leaf(pfn) => self.objects().folio_state(leaf, pfn) == State::Ksm,
             _ => false,
         }
     }

@@ -5,8 +5,8 @@ use crate::space::Space;
 use crate::spaces::Spaces;
 use frame::{Id, Request};
 use machine::entry::Kind;
-use machine::{Cx, EntryFormat, Machine, NodeId, Pfn, Vpn, VpnRange, level};
-use object::Refused;
+use machine::{Cx, EntryFormat, Machine, NodeId, Order, Pfn, Vpn, VpnRange, level};
+use object::{Refused, Without};
 use table::{Cursor, Soft};
 
 /// How often a page that somebody uses for a moment is tried (Linux: `NR_MAX_MIGRATE_SYNC_RETRY`).
@@ -30,8 +30,13 @@ pub enum Mapped {
 pub struct Whereabouts {
     /// On which node.
     pub node: NodeId,
-    /// How often it is mapped.
-    pub maps: u64,
+    /// Whether several entries map it. (Of a large page that is mapped by pages: unless this page is
+    /// exclusive to its entry. Linux estimates, too: `folio_likely_mapped_shared`.)
+    pub shared: bool,
+    /// How large it is.
+    pub order: Order,
+    /// Which part of it is mapped at the page that was asked about.
+    pub part: u64,
 }
 
 impl<'m, M: Machine> Spaces<'m, M> {
@@ -67,8 +72,10 @@ impl<'m, M: Machine> Spaces<'m, M> {
             Mapped::Page(pfn) => pfn,
             other => return Err(other),
         };
-        let descriptor = self.objects().folio(cx, pfn).page;
-        let found = Whereabouts { node: descriptor.node(cx), maps: descriptor.maps(cx) };
+        let folio = self.objects().folio(cx, pfn);
+        let shared = folio.page.maps(cx) > 1 && !self.objects().is_exclusive(cx, pfn);
+        let (node, order) = (folio.page.node(cx), folio.page.order(cx));
+        let found = Whereabouts { node, shared, order, part: u64::from(pfn.0 - folio.head.0) };
         self.frames().put(cx.at(), pfn);
         Ok(found)
     }
@@ -90,8 +97,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         None
     }
 
-    /// Moves the page that is mapped at `page` to a frame that `request` allows. The caller uses the space
-    /// and holds no lock.
+    /// Moves the page that is mapped at `page` to a frame that `request` allows: all of it, if it is one of 2
+    /// MiB and there is a block for it. The caller uses the space and holds no lock.
     pub fn move_page(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
@@ -105,7 +112,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
                 Mapped::Nothing => Err(Refused::Gone),
                 Mapped::Zero => Err(Refused::Unmovable),
                 Mapped::Moving => Err(Refused::Busy),
-                Mapped::Page(pfn) => self.objects().migrate(cx.at(), pfn, request),
+                Mapped::Page(pfn) => self.objects().migrate(cx.at(), pfn, request, Without::Split),
             };
             // A page that went may have left another one in its place.
             if !matches!(moved, Err(Refused::Busy | Refused::Gone)) {

@@ -4,7 +4,7 @@ use crate::layout::Layout;
 use crate::spaces::Spaces;
 use frame::Id;
 use machine::trace::Work;
-use machine::{Cx, Event, HUGE_ORDER, Level, Machine, Shortage, Vpn, VpnRange, level};
+use machine::{Cx, Event, HUGE_ORDER, Level, Machine, Plant, Shortage, Vpn, VpnRange, level};
 use object::{MappedFile, Objects};
 use table::{Cursor, PageTable, Pair, TableBatch};
 
@@ -47,9 +47,14 @@ impl Move {
             let Some((page, entry)) = pair.from().next_used(next, part.end) else { break };
             next = pair.from().pages(page).end;
             let rss = objects.rss_of(pair.cx(), entry, self.file.map(|file| file.at(page)));
+            let target = self.target(page);
+            // Walks skip an entry of 2 MiB that they find empty without its lock: at no moment are both.
+            if pair.to().level() == Level::HUGE && !pair.cx().planted(Plant::LiftedToNothing) {
+                pair.to().claim(target);
+            }
             let (entry, token) = pair.from().lift(page, rss);
             batch.push(pair.cx(), token);
-            pair.to().install(self.target(page), entry, rss);
+            pair.to().put_back(target, entry, rss);
         }
         batch.flush_now(pair.cx());
     }

@@ -20,9 +20,9 @@ use table::Leaf;
 const NONE: Perms = Perms { read: false, write: false, execute: false };
 
 impl<'m, M: Machine> Spaces<'m, M> {
-    /// Takes the rights of the entries of a range away; answers of how many. What is worth it is decided as
-    /// on Linux: not the text of files, not the page of zeros, not pages that several map or that are pinned.
-    /// Entries of 2 MiB are left alone.
+    /// Takes the rights of the entries of a range away; answers of how many pages. What is worth it is
+    /// decided as on Linux: not the text of files, not the page of zeros, not pages that several map or that
+    /// are pinned. Pages of a large folio that are mapped one by one are left alone.
     ///
     /// Errors: `Killed`.
     pub fn hint_numa(
@@ -53,8 +53,12 @@ impl<M: Machine> Layout<'_, '_, M> {
         let hinted = Cell::new(0);
         self.for_each_entry(part, Work::Protect, |spaces, leaf, entry| {
             let Some(attrs) = worth_it(spaces, leaf, entry) else { return entry };
-            hinted.set(hinted.get() + 1);
-            M::Entry::with_attrs(entry, Attrs { perms: NONE, ..attrs }, Level::LEAF)
+            let level = leaf.level();
+            hinted.set(hinted.get() + (1 << level.span_shift()));
+            if level == Level::HUGE {
+                leaf.count(Counter::NumaHugePteUpdates);
+            }
+            M::Entry::with_attrs(entry, Attrs { perms: NONE, ..attrs }, level)
         });
         hinted.get()
     }
@@ -62,17 +66,15 @@ impl<M: Machine> Layout<'_, '_, M> {
 
 /// What an entry says, if its page may be moved for whoever uses it.
 fn worth_it<M: Machine>(spaces: &Spaces<'_, M>, leaf: &Leaf<'_, '_, M>, entry: Entry) -> Option<Attrs> {
-    if leaf.level() != Level::LEAF {
-        return None;
-    }
-    let Kind::Leaf(pfn) = M::Entry::kind(entry, Level::LEAF) else { return None };
+    let level = leaf.level();
+    let Kind::Leaf(pfn) = M::Entry::kind(entry, level) else { return None };
     let attrs = M::Entry::attrs(entry);
     if attrs.special || attrs.perms == NONE {
         return None;
     }
     let page = spaces.frames().descriptor(pfn);
     let (meta, counts) = (page.meta(&**leaf), page.counts(&**leaf));
-    let small = meta.is_head() && meta.order() == Order::ZERO;
+    let whole = meta.is_head() && meta.order() == Order(level.span_shift() as u8);
     let movable = matches!(meta.state(), State::Anon | State::File);
-    (small && movable && counts.maps() == 1 && counts.pins() == 0).then_some(attrs)
+    (whole && movable && counts.maps() == 1 && counts.pins() == 0).then_some(attrs)
 }

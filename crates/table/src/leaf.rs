@@ -95,10 +95,14 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     pub fn claim(&mut self, page: Vpn) {
         self.check(page);
         debug_assert!(self.level() == Level::HUGE && self.entry(page) == Entry::EMPTY, "an empty entry");
-        let closed = Attrs { perms: Perms::NONE, special: true, ..Attrs::default() };
-        let own = self.slots.node.frame.0;
-        self.slots.node.write(self.cx, page, M::Entry::leaf(own, closed, Level::HUGE));
+        self.slots.node.write(self.cx, page, self.closed());
         note_used(self.slots.descriptor);
+    }
+
+    /// A leaf that lets nothing pass and is no page.
+    fn closed(&self) -> Entry {
+        let attrs = Attrs { perms: Perms::NONE, special: true, ..Attrs::default() };
+        M::Entry::leaf(self.slots.node.frame.0, attrs, Level::HUGE)
     }
 
     /// Takes a claim back.
@@ -181,6 +185,32 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         (old, self.token(page, old, Keep::Nothing))
     }
 
+    /// As [`Leaf::lift`], for who puts something back before the lock is dropped ([`Leaf::put_back`]). An
+    /// entry of 2 MiB leaves a leaf that lets nothing pass meanwhile: whoever looks for something without the
+    /// lock skips what is empty, and would miss what comes back.
+    pub fn lift_for_now(&mut self, page: Vpn, rss: Option<Rss>) -> (Entry, Revoked<Payload>) {
+        if self.level() == Level::LEAF || self.cx.planted(Plant::LiftedToNothing) {
+            return self.lift(page, rss);
+        }
+        self.check(page);
+        let old = self.slots.node.exchange(self.cx, page, self.closed());
+        self.note_lock(old, Entry::EMPTY);
+        self.cx.trace(|| self.changed(page, old, Entry::EMPTY));
+        self.table().remove_rss(rss, self.weight());
+        (old, self.token(page, old, Keep::Nothing))
+    }
+
+    /// Fills an entry that [`Leaf::lift_for_now`] was called for, or that was claimed.
+    pub fn put_back(&mut self, page: Vpn, entry: Entry, rss: Option<Rss>) {
+        if self.entry(page) == Entry::EMPTY {
+            return self.install(page, entry, rss);
+        }
+        self.slots.node.exchange(self.cx, page, entry);
+        self.note_lock(Entry::EMPTY, entry);
+        self.cx.trace(|| self.changed(page, Entry::EMPTY, entry));
+        self.table().add_rss(rss, self.weight());
+    }
+
     /// Puts another entry in the place of one in use (copy-on-write): the old one is cleared and flushed
     /// before the new one is set, so that no moment lets one CPU write the old frame while another reads
     /// the new one. The old entry's payload goes into the batch, which was asked [`Batch::is_full`].
@@ -209,14 +239,18 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     }
 
     /// Puts another entry in the place of one that hardware could not use (software's own): nothing is to be
-    /// flushed. Accounts as said.
+    /// flushed, and at no moment is nothing there. Accounts as said.
     pub fn exchange_absent(&mut self, page: Vpn, (old_rss, new_rss): (Option<Rss>, Option<Rss>), new: Entry) {
         debug_assert!(new != Entry::EMPTY, "an empty entry is made by `take`");
-        let old = self.empty(page, old_rss);
-        debug_assert!(!self.reachable(old), "what hardware may have cached is replaced and flushed");
-        self.slots.node.write(self.cx, page, new);
-        self.note_lock(Entry::EMPTY, new);
-        self.cx.trace(|| self.changed(page, Entry::EMPTY, new));
+        self.check(page);
+        let old = self.slots.node.exchange(self.cx, page, new);
+        debug_assert!(
+            old != Entry::EMPTY && !self.reachable(old),
+            "what may be cached is replaced and flushed"
+        );
+        self.note_lock(old, new);
+        self.cx.trace(|| self.changed(page, old, new));
+        self.table().remove_rss(old_rss, self.weight());
         self.table().add_rss(new_rss, self.weight());
     }
 

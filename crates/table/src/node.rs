@@ -111,10 +111,16 @@ impl<'m> Node<'m> {
         Entry(cx.swap(self.word(page), Entry::EMPTY.0, AcqRel))
     }
 
-    /// Puts another entry in the place of one that leads to or closes off other tables. The lock is held.
-    pub(crate) fn exchange<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, page: Vpn, entry: Entry) {
+    /// Puts another entry in the place of one that is not empty; answers that with all that hardware noted.
+    /// The lock is held.
+    pub(crate) fn exchange<M: Machine, const L: u8>(
+        &self,
+        cx: &Cx<'_, M, L>,
+        page: Vpn,
+        entry: Entry,
+    ) -> Entry {
         // ORDERING: AcqRel: pairs with the Acquire in `read`, as in `write`.
-        cx.swap(self.word(page), entry.0, AcqRel);
+        Entry(cx.swap(self.word(page), entry.0, AcqRel))
     }
 
     /// Changes an entry by `f`, again for as long as hardware sets bits in between. The lock is held.

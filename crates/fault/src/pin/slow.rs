@@ -155,6 +155,10 @@ impl<'m, M: Machine> Faults<'m, M> {
             return Tried::Needs(Purpose::Own);
         }
         if must_move(how, head.zone(leaf)) {
+            // What will be copied for the pin is not moved first: the copy comes from where it may stay.
+            if anonymous && !objects.is_exclusive(leaf, pfn) {
+                return Tried::Needs(Purpose::Own);
+            }
             return if frames.get(leaf, pfn).is_ok() { Tried::Move(pfn) } else { Tried::TooMany };
         }
         match objects.hold_mapped(leaf.at(), pfn, how.hold) {

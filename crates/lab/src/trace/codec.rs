@@ -81,7 +81,7 @@ events! {
     33 "space loaded" SpaceLoaded { asid, stale }
     34 "task runs" TaskRuns {}
     35 "task stops" TaskStops {}
-    48 "page moved" Moved { from, to }
+    48 "page moved" Moved { from, to, order }
     49 "page not moved" MoveRefused { frame, held }
     50 "page swapped out" SwappedOut { frame, slot }
     51 "page swapped in" SwappedIn { frame, slot }

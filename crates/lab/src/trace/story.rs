@@ -200,7 +200,9 @@ impl<'i> Story<'i> {
                 Some(format!("becomes page {index} of {}", scene.file_name(file.0)))
             }
             Event::PageRead { frame, .. } if frame.0 == own => Some("is read from the file".into()),
-            Event::Moved { from, to } if from.0 == own || to.0 == own => Some(tell(event)),
+            Event::Moved { from, to, order } => {
+                (covers(from, order, own) || covers(to, order, own)).then(|| tell(event))
+            }
             Event::MoveRefused { frame, .. } if frame.0 == own => Some(tell(event)),
             Event::FolioSplit { frame, order } => covers(frame, order, own).then(|| tell(event)),
             _ if held_by_others(event) == Some(own) => Some(tell(event)),

@@ -202,7 +202,12 @@ fn of_faults(event: &Event) -> Option<String> {
         Event::Merged { asid, page, from, to } => {
             format!("{} of {}: frame {:#x} is merged with {:#x}", at(page), space(asid), from.0, to.0)
         }
-        Event::Moved { from, to } => format!("frame {:#x} is moved to {:#x}", from.0, to.0),
+        Event::Moved { from, to, order: Order::ZERO } => {
+            format!("frame {:#x} is moved to {:#x}", from.0, to.0)
+        }
+        Event::Moved { from, to, order } => {
+            format!("{} frames at {:#x} are moved to {:#x}", order.frames(), from.0, to.0)
+        }
         Event::MoveRefused { frame, held } => {
             format!("frame {:#x} is not moved: it has {}", frame.0, counts(held))
         }

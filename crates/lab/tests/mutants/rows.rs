@@ -91,6 +91,7 @@ pub(crate) const ROWS: &[Row] = &[
         ..row(Plant::KsmIgnoresPendingFlush, "ksm/c-12-pending-flush", Kind::WrongByte, "loaded 7")
     },
     row(Plant::KsmComparesEarly, "ksm/w-03-store-before-protect", Kind::WrongByte, "loaded"),
+    row(Plant::KsmNodeForgotten, "ksm/merged-page-moves-while-scanned", Kind::Expectation, "not r ksm"),
     row(Plant::KsmMergesPinned, "ksm/c-11-pin-against-merge", Kind::WrongByte, ""),
     row(Plant::ReuseByMapcount, "cow/c-01-reader-of-an-unmapped-page", Kind::WrongByte, "C loaded 2"),
     row(Plant::CopyBeforeFlush, "cow/copy-against-writer-and-reader", Kind::WrongByte, "where 3 is due"),
@@ -108,6 +109,13 @@ pub(crate) const ROWS: &[Row] = &[
     row(Plant::CollapseUnchecked, "cow/c-25-pinned-page-is-not-collapsed", Kind::Expectation, "EAGAIN"),
     row(Plant::MigrationKeptByFork, "move/c-14-fork-against-migration", Kind::Expectation, "shared"),
     row(Plant::MigrationForgets, "move/c-13-read-only-exclusive-page-moves", Kind::Expectation, "r shared"),
+    row(
+        Plant::LiftedToNothing,
+        "move/large-against-unmap-of-a-part",
+        Kind::WrongByte,
+        "where nothing is mapped",
+    ),
+    row(Plant::MovedPartsForget, "move/large-by-pages-keeps-its-bits", Kind::Expectation, "rw shared"),
     row(
         Plant::PinWithoutRecheck,
         "cow/c-05-pin-against-dontneed-and-reuse",

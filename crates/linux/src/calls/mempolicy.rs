@@ -61,9 +61,9 @@ impl<'m, M: Machine> Linux<'m, M> {
             return Ok(());
         }
         let space = self.space_of(process)?;
-        let place = |page: Vpn, node| match policy.is_met(node, page.0) {
+        let place = |turn, node| match policy.is_met(node, turn) {
             true => None,
-            false => Some(policy.request(Request::user(), page.0)),
+            false => Some(policy.request(Request::user(), turn)),
         };
         let left = self.move_range(cx.at(), space, range, flags, place);
         if left > 0 && flags & STRICT != 0 { Err(Errno::EIO) } else { Ok(()) }
@@ -95,13 +95,14 @@ impl<'m, M: Machine> Linux<'m, M> {
     }
 
     /// Moves the pages of a range for which `place` has another place; answers how many of these stay.
+    /// `place` is given a page's number, counted in pages of its size, and its node.
     fn move_range(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
         space: Id<Space>,
         range: VpnRange,
         flags: u64,
-        place: impl Fn(Vpn, NodeId) -> Option<Request>,
+        place: impl Fn(u64, NodeId) -> Option<Request>,
     ) -> u64 {
         let (mut at, mut left) = (range.start, 0);
         while let Some(page) = self.spaces().next_mapped(cx, space, VpnRange::new(at, range.end)) {
@@ -110,8 +111,10 @@ impl<'m, M: Machine> Linux<'m, M> {
                 at = range.end;
             }
             let Ok(found) = self.spaces().whereabouts(cx, space, page) else { continue };
-            let Some(request) = place(page, found.node) else { continue };
-            let may_move = flags & MOVE_ALL != 0 || flags & MOVE != 0 && found.maps == 1;
+            // All of a large page has one place, by its number among such pages.
+            let turn = (page.0.wrapping_sub(found.part)) >> found.order.0;
+            let Some(request) = place(turn, found.node) else { continue };
+            let may_move = flags & MOVE_ALL != 0 || flags & MOVE != 0 && !found.shared;
             let moved = may_move.then(|| self.spaces().move_page(cx, space, page, &request));
             left += u64::from(!matches!(moved, Some(Ok(_) | Err(Refused::Gone))));
         }

@@ -99,7 +99,7 @@ impl<'m, M: Machine> Linux<'m, M> {
         if found.node == node {
             return Ok(node);
         }
-        if flags & MOVE_ALL == 0 && found.maps > 1 {
+        if flags & MOVE_ALL == 0 && found.shared {
             return Err(Errno::EACCES);
         }
         match self.spaces().move_page(cx, space, VirtAddr(addr).page(), &Request::user().only(node)) {

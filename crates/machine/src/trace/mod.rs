@@ -348,6 +348,8 @@ pub enum Event {
         from: Pfn,
         /// The frame it is in.
         to: Pfn,
+        /// How many frames.
+        order: Order,
     },
     /// A page stays where it is, though somebody wanted it elsewhere.
     MoveRefused {

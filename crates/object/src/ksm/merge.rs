@@ -24,6 +24,7 @@ use crate::ksm::stable::is_mergeable;
 use crate::ksm_model::Node;
 use crate::objects::Objects;
 use crate::page::owner_number;
+use crate::split::Split;
 use frame::{Descriptor, Flags, Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::{Access, Cx, Entry, EntryFormat, Event, Level, Machine, Pfn, Plant, UserFrame, Vpn, level};
@@ -77,7 +78,7 @@ struct Lifted {
 
 impl<'m, M: Machine> Objects<'m, M> {
     /// Exchanges what one mapping maps, for a page with the same bytes. The caller has one reference to
-    /// `pfn`, and scans.
+    /// `pfn`, and scans. A part of a large page becomes a page of its own first.
     // LINUX: mm/ksm.c try_to_merge_one_page(), write_protect_page(), replace_page().
     pub fn merge_mapping(
         &self,
@@ -86,6 +87,10 @@ impl<'m, M: Machine> Objects<'m, M> {
         pfn: Pfn,
         target: Target,
     ) -> Merging {
+        // LINUX: try_to_merge_one_page() splits as late, once there is something to merge with.
+        if self.make_small(cx, pfn) == Split::Refused {
+            return Err(Busy::Held);
+        }
         let mut locked = self.try_lock_page(cx.at(), pfn).ok_or(Busy::Held)?;
         match target {
             Target::Zero => self.exchange(&mut locked, site, pfn, target),

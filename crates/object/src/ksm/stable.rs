@@ -3,9 +3,9 @@
 use crate::ksm_model::{Node, Sight};
 use crate::objects::Objects;
 use crate::page::{owner_id, owner_number};
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use frame::{Descriptor, Flags, Id, State};
-use machine::{Cx, Machine, Memory, Order, Pfn, Shortage, UserFrame, Vpn, level};
+use machine::{Cx, Machine, Memory, Pfn, Plant, Shortage, UserFrame, Vpn, level};
 
 /// A page's last word holds the hash it had when it was last looked at, and in these bits in which pass.
 const PASS: u64 = 0xffff;
@@ -21,14 +21,16 @@ impl<'m, M: Machine> Objects<'m, M> {
     // LINUX: mm/ksm.c cmp_and_merge_page(), oldchecksum. The last hash is kept by the page, not by the place
     // that maps it: a page that was just copied counts as changed once more.
     pub fn look_for_merge(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, pfn: Pfn, pass: u64) -> Sight {
-        let page = self.descriptor(pfn);
-        if page.state(cx) == State::Ksm {
+        let folio = self.folio(cx, pfn);
+        if folio.page.state(cx) == State::Ksm {
             return Sight::Merged;
         }
-        let Some(locked) = self.try_lock_page(cx.at(), pfn) else { return Sight::Unfit };
-        if !is_mergeable(&locked, page) {
+        let Some(locked) = self.try_lock_page(cx.at(), folio.head) else { return Sight::Unfit };
+        if !is_mergeable(&locked, folio.page) {
             return Sight::Unfit;
         }
+        // Of a large page each part is looked at for itself: nobody else uses the links of its tails.
+        let page = self.descriptor(pfn);
         let hash = locked.machine().hash_bytes(locked.cpu(), UserFrame(pfn));
         let now = hash & !PASS | pass & PASS;
         // RELAXED: the page lock orders who looks.
@@ -59,8 +61,8 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 
     /// Lets others find the merged page of a node. (scan)
-    pub fn publish_stable_node(&self, id: Id<Node>, pfn: Pfn) {
-        self.ksm.node(id).frame.set(Some(pfn));
+    pub fn publish_stable_node<const L: u8>(&self, cx: &Cx<'m, M, L>, id: Id<Node>, pfn: Pfn) {
+        self.ksm.node(id).set_frame(cx, pfn);
         self.ksm.insert(&self.ksm.shared.stable, id);
     }
 
@@ -75,11 +77,16 @@ impl<'m, M: Machine> Objects<'m, M> {
         let mut next = self.ksm.find(&self.ksm.shared.stable, hash);
         while let Some(id) = next {
             next = self.ksm.node(id).same.get();
-            let Some(pfn) = self.get_merged(cx, id) else {
-                self.drop_stale(cx, id);
-                // Another node may have taken its place in the tree: its chain is looked at from the start.
-                next = self.ksm.find(&self.ksm.shared.stable, hash);
-                continue;
+            let pfn = match self.get_merged(cx, id) {
+                Named::Page(pfn) => pfn,
+                Named::Moving => continue,
+                Named::Gone => {
+                    self.drop_stale(cx, id);
+                    // Another node may have taken its place in the tree: its chain is looked at from the
+                    // start.
+                    next = self.ksm.find(&self.ksm.shared.stable, hash);
+                    continue;
+                }
             };
             let has_room = self.descriptor(pfn).maps(cx) < max_sharing;
             if has_room && cx.machine().same_bytes(cx.cpu(), UserFrame(pfn), UserFrame(like)) {
@@ -92,19 +99,40 @@ impl<'m, M: Machine> Objects<'m, M> {
 
     /// The merged page of a node, with a reference, if it still is one. (scan)
     // LINUX: mm/ksm.c ksm_get_folio().
-    pub(crate) fn get_merged(&self, cx: &mut Cx<'m, M, { level::PAGE }>, id: Id<Node>) -> Option<Pfn> {
-        let pfn = self.ksm.node(id).frame.get()?;
-        let page = self.descriptor(pfn);
-        if !page.try_get(cx) {
-            return None;
+    fn get_merged(&self, cx: &mut Cx<'m, M, { level::PAGE }>, id: Id<Node>) -> Named {
+        let node = self.ksm.node(id);
+        loop {
+            let Some(pfn) = node.frame(cx) else { return Named::Gone };
+            let page = self.descriptor(pfn);
+            let is_named = |cx: &Cx<'m, M, { level::PAGE }>| {
+                page.state(cx) == State::Ksm && page.owner(cx) == owner_number(id)
+            };
+            if page.try_get(cx) {
+                // Whom only this reference keeps is about to go.
+                if is_named(cx) && page.refs(cx) > 1 {
+                    return Named::Page(pfn);
+                }
+                self.frames().put(cx.at(), pfn);
+            } else if page.test(cx, Flags::LOCKED) && is_named(cx) {
+                // Who has the lock has a reference, unless all were taken away in one step: to move it.
+                return Named::Moving;
+            }
+            // ORDERING: SeqCst pairs with the fence in `follow_merged`: who finds that the old frame is not
+            // the page any more finds where it is.
+            cx.fence(SeqCst);
+            if node.frame(cx) == Some(pfn) || cx.planted(Plant::KsmNodeForgotten) {
+                return Named::Gone;
+            }
         }
-        let is_named = page.state(cx) == State::Ksm && page.owner(cx) == owner_number(id);
-        // Whom only this reference keeps is about to go.
-        if is_named && page.refs(cx) > 1 {
-            return Some(pfn);
-        }
-        self.frames().put(cx.at(), pfn);
-        None
+    }
+
+    /// A merged page is in another frame from here on. Its old frame has no references any more; both are
+    /// locked.
+    // LINUX: mm/ksm.c folio_migrate_ksm().
+    pub(crate) fn follow_merged(&self, cx: &Cx<'m, M, { level::PAGE }>, id: Id<Node>, to: Pfn) {
+        self.ksm.node(id).set_frame(cx, to);
+        // ORDERING: SeqCst, see `get_merged`: before the old frame is unlocked and somebody else's.
+        cx.fence(SeqCst);
     }
 
     /// Lets a node go whose page is gone. (scan)
@@ -119,12 +147,16 @@ impl<'m, M: Machine> Objects<'m, M> {
     pub fn prune_merged(&self, cx: &mut Cx<'m, M, { level::PAGE }>) {
         for id in self.ksm.nodes.ids() {
             let node = self.ksm.node(id);
-            if node.frame.get().is_none() {
+            if node.frame(cx).is_none() {
                 continue;
             }
-            let Some(pfn) = self.get_merged(cx, id) else {
-                self.drop_stale(cx, id);
-                continue;
+            let pfn = match self.get_merged(cx, id) {
+                Named::Page(pfn) => pfn,
+                Named::Moving => continue,
+                Named::Gone => {
+                    self.drop_stale(cx, id);
+                    continue;
+                }
             };
             // Without forks there is an item for each mapping.
             if node.count.get() > self.descriptor(pfn).maps(cx)
@@ -175,9 +207,18 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 }
 
-/// Whether a page is of a kind that can be merged.
+/// What is to be found where a stable node says.
+enum Named {
+    /// The merged page, with a reference.
+    Page(Pfn),
+    /// The merged page, which is being moved to another frame just now.
+    Moving,
+    /// Nothing any more.
+    Gone,
+}
+
+/// Whether a page is of a kind that can be merged, by the head of its folio.
 pub(crate) fn is_mergeable<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, page: &Descriptor) -> bool {
     let meta = page.meta(cx);
-    let small = meta.is_head() && meta.order() == Order::ZERO;
-    small && meta.state() == State::Anon && !meta.flags().has(Flags::SWAPCACHED)
+    meta.is_head() && meta.state() == State::Anon && !meta.flags().has(Flags::SWAPCACHED)
 }

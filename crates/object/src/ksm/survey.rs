@@ -42,7 +42,7 @@ impl<'m, M: Machine> Objects<'m, M> {
 
     /// How often the page of a stable node is mapped just now; `None` if it is gone.
     fn quiet_maps(&self, id: Id<Node>) -> Option<u64> {
-        let page = self.descriptor(self.ksm.node(id).frame.get()?);
+        let page = self.descriptor(self.ksm.node(id).quiet_frame()?);
         let is_named = page.quiet_meta().state() == frame::State::Ksm
             && page.quiet_owner().0 == crate::page::owner_number(id);
         is_named.then(|| page.quiet_counts().maps()).filter(|&maps| maps > 0)
@@ -60,7 +60,7 @@ impl<'m, M: Machine> Objects<'m, M> {
 
     /// The page of a stable node, which may be gone.
     pub fn merged_frame(&self, id: Id<Node>) -> Option<Pfn> {
-        self.ksm.node(id).frame.get()
+        self.ksm.node(id).quiet_frame()
     }
 
     /// Whether a number names a node, on a quiet machine.
@@ -80,7 +80,7 @@ impl<'m, M: Machine> Objects<'m, M> {
                 }
                 if next == Some(id) {
                     let node = ksm.node(id);
-                    let (hash, frame, items) = (node.hash.get(), node.frame.get(), node.count.get());
+                    let (hash, frame, items) = (node.hash.get(), node.quiet_frame(), node.count.get());
                     visit(NodeSight { id, hash, frame, items });
                 }
             }

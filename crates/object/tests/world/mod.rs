@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use frame::{Config, Frames};
 use machine::{
     Asid, Backing, Boot, Core, CpuId, CpuSet, Cx, FileKey, FlushScope, IoError, KernelFrame, Machine,
-    MemoryRange, NodeId, PAGE_SIZE, PageOp, Pfn, TaskId, UserFrame, Word,
+    MemoryRange, NodeId, Order, PAGE_SIZE, PageOp, Pfn, TaskId, UserFrame, Word,
 };
 use object::{Objects, Slabs};
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,10 +177,17 @@ impl Machine for Host {
         self.words(first.0, frames)
     }
     fn page_op(&self, _: CpuId, op: PageOp) {
+        let all = |first: Pfn, order: Order| (0..order.frames()).map(move |i| UserFrame(first.plus(i)));
         match op {
-            PageOp::Zero { to, .. } => self.set_bytes(to, &[0; PAGE_SIZE as usize]),
-            PageOp::Copy { to, from, .. } => self.set_bytes(to, &self.bytes_of(from)),
-            PageOp::Discard { frame, .. } => self.set_bytes(UserFrame(frame), &[0xdd; PAGE_SIZE as usize]),
+            PageOp::Zero { to, order } => {
+                all(to.0, order).for_each(|to| self.set_bytes(to, &[0; PAGE_SIZE as usize]));
+            }
+            PageOp::Copy { to, from, order } => all(to.0, order)
+                .zip(all(from.0, order))
+                .for_each(|(to, from)| self.set_bytes(to, &self.bytes_of(from))),
+            PageOp::Discard { frame, order } => {
+                all(frame, order).for_each(|frame| self.set_bytes(frame, &[0xdd; PAGE_SIZE as usize]));
+            }
         }
     }
     fn read_frame(&self, _: CpuId, frame: UserFrame, offset: u64, into: &mut [u8]) {
