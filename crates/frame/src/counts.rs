@@ -51,6 +51,16 @@ impl core::fmt::Display for Pinned {
 
 impl core::error::Error for Pinned {}
 
+/// Why a page is not shared once more. The operation changed nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum NotShared {
+    /// It is pinned, so it stays exclusive.
+    Pinned,
+    /// It is mapped as often as can be counted.
+    AtCap,
+}
+
 /// Whether the last reference went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "the caller of the last put frees the folio"]
@@ -230,6 +240,24 @@ pub fn add_entries<A: Memory>(memory: &A, word: &A::Word, entries: u64, most: u6
     .map(drop)
 }
 
+/// What fork does to a page, in one step: counts one more mapping with its reference, and takes exclusivity
+/// away ([`share`] and [`add_entries`]). Refuses, and changes nothing, if the page is exclusive and pinned, or
+/// has `most` mappings.
+// LINUX: include/linux/rmap.h folio_try_dup_anon_rmap_pte(), folio_get().
+pub fn share_again<A: Memory>(memory: &A, word: &A::Word, most: u64) -> Result<(), NotShared> {
+    debug_assert!(most <= MAPS_MAX, "a limit below the cap");
+    step(memory, word, |c| {
+        if c.is_exclusive() && c.pins() > 0 {
+            return Err(NotShared::Pinned);
+        }
+        if c.maps() >= most || c.refs() == REFS_MAX {
+            return Err(NotShared::AtCap);
+        }
+        Ok((c.0 & !EXCLUSIVE) + MAP + REF)
+    })
+    .map(drop)
+}
+
 /// Counts one mapping less; answers the counts after it.
 pub fn remove_map<A: Memory>(memory: &A, word: &A::Word) -> Counts {
     // ORDERING: AcqRel: who sees no maps sees what was written through them (with
@@ -367,6 +395,21 @@ mod tests {
         assert!(!try_pin(&Plain, &word));
         assert_eq!(unpin(&Plain, &word), Freed::Yes);
         assert_eq!(read(&Plain, &word).pins(), PINS_MAX - 1);
+    }
+
+    #[test]
+    fn fork_shares_and_counts_in_one_step_or_not_at_all() {
+        let word = AtomicU64::new(Counts::new(1, 1, Exclusive::Yes).0);
+        assert_eq!(pin(&Plain, &word), Ok(()));
+        let before = read(&Plain, &word);
+        assert_eq!(share_again(&Plain, &word, MAPS_MAX), Err(NotShared::Pinned));
+        assert_eq!(read(&Plain, &word), before);
+        assert_eq!(unpin(&Plain, &word), Freed::No);
+        assert_eq!(share_again(&Plain, &word, 1), Err(NotShared::AtCap));
+        assert_eq!(read(&Plain, &word), Counts::new(1, 1, Exclusive::Yes));
+        assert_eq!(share_again(&Plain, &word, 2), Ok(()));
+        assert_eq!(read(&Plain, &word), Counts::new(2, 2, Exclusive::No));
+        assert_eq!(share_again(&Plain, &word, 2), Err(NotShared::AtCap));
     }
 
     #[test]

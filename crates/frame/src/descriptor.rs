@@ -417,6 +417,15 @@ impl Descriptor {
         counts::share(cx, &self.counts)
     }
 
+    /// See [`counts::share_again`].
+    pub fn share_again<M: Machine, const L: u8>(
+        &self,
+        cx: &Cx<'_, M, L>,
+        most: u64,
+    ) -> Result<(), counts::NotShared> {
+        counts::share_again(cx, &self.counts, most)
+    }
+
     /// See [`counts::forget_exclusive`].
     pub fn forget_exclusive<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
         counts::forget_exclusive(cx, &self.counts);

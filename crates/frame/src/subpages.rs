@@ -28,6 +28,7 @@
 use crate::counts::{self, Freed, Pinned};
 use crate::descriptor::{Descriptor, Flags};
 use crate::frames::Frames;
+use core::ops::Range;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release, SeqCst};
 use machine::{Cx, HUGE_ORDER, Machine, Memory, Pfn, Word};
 
@@ -36,11 +37,16 @@ pub const PER_WORD: u64 = 64;
 /// Words of bits.
 pub const WORDS: u64 = HUGE_ORDER.frames() / PER_WORD;
 
-/// Clears a page's bit unless the folio is pinned; a page that is shared already stays so. On refusal the bit
-/// is as it was; in between it may have been seen cleared. (leaf lock of the entry)
-pub fn try_share<A: Memory>(memory: &A, (bits, mask): (&A::Word, u64), head: &A::Word) -> Result<(), Pinned> {
+/// Clears the bits of some pages of a word unless the folio is pinned; pages that are shared already stay so.
+/// Answers which bits were set. On refusal they are as they were; in between they may have been seen cleared.
+/// (leaf lock of the entries)
+pub fn try_share<A: Memory>(
+    memory: &A,
+    (bits, mask): (&A::Word, u64),
+    head: &A::Word,
+) -> Result<u64, Pinned> {
     if !is_exclusive(memory, (bits, mask)) {
-        return Ok(());
+        return Ok(0);
     }
     // A hint that spares pinners the sight of a bit that is gone for a moment.
     if counts::read(memory, head).pins() > 0 {
@@ -48,14 +54,14 @@ pub fn try_share<A: Memory>(memory: &A, (bits, mask): (&A::Word, u64), head: &A:
     }
     // ORDERING: AcqRel: the sharer sees what was done while the page was exclusive; the fence below
     // orders it before the look at the pins.
-    memory.fetch_and(bits, !mask, AcqRel);
+    let were_set = memory.fetch_and(bits, !mask, AcqRel) & mask;
     // ORDERING: SeqCst pairs with the fence in `try_pin` (a Dekker pair): the pin is seen here, or the
     // cleared bit there.
     memory.fence(SeqCst);
     if counts::read(memory, head).pins() == 0 {
-        return Ok(());
+        return Ok(were_set);
     }
-    set(memory, (bits, mask));
+    set(memory, (bits, were_set));
     Err(Pinned)
 }
 
@@ -70,7 +76,7 @@ pub fn try_pin<A: Memory>(memory: &A, (bits, mask): (&A::Word, u64), head: &A::W
     if is_exclusive(memory, (bits, mask)) { Ok(()) } else { Err(counts::unpin(memory, head)) }
 }
 
-/// Whether a page's bit is set.
+/// Whether a page's bit is set; of several, whether any is.
 pub fn is_exclusive<A: Memory>(memory: &A, (bits, mask): (&A::Word, u64)) -> bool {
     // ORDERING: Acquire pairs with the AcqRel of `set`: who finds the bit finds what was done before it.
     memory.load(bits, Acquire) & mask != 0
@@ -120,7 +126,31 @@ impl<'m> Subpages<'m> {
 
     /// See [`try_share`].
     pub fn try_share<M: Machine, const L: u8>(&self, cx: &Cx<'m, M, L>, page: u64) -> Result<(), Pinned> {
-        try_share(cx, self.bit(page), self.head.counts_word())
+        try_share(cx, self.bit(page), self.head.counts_word()).map(drop)
+    }
+
+    /// The same for pages that follow each other, a word at a time; answers the bits that were set, for
+    /// [`Subpages::make_exclusive_all`]. All of them, or none.
+    pub fn try_share_run<M: Machine, const L: u8>(
+        &self,
+        cx: &Cx<'m, M, L>,
+        pages: Range<u64>,
+    ) -> Result<[u64; WORDS as usize], Pinned> {
+        let mut were_set = [0; WORDS as usize];
+        for word in (pages.start / PER_WORD)..pages.end.div_ceil(PER_WORD) {
+            let first = pages.start.max(word * PER_WORD);
+            let count = pages.end.min((word + 1) * PER_WORD) - first;
+            let mask = (u64::MAX >> (PER_WORD - count)) << (first % PER_WORD);
+            let bits = self.tails[word as usize].owner_word();
+            match try_share(cx, (bits, mask), self.head.counts_word()) {
+                Ok(set) => were_set[word as usize] = set,
+                Err(Pinned) => {
+                    self.make_exclusive_all(cx, &were_set);
+                    return Err(Pinned);
+                }
+            }
+        }
+        Ok(were_set)
     }
 
     /// See [`try_pin`]; callers want [`Frames::pin_exclusive`], which also frees.

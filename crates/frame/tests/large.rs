@@ -86,6 +86,29 @@ fn a_refused_freeze_and_an_undone_one_leave_the_folio_as_it_was() {
 }
 
 #[test]
+fn pages_in_a_row_are_shared_a_word_at_a_time_or_not_at_all() {
+    let host = host();
+    let s = Started::new(&host, &Config::default());
+    let (mut cx, head) = (s.cx(0), large(&s));
+    let (first, pages) = (s.frames.descriptor(head), s.frames.subpages(head));
+    first.add_map(&cx, Exclusive::No).unwrap();
+    pages.fill(&cx);
+    pages.make_exclusive_all(&cx, &[1 << 63, u64::MAX, 0b101, 0, 0, 0, 0, 1 << 63]);
+    assert_eq!(s.frames.try_pin_subpage(cx.at(), head.plus(511)), Some(head));
+    assert_eq!(pages.try_share_run(&cx, 60..131), Err(Pinned));
+    assert!([63, 64, 127, 128, 130].iter().all(|&page| pages.is_exclusive(&cx, page)));
+    assert!([62, 129, 131].iter().all(|&page| !pages.is_exclusive(&cx, page)));
+    s.frames.unpin(cx.at(), head.plus(511));
+    assert_eq!(pages.try_share_run(&cx, 63..129), Ok([1 << 63, u64::MAX, 1, 0, 0, 0, 0, 0]));
+    assert!((63..129).all(|page| !pages.is_exclusive(&cx, page)));
+    assert!(pages.is_exclusive(&cx, 130) && pages.is_exclusive(&cx, 511));
+    assert_eq!(pages.try_share_run(&cx, 0..512).map(|bits| (bits[2], bits[7])), Ok((0b100, 1 << 63)));
+    first.remove_map(&cx);
+    s.frames.put(cx.at(), head);
+    assert_eq!(audit(&s.frames), 0);
+}
+
+#[test]
 fn the_bits_start_as_the_head_s_and_then_speak_for_themselves() {
     let host = host();
     let s = Started::new(&host, &Config::default());

@@ -11,7 +11,7 @@ use crate::model::{File, FileKind};
 use crate::objects::Objects;
 use crate::page::{CachedPage, PageCtx};
 use crate::swap::slot::Kept;
-use frame::counts::{AtCap, Exclusive};
+use frame::counts::{AtCap, Exclusive, MAPS_MAX};
 use frame::{Flags, Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::{Cx, Entry, EntryFormat, Level, Machine, Pfn, UserFrame, Vpn, level};
@@ -103,12 +103,7 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// Counts one more mapping of a file's page, for a child's copy of the entry, with its reference.
     /// (Anonymous pages: [`Objects::share_for_fork`].)
     pub fn map_again(&self, cx: &Cx<'m, M, { level::TABLE1 }>, pfn: Pfn) -> Result<(), AtCap> {
-        let page = self.descriptor(pfn);
-        page.get(cx)?;
-        page.add_map(cx, Exclusive::No).inspect_err(|_| {
-            let freed = page.put(cx);
-            debug_assert_eq!(freed, frame::Freed::No, "the copied mapping has a reference");
-        })
+        self.descriptor(pfn).add_entries(cx, 1, MAPS_MAX)
     }
 
     /// How an entry counts, for who installs a copy of it or takes it. A page on its way counts as it did.

@@ -8,6 +8,7 @@
 //! | `born` | a fresh page gets its first mapping (CR5) | set |
 //! | [`Objects::reuse`] | write fault on a page that is not exclusive (CR11) | set, if provably alone |
 //! | [`Objects::share_for_fork`] | fork maps it a second time (CR6) | cleared, unless pinned |
+//! | [`Objects::share_run_for_fork`] | fork maps pages of a large folio a second time | the same, all or none |
 //! | [`Objects::try_share`] | swap-out, migration, merging (CR8) | cleared, unless pinned |
 //! | [`Objects::come_back`] | a page gets its mapping back (CR16 to CR18) | set, if the entry remembers it |
 //!
@@ -22,7 +23,7 @@ use crate::large::{Folio, PARTS_MAX};
 use crate::objects::Objects;
 use frame::Descriptor;
 use frame::counts::{AtCap, Counts, MAPS_MAX, Pinned};
-use machine::{Cx, Level, Machine, Pfn, Plant, Vpn};
+use machine::{Cx, HUGE_ORDER, Level, Machine, Pfn, Plant, Vpn};
 use table::Leaf;
 
 impl<'m, M: Machine> Objects<'m, M> {
@@ -82,6 +83,10 @@ impl<'m, M: Machine> Objects<'m, M> {
     // LINUX: include/linux/rmap.h folio_try_dup_anon_rmap_pte().
     pub fn share_for_fork<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> Result<(), MustCopy> {
         let folio = self.folio(cx, pfn);
+        let is_planted = cx.planted(Plant::ForkLeavesExclusive) || cx.planted(Plant::ShareInTwoSteps);
+        if !folio.is_large() && self.cow().pinned_stays(Losing::Fork) && !is_planted {
+            return folio.page.share_again(cx, MAPS_MAX).map_err(|_| MustCopy);
+        }
         let was = match cx.planted(Plant::ForkLeavesExclusive) {
             true => Was::Shared,
             false => self.lose(cx, folio, Losing::Fork).map_err(|Pinned| MustCopy)?,
@@ -92,6 +97,35 @@ impl<'m, M: Machine> Objects<'m, M> {
                 // Still the only mapping, and its leaf is still locked.
                 self.gain(cx, folio);
             }
+            MustCopy
+        })
+    }
+
+    /// How many pages of the folio of an anonymous page follow it, itself included, if it is a large one.
+    pub fn rest_of_folio<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> Option<u64> {
+        let (head, order) = self.frames().folio(cx, pfn);
+        (order == HUGE_ORDER).then(|| HUGE_ORDER.frames() - u64::from(pfn.0 - head.0))
+    }
+
+    /// [`Objects::share_for_fork`] for entries of 4 KiB, one after the other, that map so many pages of a large
+    /// folio, one after the other: counted in one step, all of them or none.
+    // LINUX: include/linux/rmap.h folio_try_dup_anon_rmap_ptes().
+    pub fn share_run_for_fork<const L: u8>(
+        &self,
+        cx: &Cx<'m, M, L>,
+        (first, pages): (Pfn, u64),
+    ) -> Result<(), MustCopy> {
+        let folio = self.folio(cx, first);
+        let by_pages = folio.bit(cx).filter(|_| self.cow().pinned_stays(Losing::Fork));
+        let (bits, at) = by_pages.ok_or(MustCopy)?;
+        if cx.planted(Plant::ForkLeavesExclusive) {
+            return Err(MustCopy);
+        }
+        debug_assert!(!folio.page.is_exclusive(cx), "the bits of its pages speak for it");
+        let were_set = bits.try_share_run(cx, at..at + pages).map_err(|Pinned| MustCopy)?;
+        folio.page.add_entries(cx, pages, PARTS_MAX).map_err(|AtCap| {
+            // Still the only mappings, and their leaf is still locked.
+            bits.make_exclusive_all(cx, &were_set);
             MustCopy
         })
     }

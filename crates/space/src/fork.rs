@@ -172,7 +172,11 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             let mut next = part.start;
             loop {
                 let Some((page, entry)) = pair.from().next_used(next, part.end) else { break };
-                next = page + 1;
+                let run = spaces.copy_run(&mut pair, (page, part.end), entry, batch);
+                next = page + run.max(1);
+                if run > 0 {
+                    continue;
+                }
                 let ctx = AnonCtx { lineage, index: seen.anon_index(page) };
                 spaces.copy_entry(&mut pair, (page, file, ctx), entry, batch)?;
             }
@@ -194,11 +198,6 @@ impl<'m, M: Machine> Spaces<'m, M> {
             return self.copy_soft(pair, (page, file), soft, entry);
         }
         let Kind::Leaf(pfn) = M::Entry::kind(entry, Level::LEAF) else { return Ok(()) };
-        let attrs = M::Entry::attrs(entry);
-        // Locks are not inherited.
-        let perms = attrs.perms.read_only();
-        let read_only = Attrs { perms, accessed: false, locked: false, ..attrs };
-        let copy = M::Entry::leaf(pfn, read_only, Level::LEAF);
         let rss = self.objects().rss_of(pair.cx(), entry, file.map(|file| file.at(page)));
         let shared = match rss {
             None => Ok(()),
@@ -206,8 +205,20 @@ impl<'m, M: Machine> Spaces<'m, M> {
             Some(_) => self.objects().map_again(pair.cx(), pfn).map_err(|_| MustCopy),
         };
         if shared.is_err() {
-            return self.copy_now(pair, (page, ctx), pfn, attrs);
+            return self.copy_now(pair, (page, ctx), pfn, M::Entry::attrs(entry));
         }
+        self.hand_on(pair, (page, entry), (pfn, rss), batch);
+        Ok(())
+    }
+
+    /// The child gets an entry for a page that was counted for it, and the parent's lets no store pass.
+    pub(crate) fn hand_on(
+        &self,
+        pair: &mut Pair<'_, 'm, M>,
+        (page, entry): (Vpn, Entry),
+        (pfn, rss): (Pfn, Option<Rss>),
+        batch: &mut TableBatch<'_, 'm, M>,
+    ) {
         let parent = pair.from().table().domain().asid();
         let child = pair.to().table().domain().asid();
         let what = match rss {
@@ -219,13 +230,17 @@ impl<'m, M: Machine> Spaces<'m, M> {
         if rss.is_some() {
             pair.cx().count(Counter::ForkShared);
         }
+        let attrs = M::Entry::attrs(entry);
         if attrs.perms.write && !pair.cx().planted(Plant::ForkLeavesWritable) {
             let (_, token) = pair.from().change(page, |entry| read_only_entry::<M>(entry, Level::LEAF));
             batch.push(pair.cx(), token);
         }
+        // Locks are not inherited.
+        let perms = attrs.perms.read_only();
+        let read_only = Attrs { perms, accessed: false, locked: false, ..attrs };
+        let copy = M::Entry::leaf(pfn, read_only, Level::LEAF);
         self.objects().count_merged_zero(copy, ZeroSign::Comes);
         pair.to().install(page, copy, rss);
-        Ok(())
     }
 
     /// An entry of software's own: parent and child have it, and neither is exclusive any more (rows 16 and

@@ -24,6 +24,7 @@ mod error;
 mod fake;
 mod fork;
 mod fork_huge;
+mod fork_run;
 mod grow;
 mod huge;
 mod huge_pages;

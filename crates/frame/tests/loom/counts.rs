@@ -302,6 +302,21 @@ fn twin_sharing_in_two_steps() {
     rejects(RACE, move || fork_meets_a_pin((counts::pin_exclusive, EXACT), EXACT, share));
 }
 
+/// What fork does for a page: it is shared, and mapped once more.
+fn share_again(memory: &Loomed, word: &Word) -> Result<(), Pinned> {
+    counts::share_again(memory, word, counts::MAPS_MAX).map_err(|_| Pinned)
+}
+
+#[test]
+fn fork_maps_a_page_again_only_while_nobody_stores_to_it_through_a_pin() {
+    explore(|| fork_meets_a_pin((counts::pin_exclusive, EXACT), EXACT, share_again));
+}
+
+#[test]
+fn twin_fork_s_step_does_not_acquire() {
+    rejects(RACE, || fork_meets_a_pin((counts::pin_exclusive, EXACT), NO_ACQUIRE, share_again));
+}
+
 /// The bit is not asked: a page that was shared just before is pinned, and the entry is still the same (C-8).
 #[test]
 fn twin_pinning_whatever_the_bit_says() {
