@@ -1,0 +1,24 @@
+//! What the manager's operations cost in simulated time, as a table: `cargo run --release -p freehold --example
+//! costs`. Equal on every host.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod copies;
+mod forks;
+mod large;
+mod merging;
+mod moving;
+mod pins;
+mod rows;
+
+use rows::{Sizes, Trouble};
+
+fn main() -> std::process::ExitCode {
+    match rows::all(&Sizes::FULL).and_then(|tables| rows::print(&tables)) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(Trouble(what)) => {
+            eprintln!("costs: {what}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
