@@ -140,7 +140,7 @@ pub(crate) fn all(sizes: &Sizes) -> Result<Vec<Table>, Trouble> {
 fn rounded(total: u64, times: u64) -> String {
     let tenths = (total * 10 + times / 2) / times.max(1);
     match tenths {
-        0..1000 if tenths % 10 != 0 => format!("{}.{}", tenths / 10, tenths % 10),
+        0..1000 if !tenths.is_multiple_of(10) => format!("{}.{}", tenths / 10, tenths % 10),
         _ => grouped((tenths + 5) / 10),
     }
 }
