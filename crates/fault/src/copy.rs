@@ -88,7 +88,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         (fresh, mapped): (UserFrame, Mapped),
         still_wanted: impl FnOnce(&Leaf<'_, 'm, M>) -> bool,
     ) -> Result<Outcome, FaultError> {
-        let (ctx, noted) = (self.anon_ctx(wish), self.has_anon(wish));
+        let (ctx, noted) = (self.anon_ctx(wish), self.has_anon(cx, wish));
         let installed = match self.lock_unchanged(cx, wish) {
             Ok(Some(mut leaf)) if still_wanted(&leaf) && self.note_anon(&leaf, wish, noted) => {
                 leaf.trace(|| Event::MapChosen { page: wish.page, frame: fresh.0, mapped });
@@ -109,7 +109,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         wish: &Wish,
         fresh: UserFrame,
     ) -> Result<Outcome, FaultError> {
-        let (spaces, ctx, noted) = (self.spaces(), self.anon_ctx(wish), self.has_anon(wish));
+        let (spaces, ctx, noted) = (self.spaces(), self.anon_ctx(wish), self.has_anon(cx, wish));
         let mut batch = spaces.batch(wish.table);
         let replaced = match self.lock_unchanged(cx, wish) {
             Ok(Some(mut leaf)) if self.note_anon(&leaf, wish, noted) => {
@@ -158,8 +158,8 @@ impl<'m, M: Machine> Faults<'m, M> {
 
     /// Whether the VMA was known to have private pages. Asked before the VMA is looked at under the leaf's
     /// lock: who changes it afterwards knows it, too.
-    pub(crate) fn has_anon(&self, wish: &Wish) -> bool {
-        self.spaces().vma(wish.vma.id).has_anon()
+    pub(crate) fn has_anon<const L: u8>(&self, cx: &Cx<'m, M, L>, wish: &Wish) -> bool {
+        self.spaces().vma(wish.vma.id).has_anon(cx)
     }
 
     /// Says that the VMA is about to have a private page; answers whether it may. (leaf lock)
@@ -172,7 +172,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         if noted {
             return true;
         }
-        vma.note_anon();
+        vma.note_anon(leaf);
         vma.is_current(&wish.vma, leaf)
     }
 }

@@ -74,7 +74,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         (wish, range): (&Wish, VpnRange),
         fresh: Fresh,
     ) -> Result<(), (Fresh, Option<Outcome>)> {
-        let (spaces, noted) = (self.spaces(), self.has_anon(wish));
+        let (spaces, noted) = (self.spaces(), self.has_anon(cx, wish));
         let first = wish.vma.anon_index(range.start);
         let mut leaf = match spaces.walker(wish.table).lock_huge(cx.at(), wish.page) {
             Ok(Some(leaf)) if leaf.entry(wish.page) == Entry::EMPTY => leaf,

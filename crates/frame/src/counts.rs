@@ -241,8 +241,8 @@ pub fn add_entries<A: Memory>(memory: &A, word: &A::Word, entries: u64, most: u6
 }
 
 /// What fork does to a page, in one step: counts one more mapping with its reference, and takes exclusivity
-/// away ([`share`] and [`add_entries`]). Refuses, and changes nothing, if the page is exclusive and pinned, or
-/// has `most` mappings.
+/// away ([`share`] and [`add_entries`]). Refuses, and changes nothing, if the page is exclusive and pinned,
+/// or has `most` mappings.
 // LINUX: include/linux/rmap.h folio_try_dup_anon_rmap_pte(), folio_get().
 pub fn share_again<A: Memory>(memory: &A, word: &A::Word, most: u64) -> Result<(), NotShared> {
     debug_assert!(most <= MAPS_MAX, "a limit below the cap");

@@ -82,11 +82,11 @@ plants! {
     /// A page that was given up lazily is dropped without asking whether a program has stored to it since.
     /// Linux: the dirty bit that `try_to_unmap_one` looks at again.
     LazyFreeDropsWritten = "lazy-free-drops-written",
-    /// A page that was given up lazily is dropped although somebody refers to it, or a device has stored to it
-    /// and let go. Linux: the references, and then the dirty flag, that `try_to_unmap_one` compares.
+    /// A page that was given up lazily is dropped although somebody refers to it, or a device has stored to
+    /// it and let go. Linux: the references, and then the dirty flag, that `try_to_unmap_one` compares.
     LazyFreeDropsReferred = "lazy-free-drops-referred",
-    /// The entry of a page that was given up lazily is flushed after its leaf is unlocked: the next fault's page
-    /// is there beside the old one. Linux: `ptep_clear_flush` in `try_to_unmap_one`.
+    /// The entry of a page that was given up lazily is flushed after its leaf is unlocked: the next fault's
+    /// page is there beside the old one. Linux: `ptep_clear_flush` in `try_to_unmap_one`.
     LazyFreeFlushedLate = "lazy-free-flushed-late",
     // ---- faults and tables ----
     /// A fault does not ask under the leaf's lock whether the VMA is still what it saw (LR3): Linux's

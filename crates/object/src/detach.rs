@@ -16,7 +16,6 @@
 
 use crate::exclusive::Was;
 use crate::ksm_model::Node;
-use crate::lazy_free::is_wanted;
 use crate::model::{Mapping, Owner};
 use crate::objects::Objects;
 use crate::page::{PageCtx, owner_id};
@@ -181,8 +180,9 @@ impl<'m, M: Machine> Objects<'m, M> {
                     break;
                 }
             }
-            // Large leaves: LR8. Files: the last stores are in the page before anybody cleans it (LR11). Nothing:
-            // the next fault gives a page of zeros, and nobody may read the old one beside it (row 9).
+            // Large leaves: LR8. Files: the last stores are in the page before anybody cleans it (LR11).
+            // Nothing: the next fault gives a page of zeros, and nobody may read the old one beside it (row
+            // 9).
             let gone = into == Into::Nothing && !leaf.planted(Plant::LazyFreeFlushedLate);
             if gone || leaf.level() > Level::LEAF || matches!(folio.places, Places::Of(Owner::File(_), _)) {
                 batch.flush_now(&mut leaf);
@@ -344,4 +344,17 @@ impl<'m, M: Machine> Objects<'m, M> {
         let rss = self.rss_of(leaf, new, place);
         leaf.exchange_absent(at, (rss, rss), new);
     }
+}
+
+/// Whether a page that was of no use is wanted after all. Its entry is cleared, and it was shared
+/// ([`Objects::try_share`]) after that: who takes a reference from the entry without a lock either did so
+/// before, and is counted, or looks at the entry again and lets go (CR9). Who lets go of a reference has
+/// marked what was written before.
+// LINUX: mm/rmap.c try_to_unmap_one(): references first, then the dirty flag.
+fn is_wanted<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, page: &Descriptor, entry: Attrs) -> bool {
+    let counts = page.counts(cx);
+    // The mappings that are left, this one, and the caller.
+    let referred = counts.refs() > counts.maps() + 1 || page.test(cx, Flags::DIRTY);
+    (entry.dirty && !cx.planted(Plant::LazyFreeDropsWritten))
+        || (referred && !cx.planted(Plant::LazyFreeDropsReferred))
 }

@@ -8,7 +8,7 @@
 //! | `born` | a fresh page gets its first mapping (CR5) | set |
 //! | [`Objects::reuse`] | write fault on a page that is not exclusive (CR11) | set, if provably alone |
 //! | [`Objects::share_for_fork`] | fork maps it a second time (CR6) | cleared, unless pinned |
-//! | [`Objects::share_run_for_fork`] | fork maps pages of a large folio a second time | the same, all or none |
+//! | [`Objects::share_run_for_fork`] | the same for pages of a large folio | all or none |
 //! | [`Objects::try_share`] | swap-out, migration, merging (CR8) | cleared, unless pinned |
 //! | [`Objects::come_back`] | a page gets its mapping back (CR16 to CR18) | set, if the entry remembers it |
 //!
@@ -107,8 +107,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         (order == HUGE_ORDER).then(|| HUGE_ORDER.frames() - u64::from(pfn.0 - head.0))
     }
 
-    /// [`Objects::share_for_fork`] for entries of 4 KiB, one after the other, that map so many pages of a large
-    /// folio, one after the other: counted in one step, all of them or none.
+    /// [`Objects::share_for_fork`] for entries of 4 KiB, one after the other, that map so many pages of a
+    /// large folio, one after the other: counted in one step, all of them or none.
     // LINUX: include/linux/rmap.h folio_try_dup_anon_rmap_ptes().
     pub fn share_run_for_fork<const L: u8>(
         &self,

@@ -8,9 +8,8 @@ use crate::detach::{Detached, Into};
 use crate::objects::Objects;
 use crate::page::PageLock;
 use crate::swapping::{Stays, SwapOut, is_fit};
-use frame::{Descriptor, Flags, State};
-use machine::entry::Attrs;
-use machine::{Cx, Machine, Order, Pfn, Plant, level};
+use frame::{Flags, State};
+use machine::{Cx, Machine, Order, Pfn, level};
 use table::Leaf;
 
 impl<'m, M: Machine> Objects<'m, M> {
@@ -50,17 +49,4 @@ impl<'m, M: Machine> Objects<'m, M> {
             Detached::StillMapped => Err(Stays::Written),
         }
     }
-}
-
-/// Whether a page that was of no use is wanted after all. Its entry is cleared, and it was shared
-/// ([`Objects::try_share`]) after that: who takes a reference from the entry without a lock either did so
-/// before, and is counted, or looks at the entry again and lets go (CR9). Who lets go of a reference has
-/// marked what was written before.
-// LINUX: mm/rmap.c try_to_unmap_one(): references first, then the dirty flag.
-pub(crate) fn is_wanted<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, page: &Descriptor, entry: Attrs) -> bool {
-    let counts = page.counts(cx);
-    // The mappings that are left, this one, and the caller.
-    let referred = counts.refs() > counts.maps() + 1 || page.test(cx, Flags::DIRTY);
-    (entry.dirty && !cx.planted(Plant::LazyFreeDropsWritten))
-        || (referred && !cx.planted(Plant::LazyFreeDropsReferred))
 }

@@ -87,7 +87,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             if !copies {
                 return Ok(());
             }
-            layout.vma(copy).note_anon();
+            layout.vma(copy).note_anon(&*layout);
             // CR6: somebody may have taken write permission from entries and not have flushed it yet.
             batch.answer_for(layout.vma(id).range());
             layout.copy_pages(id, from, into, &mut batch)
@@ -139,7 +139,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
     /// Whether the child could not find the pages again by faulting (Linux: `vma_needs_copy`).
     fn must_copy_pages(&self, id: Id<Vma>) -> bool {
         let vma = self.vma(id);
-        vma.has_anon() && !vma.flags().contains(VmaFlags::WIPE_ON_FORK)
+        vma.has_anon(self) && !vma.flags().contains(VmaFlags::WIPE_ON_FORK)
     }
 
     fn copy_pages(

@@ -1,4 +1,5 @@
-//! Fork of pages that follow each other in a large folio: counted in one step (Linux: `copy_present_ptes` with
+//! Fork of pages that follow each other in a large folio: counted in one step (Linux: `copy_present_ptes`
+//! with
 //! `folio_pte_batch`).
 
 use crate::spaces::Spaces;
@@ -7,8 +8,8 @@ use machine::{Entry, EntryFormat, Level, Machine, Pfn, Vpn};
 use table::{Pair, Rss, TableBatch};
 
 impl<'m, M: Machine> Spaces<'m, M> {
-    /// Copies the entry of 4 KiB of a page, and those behind it that map what follows in its folio; answers how
-    /// many. 0, and nothing has changed, if the folio is not a large one, or does not let all of them be
+    /// Copies the entry of 4 KiB of a page, and those behind it that map what follows in its folio; answers
+    /// how many. 0, and nothing has changed, if the folio is not a large one, or does not let all of them be
     /// shared: then each is shared or copied by itself (CR6).
     pub(crate) fn copy_run(
         &self,

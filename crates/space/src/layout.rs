@@ -184,8 +184,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         // joins before the lower shrinks.
         let upper = self.insert(prepared, VpnRange::new(at, whole.end), &content, Some(id));
         self.resize_attachments(vma, lower);
-        if vma.has_anon() && !self.planted(Plant::SplitForgetsPrivate) {
-            self.vma(upper).note_anon();
+        if vma.has_anon(self) && !self.planted(Plant::SplitForgetsPrivate) {
+            self.vma(upper).note_anon(self);
         }
         self.end_change(upper);
         self.end_change(id);
@@ -271,13 +271,13 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         self.begin_change(upper);
         self.begin_change(lower);
         // Not before: a fault may just have noted the first private page.
-        let has_anon = gone.has_anon();
+        let has_anon = gone.has_anon(self);
         // As in `split`: the lower joins for all of it before the upper leaves.
         self.resize_attachments(vma, whole);
         self.remove(upper);
         self.resize_in_tree(lower, whole);
         if has_anon {
-            vma.note_anon();
+            vma.note_anon(self);
         }
         self.end_change(lower);
     }

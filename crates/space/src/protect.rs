@@ -111,7 +111,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         let vma = self.vma(id);
         let flags = vma.flags();
         let is_promised = flags.contains(VmaFlags::ACCOUNTED) && !flags.contains(VmaFlags::WRITE);
-        if is_promised && vma.file().is_none() && !vma.has_anon() {
+        if is_promised && vma.file().is_none() && !vma.has_anon(self) {
             self.set_flags(id, flags.difference(VmaFlags::ACCOUNTED));
             self.spaces.uncommit(self.space, part.pages());
         }

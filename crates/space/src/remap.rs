@@ -239,8 +239,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let content = self.moved_content(from, old.start, target.start);
         let moved = self.insert(prepared, target, &content, Some(from));
         self.space.account(content.flags, target.pages(), Sign::Plus);
-        if self.vma(from).has_anon() {
-            self.vma(moved).note_anon();
+        if self.vma(from).has_anon(self) {
+            self.vma(moved).note_anon(self);
         }
         let file = self.vma(from).mapped_file();
         let goes_back = self.vma(from).is_moved() && !self.vma(moved).is_moved();
@@ -256,7 +256,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let vma = self.vma(id);
         let content = vma.content().moved(from, to);
         // Memory that was never touched has no index to keep, and merges like new (Linux: `copy_vma`).
-        if vma.has_anon() { content } else { Content { anon_bias: 0, ..content } }
+        if vma.has_anon(self) { content } else { Content { anon_bias: 0, ..content } }
     }
 
     /// `whole` is what the VMA was before it was split.
@@ -268,7 +268,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
                 self.set_flags(from, before.difference(lock));
                 // LINUX: dontunmap_complete(): what is left whole is as if it had never been touched.
                 if whole == old {
-                    self.vma(from).forget_anon();
+                    self.vma(from).forget_anon(self);
                 }
                 self.end_change(from);
                 if before.intersects(lock) {

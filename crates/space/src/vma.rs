@@ -10,7 +10,7 @@ use crate::policy::MemPolicy;
 use crate::stamp;
 use core::sync::atomic::Ordering::Relaxed;
 use frame::Id;
-use machine::{Cx, Field, FieldValue, Machine, Perms, Vpn, VpnRange, Word};
+use machine::{Cx, Field, FieldValue, Machine, Memory, Perms, Vpn, VpnRange, Word};
 use object::{Attachment, File, MappedFile};
 
 /// Pages kept free below a stack (Linux: `stack_guard_gap`).
@@ -133,9 +133,9 @@ machine::cells! {
         attachment: Field<Option<Id<Attachment>>>,
         /// (layout) Who maps the lineage's moved pages, in the lineage's list; only if `anon_bias` is not 0.
         moved_attachment: Field<Option<Id<Attachment>>>,
-        /// (leaf lock to set, layout to clear while it is being changed) Whether a private page was ever
-        /// installed: fork copies such VMAs eagerly.
-        has_anon: Field<bool>,
+        /// Whether a private page was ever installed: fork copies such VMAs eagerly. Set under a leaf lock,
+        /// and cleared under the layout's while the VMA is being changed.
+        has_anon: Word,
         /// (layout) Which nodes new pages come from.
         policy: Field<MemPolicy>,
     }
@@ -277,20 +277,24 @@ impl Vma {
     }
 
     /// Whether a private page was ever installed.
-    pub fn has_anon(&self) -> bool {
-        self.has_anon.get()
+    pub fn has_anon<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
+        // RELAXED: who changes the VMA asks after the fence of beginning to (`stamp::begin`), which pairs
+        // with that of `stamp::is_current` after the note.
+        cx.load(&self.has_anon, Relaxed) != 0
     }
 
     /// Says that a private page is about to be installed. (leaf lock)
-    pub fn note_anon(&self) {
-        if !self.has_anon.get() {
-            self.has_anon.set(true);
+    pub fn note_anon<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        if !self.has_anon(cx) {
+            // RELAXED: see `has_anon`.
+            cx.store(&self.has_anon, 1, Relaxed);
         }
     }
 
     /// Says that every private page has moved elsewhere, for good. (layout, while it is being changed)
-    pub(crate) fn forget_anon(&self) {
-        self.has_anon.set(false);
+    pub(crate) fn forget_anon<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        // RELAXED: no page is installed meanwhile, and whoever does so later sees the change of the VMA.
+        cx.store(&self.has_anon, 0, Relaxed);
     }
 
     /// A consistent view without any lock, or `None` while it is being changed.

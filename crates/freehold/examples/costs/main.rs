@@ -1,5 +1,5 @@
-//! What the manager's operations cost in simulated time, as a table: `cargo run --release -p freehold --example
-//! costs`. Equal on every host.
+//! What the manager's operations cost in simulated time, as a table: `cargo run --release -p freehold
+//! --example costs`. Equal on every host.
 #![forbid(unsafe_code)]
 
 mod bench;

@@ -33,11 +33,11 @@ impl<'m, M: Machine> Objects<'m, M> {
         self.slot_state(leaf, slot).frame() == Some(pfn)
     }
 
-    /// Exchanges a swap entry for a mapping of its page, which gets a reference of its own. Rows
-    /// 17 and 18 of the COW table: exclusive if the entry remembers it (CR16), or if provably nobody else has
-    /// page or slot; not while the page is being written to a device that wants its bytes stable (C-16).
-    /// Answers whether it is exclusive. `attrs` has what the VMA allows; stores pass only to an exclusive page
-    /// that is written at once. A forced store (CR13) makes no entry writable, and is no less of a store.
+    /// Exchanges a swap entry for a mapping of its page, which gets a reference of its own. Rows 17 and 18 of
+    /// the COW table: exclusive if the entry remembers it (CR16), or if provably nobody else has page or
+    /// slot; not while the page is being written to a device that wants its bytes stable (C-16). Answers
+    /// whether it is exclusive. `attrs` has what the VMA allows; stores pass only to an exclusive page that
+    /// is written at once. A forced store (CR13) makes no entry writable, and is no less of a store.
     pub fn map_swapped(
         &self,
         leaf: &mut Leaf<'_, 'm, M>,

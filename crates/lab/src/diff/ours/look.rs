@@ -67,8 +67,9 @@ impl<'w> World<'w> {
         let vma = self.vma_at(ctx, me, addr / PAGE).filter(|vma| vma.flags.is_private())?;
         // Linux: expand_downwards() prepares a stack that grows for pages.
         let grows = vma.flags.contains(VmaFlags::GROWS_DOWN);
+        let cx = self.cx(ctx);
         let any_touched = |vmas: Vec<Snapshot>| {
-            let has_anon = |vma: &Snapshot| self.manager.spaces().vma(vma.id).has_anon();
+            let has_anon = |vma: &Snapshot| self.manager.spaces().vma(vma.id).has_anon(&cx);
             vmas.iter().any(|vma| vma.flags.is_private() && has_anon(vma))
         };
         let touched = grows
