@@ -83,8 +83,7 @@ impl<'m, M: Machine> Objects<'m, M> {
     // LINUX: include/linux/rmap.h folio_try_dup_anon_rmap_pte().
     pub fn share_for_fork<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> Result<(), MustCopy> {
         let folio = self.folio(cx, pfn);
-        let is_planted = cx.planted(Plant::ForkLeavesExclusive) || cx.planted(Plant::ShareInTwoSteps);
-        if !folio.is_large() && self.cow().pinned_stays(Losing::Fork) && !is_planted {
+        if !folio.is_large() && self.forks_in_one_step(cx) {
             return folio.page.share_again(cx, MAPS_MAX).map_err(|_| MustCopy);
         }
         let was = match cx.planted(Plant::ForkLeavesExclusive) {
@@ -116,11 +115,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         (first, pages): (Pfn, u64),
     ) -> Result<(), MustCopy> {
         let folio = self.folio(cx, first);
-        let by_pages = folio.bit(cx).filter(|_| self.cow().pinned_stays(Losing::Fork));
+        let by_pages = folio.bit(cx).filter(|_| self.forks_in_one_step(cx));
         let (bits, at) = by_pages.ok_or(MustCopy)?;
-        if cx.planted(Plant::ForkLeavesExclusive) {
-            return Err(MustCopy);
-        }
         debug_assert!(!folio.page.is_exclusive(cx), "the bits of its pages speak for it");
         let were_set = bits.try_share_run(cx, at..at + pages).map_err(|Pinned| MustCopy)?;
         folio.page.add_entries(cx, pages, PARTS_MAX).map_err(|AtCap| {
@@ -200,6 +196,12 @@ impl<'m, M: Machine> Objects<'m, M> {
             page.share(cx)?;
         }
         Ok(was)
+    }
+
+    /// Whether fork asks about pins, takes exclusivity away and counts, all in one step.
+    fn forks_in_one_step<const L: u8>(&self, cx: &Cx<'m, M, L>) -> bool {
+        let plants = [Plant::ForkLeavesExclusive, Plant::ShareInTwoSteps, Plant::PartSharedInTwoSteps];
+        self.heeds_pins(cx, Losing::Fork) && !plants.into_iter().any(|plant| cx.planted(plant))
     }
 
     /// Whether pins keep a page exclusive.
