@@ -13,8 +13,11 @@ mod rows;
 
 use rows::{Sizes, Trouble};
 
+/// The tables of the documentation.
+const FULL: Sizes = Sizes { pages: 256, fork_mib: 1024 };
+
 fn main() -> std::process::ExitCode {
-    match rows::all(&Sizes::FULL).and_then(|tables| rows::print(&tables)) {
+    match rows::all(&FULL).and_then(|tables| rows::print(&tables)) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(Trouble(what)) => {
             eprintln!("costs: {what}");

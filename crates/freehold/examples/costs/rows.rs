@@ -35,11 +35,6 @@ pub(crate) struct Sizes {
     pub(crate) fork_mib: u64,
 }
 
-impl Sizes {
-    /// The tables of the documentation.
-    pub(crate) const FULL: Sizes = Sizes { pages: 256, fork_mib: 1024 };
-}
-
 /// Simulated time, and how many shared words were touched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Cost {
