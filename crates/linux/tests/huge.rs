@@ -261,7 +261,7 @@ fn split_at(s: &mut System<'_>, addr: u64) {
 fn pages_of_a_large_page_leave_memory_and_come_back() {
     let machine = machine(32 << 20);
     let mut s = with(&machine, HugePages::Always);
-    s.linux.swapon(&mut s.cx, SwapDevice::Compressed { pages: 1024 }, None).expect("an area");
+    s.linux.swapon(&mut s.cx, SwapDevice::Compressed { disk: 0, pages: 1024 }, None).expect("an area");
     s.anon(A, 512, RW);
     for page in 0..512 {
         s.store(A + page * P, page).expect("stored");

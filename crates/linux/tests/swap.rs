@@ -17,7 +17,7 @@ const PAGES: u64 = 64;
 const SWAP: FileKey = FileKey(7);
 
 const FILE: SwapDevice = SwapDevice::File { key: SWAP, pages: PAGES };
-const MEMORY: SwapDevice = SwapDevice::Compressed { pages: PAGES };
+const MEMORY: SwapDevice = SwapDevice::Compressed { disk: 0, pages: PAGES };
 
 fn at(page: u64) -> u64 {
     BASE + page * PAGE
@@ -339,6 +339,27 @@ fn areas_are_used_by_priority_and_in_turn() {
     let used: Vec<_> = system.linux.objects().swap_areas().map(|area| area.used).collect();
     assert_eq!(used, [8, 4, 8]);
     (0..24).for_each(|page| assert_eq!(system.load(at(page)), Ok(value(page))));
+}
+
+#[test]
+fn a_device_names_one_area() {
+    let machine = machine(32 << 20);
+    let mut system = System::new(&machine);
+    system.anon(BASE, 8, RW);
+    (0..8).for_each(|page| fill(&mut system, page));
+    let disk = |disk| SwapDevice::Compressed { disk, pages: PAGES };
+    let areas = |system: &System<'_>| -> Vec<_> {
+        system.linux.objects().swap_areas().map(|area| (area.device, area.used)).collect()
+    };
+    system.linux.swapon(&mut system.cx, disk(0), Some(2)).expect("the first");
+    system.linux.swapon(&mut system.cx, disk(1), Some(1)).expect("one of the same size");
+    assert_eq!(system.linux.swapon(&mut system.cx, disk(1), None), Err(Errno::EBUSY));
+    page_out(&mut system, 8);
+    system.linux.swapoff(&mut system.cx, disk(1)).expect("the second");
+    assert_eq!(areas(&system), [(disk(0), 8)]);
+    assert_eq!(system.linux.swapoff(&mut system.cx, disk(1)), Err(Errno::EINVAL));
+    system.linux.swapoff(&mut system.cx, disk(0)).expect("the first");
+    assert_eq!(areas(&system), []);
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl<'m> Sample<'m> {
         let swapped = world.anon(parent, SWAPPED.0, 2, RW);
         world.touch_all(0, swapped, Access::Write);
         let spaces = world.faults.spaces();
-        let area = object::swap::SwapDevice::Compressed { pages: 16 };
+        let area = object::swap::SwapDevice::Compressed { disk: 0, pages: 16 };
         spaces.objects().swap_on(world.cxs[0].at(), area, None).expect("an area");
         spaces.advise(world.cxs[0].at(), parent, swapped, Advice::PageOut).expect("advised");
         // One comes back and stays in the cache, one stays where it is.

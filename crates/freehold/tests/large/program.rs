@@ -96,7 +96,7 @@ impl<'m> Program<'_, 'm> {
         let image =
             ExecImage { segments: &[], stack: None, break_start: P, code: (VirtAddr(0), VirtAddr(0)) };
         linux.exec(&mut world.cx(ctx), process, Some(ctx.task()), &image).expect("an empty program");
-        let area = SwapDevice::Compressed { pages: 8 * PAGES };
+        let area = SwapDevice::Compressed { disk: 0, pages: 8 * PAGES };
         linux.swapon(&mut world.cx(ctx), area, None).expect("an area");
         world.anon(ctx, process, addr(0), PAGES);
         if self.plan.huge_pages == HugePages::Madvise {

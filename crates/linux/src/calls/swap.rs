@@ -12,7 +12,7 @@ impl<'m, M: Machine> Linux<'m, M> {
     /// `swapon`: pages may go to the device from now on; answers the area's number. `priority` is from 0 up,
     /// higher first; without one the area comes after all that came before it.
     ///
-    /// `EINVAL`: a size that no area has, or a negative priority. `EBUSY`: the file is an area already.
+    /// `EINVAL`: a size that no area has, or a negative priority. `EBUSY`: the device is an area already.
     /// `EPERM`: there are as many areas as there can be. `ENOMEM`.
     pub fn swapon(&self, cx: &mut Cx<'m, M>, device: SwapDevice, priority: Option<i16>) -> Result<u8, Errno> {
         if priority.is_some_and(|priority| priority < 0) {

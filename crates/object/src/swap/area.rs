@@ -7,6 +7,7 @@
 use crate::swap::slot::{self, SlotState};
 use crate::swap::store::Store;
 use crate::swap::words::Words;
+use core::sync::atomic::Ordering::Relaxed;
 use machine::lock::Spin;
 use machine::{Cx, Field, FieldValue, FileKey, Machine, Pfn, Word, level};
 use table::Slot;
@@ -23,9 +24,19 @@ pub enum SwapDevice {
     },
     /// Memory, in which pages are kept compressed (Linux: zram with lz4).
     Compressed {
+        /// Which of them (Linux: the number of the zram device).
+        disk: u64,
         /// How many slots. How much memory they take depends on what they hold.
         pages: u64,
     },
+}
+
+impl SwapDevice {
+    /// How many slots it has.
+    pub const fn pages(self) -> u64 {
+        let (SwapDevice::File { pages, .. } | SwapDevice::Compressed { pages, .. }) = self;
+        pages
+    }
 }
 
 /// Where an area is in its life.
@@ -79,10 +90,12 @@ machine::cells! {
         pub(crate) lock: Spin<{ level::REGISTRY }>,
         /// (area)
         pub(crate) life: Field<Life>,
-        /// (set while starting)
+        /// (set when starting begins)
         pub(crate) kind: Field<Kind>,
-        /// (set while starting) The file, if it is one.
+        /// (set when starting begins) The file, if it is one.
         pub(crate) file: Field<FileKey>,
+        /// (set when starting begins) Which compressed memory, if it is that.
+        disk: Field<u64>,
         /// (set while starting) Whether bytes must not change while they are written.
         pub(crate) stable: Field<bool>,
         /// (set while starting) Higher is used first.
@@ -93,8 +106,8 @@ machine::cells! {
         pub(crate) hand: Field<u64>,
         /// (hint) When a slot of it was last handed out.
         pub(crate) turn: Field<u64>,
-        /// (atomic) Slots that are not free.
-        pub(crate) used: Field<u64>,
+        /// Slots that are not free. It falls when a slot's word is free.
+        pub(crate) used: Word,
         /// A word a slot: see [`slot`].
         pub(crate) words: Words,
         /// Two words a slot of compressed memory: see [`crate::swap::store`].
@@ -110,9 +123,48 @@ impl Area {
         if page < self.pages.get() { self.words.word(machine, page) } else { None }
     }
 
+    /// Whether it is made of this device, of whatever size.
+    pub(crate) fn is_made_of(&self, device: SwapDevice) -> bool {
+        match device {
+            SwapDevice::File { key, .. } => self.kind.get() == Kind::File && self.file.get() == key,
+            SwapDevice::Compressed { disk, .. } => {
+                self.kind.get() == Kind::Compressed && self.disk.get() == disk
+            }
+        }
+    }
+
+    /// Says what it is made of. The caller makes it an area.
+    pub(crate) fn name(&self, device: SwapDevice) {
+        match device {
+            SwapDevice::File { key, .. } => {
+                self.kind.set(Kind::File);
+                self.file.set(key);
+            }
+            SwapDevice::Compressed { disk, .. } => {
+                self.kind.set(Kind::Compressed);
+                self.disk.set(disk);
+            }
+        }
+    }
+
+    /// What it is made of.
+    pub(crate) fn device(&self) -> SwapDevice {
+        let pages = self.pages.get();
+        match self.kind.get() {
+            Kind::File => SwapDevice::File { key: self.file.get(), pages },
+            Kind::Compressed => SwapDevice::Compressed { disk: self.disk.get(), pages },
+        }
+    }
+
+    /// Slots that are not free.
+    pub(crate) fn used(&self) -> u64 {
+        // RELAXED: a statistic; who acts on it asks again (`end_swap_off`).
+        self.used.raw().load(Relaxed)
+    }
+
     /// Slots nobody has: a hint.
     pub(crate) fn free(&self) -> u64 {
-        self.pages.get().saturating_sub(self.used.get())
+        self.pages.get().saturating_sub(self.used())
     }
 
     /// Takes a free slot for a page, whose frame is in the cache then, busy. `None` if there is none, or the
@@ -132,7 +184,8 @@ impl Area {
             word.is_some_and(|word| slot::read(&*held, word).is_free() && slot::claim(&*held, word, frame))
         })?;
         self.hand.set(page + 1);
-        self.used.add_shared(1);
+        // RELAXED: the slot is claimed, so the area does not end; its lock orders this before `swapoff`.
+        self.used.raw().fetch_add(1, Relaxed);
         Some(page)
     }
 }

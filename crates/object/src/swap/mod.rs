@@ -31,7 +31,8 @@ pub(crate) mod words;
 use crate::swap::area::Area;
 pub use crate::swap::area::{AreaReport, SlotReport, SwapDevice};
 pub use crate::swap::store::Stored;
-use machine::{Boot, Field, Machine, Shortage};
+use machine::lock::Spin;
+use machine::{Boot, Field, Machine, Shortage, level};
 use table::Slot;
 
 /// All areas. Lives in [`crate::Objects`].
@@ -43,6 +44,8 @@ pub(crate) struct Swap<'m> {
 machine::cells! {
     /// What all areas have in common.
     pub(crate) struct Shared {
+        /// Who makes an area looks for its device under it, and says that it has it.
+        pub(crate) starting: Spin<{ level::CACHE }>,
         /// (atomic) Slots handed out so far: whose turn it is.
         pub(crate) turns: Field<u64>,
         /// (atomic) Pages in the cache.

@@ -50,10 +50,12 @@ impl<'m, M: Machine> Objects<'m, M> {
         if let Some(place) = self.place(cx, slot) {
             area.store.erase(cx.at(), self.frames(), place);
         }
-        area.used.add_shared(1u64.wrapping_neg());
         if let Some(word) = self.slot_word(cx, slot) {
             slot::release(cx, word);
         }
+        // ORDERING: Release pairs with the Acquire in `end_swap_off`: an area ends when its words are free.
+        // Once it has, a smaller one may have its number, and the word is not to be found any more.
+        cx.fetch_add(&area.used, 1u64.wrapping_neg(), Release);
         if let Some(frame) = frame {
             self.leave_cache(cx.at(), frame);
         }

@@ -1,11 +1,12 @@
 //! Areas come (`swapon`), and go when they are empty (`swapoff`, last part).
 
 use crate::objects::Objects;
-use crate::swap::area::{Area, AreaReport, Kind, Life, SlotReport, SwapDevice};
+use crate::swap::area::{Area, AreaReport, Life, SlotReport, SwapDevice};
 use crate::swap::slot::{self, SlotState};
 use crate::swap::store::{Stored, quiet_object, words_of};
 use crate::swap::words::WORDS_MAX;
-use machine::{Backing, Cx, Field, Machine, Pfn, Shortage, level};
+use core::sync::atomic::Ordering::Acquire;
+use machine::{Backing, Cx, Field, Machine, Memory, Pfn, Shortage, level};
 use table::Slot;
 
 /// Why an area could not be made.
@@ -13,7 +14,7 @@ use table::Slot;
 pub enum SwapError {
     /// No pages, or more than an area can have (`EINVAL`).
     Size,
-    /// The file is an area already (`EBUSY`).
+    /// The device is an area already (`EBUSY`).
     InUse,
     /// There are as many areas as there can be (`EPERM`).
     TooMany,
@@ -33,7 +34,7 @@ impl core::fmt::Display for SwapError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             SwapError::Size => "a swap area has at least one page, and at most 2^26",
-            SwapError::InUse => "the file is a swap area already",
+            SwapError::InUse => "the device is a swap area already",
             SwapError::TooMany => "there are 32 swap areas already",
             SwapError::NoArea => "no such swap area",
             SwapError::Shortage(_) => "no memory for the slots of the swap area",
@@ -64,7 +65,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         device: SwapDevice,
         priority: Option<i16>,
     ) -> Result<u8, SwapError> {
-        let (SwapDevice::File { pages, .. } | SwapDevice::Compressed { pages }) = device;
+        let pages = device.pages();
         if pages == 0 || pages > Self::SWAP_PAGES_MAX {
             return Err(SwapError::Size);
         }
@@ -84,17 +85,18 @@ impl<'m, M: Machine> Objects<'m, M> {
         Ok(number)
     }
 
-    /// Finds a number for an area.
+    /// Finds a number for an area, and says there what it is made of: of two that want one device at the same
+    /// time the second finds the first.
     fn start_area(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, device: SwapDevice) -> Result<u8, SwapError> {
-        if let SwapDevice::File { key, .. } = device {
-            let taken = |area: &Area| area.kind.get() == Kind::File && area.file.get() == key;
-            if self.swap.areas.iter().any(|area| area.life.get() != Life::Unused && taken(area)) {
-                return Err(SwapError::InUse);
-            }
+        let mut starting = self.swap.shared.starting.lock(cx);
+        let is_taken = |area: &Area| area.life.get() != Life::Unused && area.is_made_of(device);
+        if self.swap.areas.iter().any(is_taken) {
+            return Err(SwapError::InUse);
         }
         for (number, area) in (0..).zip(self.swap.areas) {
-            let _held = area.lock.lock(cx);
+            let _held = area.lock.lock(&mut starting);
             if area.life.get() == Life::Unused {
+                area.name(device);
                 area.life.set(Life::Starting);
                 return Ok(number);
             }
@@ -108,7 +110,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         area: &Area,
         device: SwapDevice,
     ) -> Result<(), Shortage> {
-        let (SwapDevice::File { pages, .. } | SwapDevice::Compressed { pages }) = device;
+        let pages = device.pages();
         let before = area.words.ready();
         area.words.make_ready(cx.at(), self.frames(), pages)?;
         let prepared = self.prepare_kind(cx, area, device);
@@ -124,21 +126,14 @@ impl<'m, M: Machine> Objects<'m, M> {
         area: &Area,
         device: SwapDevice,
     ) -> Result<(), Shortage> {
-        let pages = match device {
-            SwapDevice::File { key, pages } => {
-                area.kind.set(Kind::File);
-                area.file.set(key);
-                area.stable.set(cx.machine().files().stable_writes(key));
-                pages
-            }
-            SwapDevice::Compressed { pages } => {
-                area.kind.set(Kind::Compressed);
+        match device {
+            SwapDevice::File { key, .. } => area.stable.set(cx.machine().files().stable_writes(key)),
+            SwapDevice::Compressed { pages, .. } => {
                 area.stable.set(false);
                 area.places.make_ready(cx.at(), self.frames(), pages * 2)?;
-                pages
             }
-        };
-        area.pages.set(pages);
+        }
+        area.pages.set(device.pages());
         Ok(())
     }
 
@@ -163,14 +158,15 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// `false`.
     pub fn end_swap_off(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, number: u8) -> bool {
         let Some(area) = self.swap.areas.get(usize::from(number)) else { return false };
-        let empty = area.used.get() == 0;
+        // ORDERING: Acquire pairs with the Release in `take_last_step`: all words say that nobody has a slot.
+        let empty = cx.load(&area.used, Acquire) == 0;
         self.set_life(cx, area, if empty { Life::Unused } else { Life::Live });
         empty
     }
 
     /// How many slots of an area are in use.
     pub fn slots_in_use(&self, number: u8) -> u64 {
-        self.swap.areas.get(usize::from(number)).map_or(0, |area| area.used.get())
+        self.swap.areas.get(usize::from(number)).map_or(0, Area::used)
     }
 
     /// Takes pages out of the cache that no entry of an area names: what `swapoff` need not bring back.
@@ -186,8 +182,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
     }
 
-    /// The area of a device; `None` if it is none. Compressed memory has no name: the first area of that
-    /// size is meant.
+    /// The area of a device; `None` if it is none.
     pub fn area_of(&self, device: SwapDevice) -> Option<u8> {
         self.swap_areas().find(|report| report.device == device).map(|report| report.area)
     }
@@ -204,20 +199,13 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// The areas there are.
     pub fn swap_areas(&self) -> impl Iterator<Item = AreaReport> + '_ {
         let known = |area: &Area| matches!(area.life.get(), Life::Live | Life::Ending);
-        (0..).zip(self.swap.areas).filter(move |(_, area)| known(area)).map(|(number, area)| {
-            let pages = area.pages.get();
-            let device = match area.kind.get() {
-                Kind::File => SwapDevice::File { key: area.file.get(), pages },
-                Kind::Compressed => SwapDevice::Compressed { pages },
-            };
-            AreaReport {
-                area: number,
-                device,
-                priority: area.priority.get() as i16,
-                stable: area.stable.get(),
-                used: area.used.get(),
-                stored_frames: area.store.frames.get(),
-            }
+        (0..).zip(self.swap.areas).filter(move |(_, area)| known(area)).map(|(number, area)| AreaReport {
+            area: number,
+            device: area.device(),
+            priority: area.priority.get() as i16,
+            stable: area.stable.get(),
+            used: area.used(),
+            stored_frames: area.store.frames.get(),
         })
     }
 
@@ -237,9 +225,9 @@ impl<'m, M: Machine> Objects<'m, M> {
         if !state.is_stored() {
             return None;
         }
-        match area.kind.get() {
-            Kind::File => Some(Stored::File(area.file.get())),
-            Kind::Compressed => {
+        match area.device() {
+            SwapDevice::File { key, .. } => Some(Stored::File(key)),
+            SwapDevice::Compressed { .. } => {
                 let word = |index| {
                     // RELAXED: the machine is quiet.
                     let read = |word: &machine::Word| word.raw().load(core::sync::atomic::Ordering::Relaxed);

@@ -17,7 +17,7 @@ impl World<'_> {
         let files = self.sim.sim_files();
         let done = match step {
             SwapStep::On { device: Device::Lz4, pages, .. } => {
-                linux.swapon(&mut cx, SwapDevice::Compressed { pages }, None).map(drop)
+                linux.swapon(&mut cx, SwapDevice::Compressed { disk: 0, pages }, None).map(drop)
             }
             SwapStep::On { device: Device::File(file), pages, stable } => {
                 let key = self.files[file.0].key;

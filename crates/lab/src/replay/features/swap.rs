@@ -43,7 +43,7 @@ impl Swap {
                 manager.machine().sim_files().create_zeroed(FILE, self.pages * PAGE_SIZE);
                 swap::SwapDevice::File { key: FILE, pages: self.pages }
             }
-            SwapDevice::Lz4 => swap::SwapDevice::Compressed { pages: self.pages },
+            SwapDevice::Lz4 => swap::SwapDevice::Compressed { disk: 0, pages: self.pages },
         };
         let begun = manager.linux().swapon(&mut manager.cx(CpuId(0), TaskId(0)), device, None);
         begun.map(|_| ()).map_err(|errno| Error::new(&format!("--swap {self}: {errno}")))
