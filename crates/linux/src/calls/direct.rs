@@ -3,7 +3,7 @@
 //!
 //! Places in memory and in the file, and lengths, are whole pages, as for a device with blocks of 4 KiB. A
 //! page is pinned while it is transferred, so that neither fork nor a write fault takes it away from the
-//! program (C-3).
+//! program (C-3); a page of a fixed buffer once more, since the buffer may be unregistered meanwhile.
 
 use crate::errno::Errno;
 use crate::file::{FileRights, MapFile};
@@ -129,23 +129,18 @@ impl<'m, M: Machine> Linux<'m, M> {
         memory: Memory,
         way: Way,
     ) -> Result<(), Errno> {
-        let base = match memory {
+        let held = match memory {
             Memory::Program(base) if len < PAGE_SIZE && way == Way::FromFile => {
                 // LINUX: what is no whole block comes through the page cache.
                 return self.copy_tail(cx, process, (ctx, len), base);
             }
-            Memory::Program(base) => base,
-            Memory::Fixed(ring, index, at) => {
-                let (frame, start, room) = self.fixed_bytes(cx, ring, (index, at))?;
-                if start != 0 || room < PAGE_SIZE {
-                    return Err(Errno::EINVAL);
-                }
-                return self.transfer(cx, ctx, frame, way);
+            Memory::Program(base) => {
+                let space = self.space_of(process)?;
+                let how = How::pin(if way == Way::FromFile { Access::Write } else { Access::Read });
+                self.hold_page(cx, (space, space), (VirtAddr(base).page(), how))?
             }
+            Memory::Fixed(ring, index, at) => self.hold_fixed_page(cx, ring, (index, at))?,
         };
-        let space = self.space_of(process)?;
-        let how = How::pin(if way == Way::FromFile { Access::Write } else { Access::Read });
-        let held = self.hold_page(cx, (space, space), (VirtAddr(base).page(), how))?;
         let done = held.frame().map_or(Ok(()), |frame| self.transfer(cx, ctx, frame, way));
         match way {
             Way::FromFile => self.release_dirty(cx, held),

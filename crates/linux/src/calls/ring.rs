@@ -14,7 +14,7 @@ use crate::system::Linux;
 use fault::How;
 use frame::Id;
 use machine::{Access, Cx, Machine, PAGE_SHIFT, PAGE_SIZE, UserFrame, VirtAddr, Vpn};
-use object::Held;
+use object::{Held, Hold};
 
 /// Bytes of a buffer, at most.
 const BUFFER_MAX: u64 = 1 << 30;
@@ -100,7 +100,8 @@ impl<'m, M: Machine> Linux<'m, M> {
     }
 
     /// The frame and the byte of it that a device is told for a byte of a buffer; how many bytes of the
-    /// buffer follow in this frame. The buffer must stay registered while the device works.
+    /// buffer follow in this frame. The buffer must stay registered while the device works: who transfers
+    /// bytes with it sees to that.
     pub fn fixed_bytes(
         &self,
         cx: &mut Cx<'m, M>,
@@ -109,17 +110,41 @@ impl<'m, M: Machine> Linux<'m, M> {
     ) -> Result<(UserFrame, u64, u64), Errno> {
         let object = self.rings.get(ring);
         let _locked = object.lock.lock(cx);
-        let registered = object.buffers.get();
+        self.fixed_place(object, (index, at))
+    }
+
+    /// A pin of a whole page of a buffer, for a transfer that goes on when the buffer is unregistered
+    /// meanwhile. `EINVAL` if no whole page of the buffer begins at that byte.
+    // LINUX: a request has a reference to its buffer (`io_rsrc_node`), and the buffer has the pins.
+    pub(crate) fn hold_fixed_page(
+        &self,
+        cx: &mut Cx<'m, M>,
+        ring: Id<Ring>,
+        byte: (usize, u64),
+    ) -> Result<Held, Errno> {
+        let object = self.rings.get(ring);
+        let mut locked = object.lock.lock(cx);
+        let (frame, start, room) = self.fixed_place(object, byte)?;
+        if start != 0 || room < PAGE_SIZE {
+            return Err(Errno::EINVAL);
+        }
+        // The buffer has it pinned: of all refusals only that of a count at its cap is left.
+        self.objects().hold_mapped(&mut locked, frame.0, Hold::Pin).map_err(|_| Errno::ENOMEM)
+    }
+
+    /// (ring) See [`Linux::fixed_bytes`].
+    fn fixed_place(&self, ring: &Ring, (index, at): (usize, u64)) -> Result<(UserFrame, u64, u64), Errno> {
+        let registered = ring.buffers.get();
         if registered == REGISTERING || index as u64 >= registered {
             return Err(Errno::EFAULT);
         }
-        let bytes = object.bytes[index].get();
+        let bytes = ring.bytes[index].get();
         let (offset, len) = (bytes & ((1 << LEN_SHIFT) - 1), bytes >> LEN_SHIFT);
         if at >= len {
             return Err(Errno::EFAULT);
         }
         let place = offset + at;
-        let frame = self.nth_page(object.first[index].get(), place >> PAGE_SHIFT).frame();
+        let frame = self.nth_page(ring.first[index].get(), place >> PAGE_SHIFT).frame();
         let within = place & (PAGE_SIZE - 1);
         Ok((frame.ok_or(Errno::EFAULT)?, within, (PAGE_SIZE - within).min(len - at)))
     }

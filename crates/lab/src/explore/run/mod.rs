@@ -6,6 +6,7 @@ mod cost;
 mod ears;
 mod end;
 mod entry;
+mod fixed;
 mod holds;
 mod judge;
 mod ksm;

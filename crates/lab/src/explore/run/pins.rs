@@ -44,6 +44,8 @@ impl World<'_> {
             PinStep::Load(word) => self.device_loads(who, at, word),
             PinStep::Store(word, value, waits) => self.device_stores(who, at, (word, value), *waits),
             PinStep::Finish => self.finish_transfers(who, at),
+            PinStep::Transfer(word, place, way) => self.transfer_fixed(who, at, (word, place), *way),
+            PinStep::Unregister(name) => self.unregister(who, at, *name),
             PinStep::Splice(pages, pipe) => self.splice(who, at, pages, *pipe),
             PinStep::Receive(pipe) => self.receive(who, at, *pipe),
             PinStep::VmRead(process, from, into) => self.vm_read(who, at, *process, (from, into)),
@@ -91,7 +93,7 @@ impl World<'_> {
         }
     }
 
-    fn agreed(&self, who: Actor<'_>, at: Place, addr: VirtAddr, agreed: Result<(), Mismatch>) {
+    pub(super) fn agreed(&self, who: Actor<'_>, at: Place, addr: VirtAddr, agreed: Result<(), Mismatch>) {
         if let Err(mismatch) = agreed {
             let text = self.mismatch_text(who, addr, &mismatch);
             let failure = self.violation().unwrap_or_else(|| Failure::new(Kind::WrongByte, text));

@@ -2,7 +2,8 @@
 
 use freehold::machine::Access;
 
-use super::terms::{EventName, Expr, Pages, PinName, PipeName, ProcessName, WordAt};
+use super::areas::Way;
+use super::terms::{EventName, Expr, FileWord, Pages, PinName, PipeName, ProcessName, WordAt};
 
 /// What such a step does.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,6 +18,11 @@ pub enum PinStep {
     Store(PinWord, Expr, Waits),
     /// All that the CPU told devices to do is done.
     Finish,
+    /// A page of a file goes into a page of a fixed buffer, or the other way (`IORING_OP_READ_FIXED`,
+    /// `IORING_OP_WRITE_FIXED`).
+    Transfer(PinWord, FileWord, Way),
+    /// The ring has no buffers any more.
+    Unregister(PinName),
     /// `vmsplice` of pages into a pipe.
     Splice(Pages, PipeName),
     /// The oldest page leaves a pipe; its first word is looked at before.
@@ -95,8 +101,21 @@ pub struct PinWord {
     pub offset: u64,
 }
 
-const VERBS: [&str; 12] = [
-    "pin", "hold", "register", "unpin", "dma", "splice", "receive", "vmread", "vmwrite", "peek", "poke",
+const VERBS: [&str; 15] = [
+    "pin",
+    "hold",
+    "register",
+    "unregister",
+    "fill",
+    "save",
+    "unpin",
+    "dma",
+    "splice",
+    "receive",
+    "vmread",
+    "vmwrite",
+    "peek",
+    "poke",
     "detach",
 ];
 
@@ -117,13 +136,16 @@ impl PinStep {
         match self {
             PinStep::Hold(of, ..) | PinStep::Splice(of, _) => pages(of),
             PinStep::Load(word) => word.page.iter().for_each(see),
+            PinStep::Transfer(word, place, _) => {
+                word.page.iter().chain(place.page.as_deref()).for_each(see);
+            }
             PinStep::Store(word, value, _) => word.page.iter().chain([value]).for_each(see),
             PinStep::VmRead(_, one, two) | PinStep::VmWrite(_, one, two) => {
                 one.page.iter().chain(&two.page).for_each(see);
             }
             PinStep::Peek(_, word) | PinStep::Detach(word, _) => word.page.iter().for_each(see),
             PinStep::Poke(_, word, value) => word.page.iter().chain([value]).for_each(see),
-            PinStep::LetGo(..) | PinStep::Finish | PinStep::Receive(_) => {}
+            PinStep::LetGo(..) | PinStep::Finish | PinStep::Receive(_) | PinStep::Unregister(_) => {}
         }
     }
 }

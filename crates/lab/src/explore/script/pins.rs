@@ -2,7 +2,9 @@
 
 use freehold::machine::Access;
 
+use super::areas::Way;
 use super::error::ScriptError;
+use super::expr::Exprs;
 use super::holding::{Hold, HoldKind, Pause, PinStep, PinWord, Stored, Waits};
 use super::model::Action;
 use super::step::Steps;
@@ -15,6 +17,9 @@ impl Steps<'_, '_> {
             "hold" => self.hold(HoldKind::Reference)?,
             "register" => self.hold(HoldKind::Ring)?,
             "unpin" => self.unpin()?,
+            "unregister" => PinStep::Unregister(self.names.pin(self.words)?),
+            "fill" => self.transfer("from", Way::Reads)?,
+            "save" => self.transfer("to", Way::Writes)?,
             "dma" => self.dma()?,
             "splice" => {
                 let pages = self.pages()?;
@@ -92,6 +97,17 @@ impl Steps<'_, '_> {
             }
             _ => Err(self.words.error("a device can `read`, `write`, `begin` and `finish`")),
         }
+    }
+
+    /// `fill p[0] from F[1]`, `save p[0] to F[1]`
+    fn transfer(&mut self, between: &str, way: Way) -> Result<PinStep, ScriptError> {
+        let word = self.pin_word()?;
+        self.words.need(between)?;
+        let place = Exprs::new(self.words, self.names).file_word()?;
+        if word.offset != 0 || place.offset != 0 {
+            return Err(self.words.error("whole pages go between a fixed buffer and a file"));
+        }
+        Ok(PinStep::Transfer(word, place, way))
     }
 
     fn pin_word(&mut self) -> Result<PinWord, ScriptError> {
