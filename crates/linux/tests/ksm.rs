@@ -112,6 +112,23 @@ fn families_keep_what_was_merged() {
     assert_eq!((census.merge_nodes, census.merge_items, census.lineages), (0, 0, 0));
 }
 
+/// Who asks for a family by the number that a page still has must not be told that it is there.
+#[test]
+fn a_family_that_merged_pages_kept_is_gone_with_them() {
+    let machine = machine(64 << 20);
+    let mut s = system(&machine);
+    fill(&mut s, 9, content);
+    assert_eq!(scan(&mut s).totals.shared, 3);
+    let space = s.linux.process(s.process).space().expect("a space");
+    let family = s.linux.spaces().lineage_of(space).expect("a family");
+    s.linux.leave(&mut s.cx, s.process);
+    s.linux.exit(&mut s.cx, s.process, Exit::Code(0));
+    assert_eq!(s.linux.objects().lineage(family).quiet_holds(), 1, "merged pages name it");
+    s.linux.ksm_forget(&mut s.cx);
+    assert_eq!(s.linux.objects().census().lineages, 0);
+    assert_eq!(s.linux.objects().lineage(family).quiet_holds(), 0);
+}
+
 #[test]
 fn pages_of_zeros_are_the_page_of_zeros() {
     let machine = machine(64 << 20);

@@ -78,7 +78,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         false
     }
 
-    /// A walk, or the last member, is done with a lineage.
+    /// A walk, or who kept it last (a member, or a merged page), is done with a lineage.
     pub(crate) fn drop_lineage(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, id: Id<Lineage>) {
         // ORDERING: AcqRel: the last one frees after everybody.
         if cx.fetch_add(&self.lineages.get(id).holds, 1u64.wrapping_neg(), AcqRel) == 1 {
@@ -103,7 +103,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             list.count.get() + list.kept.get()
         };
         if left == 0 {
-            self.lineages.free(cx.at(), id);
+            self.drop_lineage(cx.at(), id);
         }
     }
 

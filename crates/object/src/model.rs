@@ -354,7 +354,8 @@ impl Mappers {
 machine::cells! {
     /// A family of address spaces.
     pub struct Lineage {
-        /// One for all members together, and one for each reverse walk while it lasts. 0: nobody's.
+        /// One for members and merged pages that name it, all together, and one for each reverse walk while it
+        /// lasts. 0: nobody's.
         pub(crate) holds: Word,
         /// Its members (whole address spaces, index = page number) and, in between, ranges that were moved.
         pub(crate) mappers: Mappers,
@@ -365,6 +366,12 @@ impl Lineage {
     /// Its members and moved ranges.
     pub fn mappers(&self) -> &Mappers {
         &self.mappers
+    }
+
+    /// How many hold it, on a quiet machine: none if it is nobody's.
+    pub fn quiet_holds(&self) -> u64 {
+        // RELAXED: the machine is quiet.
+        self.holds.raw().load(core::sync::atomic::Ordering::Relaxed)
     }
 }
 
