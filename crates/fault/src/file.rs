@@ -4,6 +4,7 @@
 use crate::error::FaultError;
 use crate::faults::Faults;
 use crate::handle::{Outcome, Wish};
+use frame::counts::MAPS_MAX;
 use machine::entry::Attrs;
 use machine::trace::Mapped;
 use machine::{Counter, Cx, Entry, Event, Machine, Vpn, VpnRange, level};
@@ -99,7 +100,7 @@ impl<'m, M: Machine> Faults<'m, M> {
         page: CachedPage,
     ) -> Result<Outcome, FaultError> {
         let objects = self.spaces().objects();
-        let refused = match self.lock_unchanged(cx, wish) {
+        let (page, refused) = match self.lock_unchanged(cx, wish) {
             Ok(Some(mut leaf)) if objects.still_cached(&leaf, &page) => {
                 if wish.is_write() {
                     objects.mark_dirty(&mut leaf, page.ctx(), page.pfn());
@@ -109,15 +110,32 @@ impl<'m, M: Machine> Faults<'m, M> {
                 leaf.trace(|| Event::MapChosen { page: wish.page, frame: page.pfn(), mapped });
                 match objects.map_file(&mut leaf, wish.page, page, attrs) {
                     Ok(()) => return Ok(Outcome::Done),
-                    // A million mappings of one page: refused rather than miscounted.
-                    Err(TooManyMaps(page)) => (page, Err(FaultError::Bus)),
+                    Err(TooManyMaps(page)) => (page, None),
                 }
             }
-            Ok(_) => (page, Ok(Outcome::Again)),
-            Err(shortage) => (page, Err(FaultError::Shortage(shortage))),
+            Ok(_) => (page, Some(Ok(Outcome::Again))),
+            Err(shortage) => (page, Some(Err(FaultError::Shortage(shortage)))),
         };
-        objects.release(cx.at(), refused.0);
-        refused.1
+        let outcome = refused.unwrap_or_else(|| self.make_room(cx, &page));
+        objects.release(cx.at(), page);
+        outcome
+    }
+
+    /// A page has as many mappings as can be counted. None of them is owed to anybody: they go, so that no
+    /// program can keep others from a page of a file that all use. What is locked in memory stays.
+    // LINUX: folio_add_file_rmap_pte() counts up to 2^31, and does not look.
+    fn make_room(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        page: &CachedPage,
+    ) -> Result<Outcome, FaultError> {
+        let objects = self.spaces().objects();
+        let mut locked = objects.lock_page(cx.at(), page.pfn());
+        objects.thin_out(&mut locked, page.pfn());
+        match objects.frames().descriptor(page.pfn()).maps(&*locked) < MAPS_MAX {
+            true => Ok(Outcome::Again),
+            false => Err(FaultError::Bus),
+        }
     }
 
     /// Stores must fault where somebody has to hear of them: private pages are copied first, files note that

@@ -108,6 +108,19 @@ impl<'m, M: Machine> Objects<'m, M> {
         if refused || page.maps(cx) > 0 { Detached::StillMapped } else { Detached::All }
     }
 
+    /// Takes away the mappings of a file's page, except those that are locked in memory: it has as many as can
+    /// be counted, and somebody wants one more. Whoever touches it again finds it in its file. The caller has
+    /// it locked, and a reference.
+    pub fn thin_out(&self, cx: &mut Cx<'m, M, { level::PAGE }>, head: Pfn) {
+        let page = self.descriptor(head);
+        let Some(owner @ Owner::File(_)) = self.owner_of(cx, page) else { return };
+        let folio = Folio { head, pages: page.order(cx).frames(), owner };
+        let index = page.index(cx);
+        self.for_each_mapping(cx, owner, index..index + folio.pages, |cx, mapping, part| {
+            self.detach_part(cx, (mapping, part), folio, Into::Nothing);
+        });
+    }
+
     /// Makes every migration entry of `from` map `to`, page by page, as it was. `to` belongs where `from`
     /// belonged; the caller has both locked, and a reference to every folio of `to`.
     // LINUX: mm/migrate.c remove_migration_ptes().

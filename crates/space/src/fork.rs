@@ -9,7 +9,7 @@ use crate::space::{Sign, Space};
 use crate::spaces::Spaces;
 use crate::vma::{Content, Vma, VmaFlags};
 use crate::zap::everything;
-use frame::{Id, Request};
+use frame::{AtCap, Id, Request};
 use machine::entry::{Attrs, Kind};
 use machine::trace::{Shared, Work};
 use machine::{
@@ -17,7 +17,7 @@ use machine::{
     VpnRange, level,
 };
 use object::MappedFile;
-use object::exclusive::{AnonCtx, MustCopy};
+use object::exclusive::AnonCtx;
 use object::ksm::merge::Sign as ZeroSign;
 use object::swap::slot::TooManyEntries;
 use table::{Cursor, PageTable, Pair, Rss, Soft, TableBatch};
@@ -202,7 +202,11 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let shared = match rss {
             None => Ok(()),
             Some(Rss::Anon) => self.objects().share_for_fork(pair.cx(), pfn),
-            Some(_) => self.objects().map_again(pair.cx(), pfn).map_err(|_| MustCopy),
+            Some(_) => match self.objects().map_again(pair.cx(), pfn) {
+                Ok(()) => Ok(()),
+                // A file's page that cannot be counted once more is to be found in the file.
+                Err(AtCap) => return Ok(()),
+            },
         };
         if shared.is_err() {
             return self.copy_now(pair, (page, ctx), pfn, M::Entry::attrs(entry));
