@@ -346,9 +346,16 @@ impl<'m, M: Machine> Objects<'m, M> {
         if level == Level::LEAF {
             self.map_by_pages(leaf, pfn);
         }
-        let counted = page.get(leaf).is_ok() && page.add_map(leaf, frame::Exclusive::No).is_ok();
-        debug_assert!(counted, "what was mapped so often before can be mapped so often again");
         let place = moved.place(mapping, at);
+        if !count_again(leaf, page) {
+            // Others took the counts meanwhile: nothing is mapped that is not counted. A file's page is to be
+            // found in its file; who touches another one waits until somebody moves it again.
+            if place.is_some() {
+                let rss = self.rss_of(leaf, leaf.entry(at), place);
+                leaf.drop_absent(at, rss);
+            }
+            return;
+        }
         let forgets = leaf.planted(Plant::MovedPartsForget) && pfn != to && level == Level::LEAF;
         if place.is_none() && kind.is_exclusive() && !forgets {
             self.come_back(leaf, pfn);
@@ -370,4 +377,17 @@ fn is_wanted<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, page: &Descriptor, entr
     let referred = counts.refs() > counts.maps() + 1 || page.test(cx, Flags::DIRTY);
     (entry.dirty && !cx.planted(Plant::LazyFreeDropsWritten))
         || (referred && !cx.planted(Plant::LazyFreeDropsReferred))
+}
+
+/// Counts one mapping more, with its reference. `false` if that cannot be counted: nothing has changed.
+fn count_again<M: Machine>(leaf: &mut Leaf<'_, '_, M>, page: &Descriptor) -> bool {
+    if page.get(leaf).is_err() {
+        return false;
+    }
+    let counted = page.add_map(leaf, frame::Exclusive::No).is_ok();
+    if !counted {
+        let freed = page.put(leaf);
+        debug_assert_eq!(freed, frame::Freed::No, "the caller has a reference");
+    }
+    counted
 }

@@ -3,12 +3,13 @@
 mod world;
 
 use frame::Request;
-use machine::{Entry, Machine, Order, PageOp, Pfn, UserFrame, Vpn};
+use frame::counts::{Freed, MAPS_MAX};
+use machine::{Entry, FileKey, Machine, Order, PAGE_SIZE, PageOp, Pfn, UserFrame, Vpn};
 use object::exclusive::Reuse;
-use object::{Detached, Into, Objects};
+use object::{Detached, FileKind, Into, Objects, PageCtx};
 use table::{MigrationKind, Soft};
 use world::audit::audit;
-use world::space::{Space, share};
+use world::space::{READ, Space, share};
 use world::{Host, World};
 
 type Cx<'m> = machine::Cx<'m, Host>;
@@ -127,5 +128,62 @@ fn entries_say_what_they_stand_for() {
     let walker = objects.walker(space.table);
     assert_eq!(walker.peek(cx.at(), Vpn(1000)).level, machine::Level::LEAF);
     space.end(&world);
+    audit(&world);
+}
+
+/// While its entries were away others took the page's counts. Nothing is mapped that is not counted.
+#[test]
+fn what_cannot_be_counted_again_is_not_mapped() {
+    let host = Host::new(16);
+    let world = World::new(&host);
+    let (objects, mut cx) = (&world.objects, world.cx(0));
+    let space = Space::new(&world);
+    let frame = space.map_anon(&world, 1000).0;
+    let page = objects.frames().descriptor(frame);
+    assert!(objects.frames().get(&cx, frame).is_ok());
+    let mut held = objects.lock_page(cx.at(), frame);
+    assert_eq!(objects.detach_page(&mut held, frame, Into::Migration), Detached::All);
+    page.add_entries(&held, MAPS_MAX, MAPS_MAX).unwrap();
+    objects.restore_page(&mut held, (frame, 1), frame);
+    assert!(soft(space.entry(&world, 1000)).is_some(), "its bytes are nowhere else: it waits");
+    for _ in 0..MAPS_MAX {
+        page.remove_map(&held);
+        assert_eq!(page.put(&held), Freed::No);
+    }
+    objects.restore_page(&mut held, (frame, 1), frame);
+    assert!(page.is_exclusive(&held) && page.refs(&held) == 2 && page.maps(&held) == 1);
+    drop(held);
+    objects.frames().put(cx.at(), frame);
+    audit(&world);
+    space.end(&world);
+    audit(&world);
+}
+
+#[test]
+fn a_file_s_page_that_cannot_be_counted_again_is_found_in_its_file() {
+    let host = Host::new(16);
+    let world = World::new(&host);
+    let (objects, mut cx) = (&world.objects, world.cx(0));
+    let file = objects.open(cx.at(), FileKey(4), FileKind::Regular, 4 * PAGE_SIZE).unwrap();
+    let space = Space::new(&world);
+    let ctx = PageCtx { file, index: 2 };
+    space.attach(&world, file, 1000, 0, 4);
+    space.map(&world, 1002, ctx, READ);
+    let fetched = objects.lookup(cx.at(), ctx).unwrap();
+    let frame = fetched.pfn();
+    objects.release(cx.at(), fetched);
+    let page = objects.frames().descriptor(frame);
+    assert!(objects.frames().get(&cx, frame).is_ok());
+    let mut held = objects.lock_page(cx.at(), frame);
+    assert_eq!(objects.detach_page(&mut held, frame, Into::Migration), Detached::All);
+    page.add_entries(&held, MAPS_MAX, MAPS_MAX).unwrap();
+    objects.restore_page(&mut held, (frame, 1), frame);
+    assert_eq!((space.entry(&world, 1002), space.rss(&world)), (Entry::EMPTY, [0; 3]));
+    for _ in 0..MAPS_MAX {
+        page.remove_map(&held);
+        assert_eq!(page.put(&held), Freed::No);
+    }
+    drop(held);
+    objects.frames().put(cx.at(), frame);
     audit(&world);
 }

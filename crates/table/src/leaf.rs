@@ -254,6 +254,14 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.table().add_rss(new_rss, self.weight());
     }
 
+    /// Empties an entry that hardware could not use and that holds nothing (software's own): nothing is to be
+    /// flushed or given back.
+    pub fn drop_absent(&mut self, page: Vpn, rss: Option<Rss>) {
+        let old = self.empty(page, rss);
+        debug_assert!(!self.reachable(old), "what hardware may have cached is taken and flushed");
+        note_empty(self.slots.descriptor);
+    }
+
     /// The pages the entry of a page maps.
     pub fn pages(&self, page: Vpn) -> VpnRange {
         node::span(page, self.level())
