@@ -23,6 +23,9 @@ const PAGES_DEFAULT: u64 = 100;
 /// Milliseconds between two steps (Linux: `sleep_millisecs`).
 const SLEEP_DEFAULT: u64 = 20;
 
+/// Keys of two nodes for one hash differ by this: an odd number with bits everywhere.
+const NODE_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// What the scanner is to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Run {
@@ -60,6 +63,8 @@ pub struct KsmSettings {
     pub use_zero_pages: bool,
     /// Mappings of one merged page; at least 2.
     pub max_page_sharing: u64,
+    /// Whether pages of several nodes are merged with each other. (Changed only while nothing is merged.)
+    pub merge_across_nodes: bool,
 }
 
 impl KsmSettings {
@@ -70,6 +75,7 @@ impl KsmSettings {
         sleep_millisecs: SLEEP_DEFAULT,
         use_zero_pages: false,
         max_page_sharing: SHARING_DEFAULT,
+        merge_across_nodes: true,
     };
 }
 
@@ -83,6 +89,7 @@ machine::cells! {
         sleep_millisecs: Field<u64>,
         use_zero_pages: Field<bool>,
         max_page_sharing: Field<u64>,
+        merge_across_nodes: Field<bool>,
         /// (scan) Whether a pass is under way.
         is_passing: Field<bool>,
         /// (scan) The space the pass has come to, as its number.
@@ -149,6 +156,7 @@ impl<'m> Ksm<'m> {
             sleep_millisecs: self.shared.sleep_millisecs.get(),
             use_zero_pages: self.shared.use_zero_pages.get(),
             max_page_sharing: self.shared.max_page_sharing.get(),
+            merge_across_nodes: self.shared.merge_across_nodes.get(),
         }
     }
 
@@ -160,6 +168,7 @@ impl<'m> Ksm<'m> {
         self.shared.sleep_millisecs.set(settings.sleep_millisecs);
         self.shared.use_zero_pages.set(settings.use_zero_pages);
         self.shared.max_page_sharing.set(settings.max_page_sharing.max(2));
+        self.shared.merge_across_nodes.set(settings.merge_across_nodes);
     }
 
     /// Whether nobody scans or waits to: for checkers of a quiet machine.
@@ -288,6 +297,7 @@ impl<'m, M: Machine> Scan<'_, '_, 'm, M> {
         if self.zeros == Some(hash) && self.spaces.merge_page(self.cx, place, frame, Target::Zero).is_ok() {
             return;
         }
+        let hash = self.key(found, hash);
         if self.join_merged(found, hash) {
             return;
         }
@@ -298,6 +308,17 @@ impl<'m, M: Machine> Scan<'_, '_, 'm, M> {
         self.spaces.objects().set_candidate(self.cx.at(), hash, place);
     }
 
+    /// What a page is found by: the hash of its bytes, and of its node if each node's pages are merged apart.
+    // LINUX: mm/ksm.c has a tree for each node (get_kpfn_nid()). A merged page that moved to another node is
+    // found there no more until it is made anew; Linux puts it into the other tree when it meets it.
+    fn key(&self, found: &Found, hash: u64) -> u64 {
+        if self.shared.merge_across_nodes.get() {
+            return hash;
+        }
+        let node = self.spaces.frames().descriptor(found.frame).node(self.cx);
+        hash.wrapping_add((u64::from(node.0) + 1).wrapping_mul(NODE_STEP))
+    }
+
     /// Goes over to a merged page with the same bytes, if there is one; answers whether there was.
     fn join_merged(&mut self, found: &Found, hash: u64) -> bool {
         let objects = self.spaces.objects();
@@ -305,6 +326,10 @@ impl<'m, M: Machine> Scan<'_, '_, 'm, M> {
         let Some((node, merged)) = objects.find_merged(self.cx.at(), hash, (found.frame, limit)) else {
             return false;
         };
+        if !self.may_meet(found.frame, merged) {
+            self.spaces.frames().put(self.cx.at(), merged);
+            return false;
+        }
         let target = Target::Page(node, merged);
         // What is busy now is looked at again in the next pass.
         let _ = self.merge(found, target);
@@ -355,10 +380,16 @@ impl<'m, M: Machine> Scan<'_, '_, 'm, M> {
         }
     }
 
+    /// Whether the settings let two pages be one: one of them may have moved since its key was made.
+    fn may_meet(&self, a: Pfn, b: Pfn) -> bool {
+        let node = |pfn| self.spaces.frames().descriptor(pfn).node(self.cx);
+        self.shared.merge_across_nodes.get() || node(a) == node(b)
+    }
+
     /// Whether two pages are worth merging: one page that is mapped twice is not.
     fn is_twin(&self, found: &Found, twin: &Found) -> bool {
         let (a, b) = (UserFrame(found.frame), UserFrame(twin.frame));
-        a != b && self.cx.machine().same_bytes(self.cx.cpu(), a, b)
+        a != b && self.may_meet(a.0, b.0) && self.cx.machine().same_bytes(self.cx.cpu(), a, b)
     }
 
     /// Two pages become one: the first as it is, then the other goes over to it.

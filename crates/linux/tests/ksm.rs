@@ -195,9 +195,14 @@ fn files_show_and_take_what_linux_does() {
     for file in linux::sys::ksm::FILES {
         assert!(show(&mut s, file).parse::<i64>().is_ok(), "{file}");
     }
-    for (file, text) in
-        [("run", "3"), ("run", ""), ("pages_shared", "1"), ("max_page_sharing", "1"), ("x", "1")]
-    {
+    for (file, text) in [
+        ("run", "3"),
+        ("run", ""),
+        ("pages_shared", "1"),
+        ("max_page_sharing", "1"),
+        ("merge_across_nodes", "2"),
+        ("x", "1"),
+    ] {
         assert_eq!(s.linux.ksm_store(&mut s.cx, file, text), Err(Errno::EINVAL), "{file}");
     }
 }
@@ -315,6 +320,39 @@ fn merged_pages_move() {
     expect(&mut s, 6, content);
     s.linux.madvise(&mut s.cx, all[0], BASE, 6 * P, UNMERGEABLE).expect("advice");
     expect(&mut s, 6, content);
+    assert_eq!(machine.violations(), []);
+}
+
+/// Each node's pages are merged among themselves, and what moved away is not met any more.
+#[test]
+fn pages_of_different_nodes_stay_apart_if_that_is_wanted() {
+    use linux::MovePages;
+    let config =
+        sim::SimConfig { cpus: 2, nodes: 2, memory_bytes: 64 << 20, tasks_max: 8, ..Default::default() };
+    let machine = SimMachine::new(&config).expect("a machine");
+    let mut s = system(&machine);
+    s.linux.ksm_store(&mut s.cx, "merge_across_nodes", "0").expect("set");
+    fill(&mut s, 8, |_| 5);
+    let move_to = |s: &mut System<'_>, page: u64, node: i32| {
+        let mut status = [77];
+        let args =
+            MovePages { pages: &[BASE + page * P], nodes: Some(&[node]), status: &mut status, flags: 4 };
+        s.linux.move_pages(&mut s.cx, s.process, args).expect("called");
+        assert_eq!(status, [node]);
+    };
+    (0..4).for_each(|page| move_to(&mut s, page, 1));
+    let report = scan(&mut s);
+    assert_eq!((report.totals.shared, report.totals.sharing), (2, 6), "one page on each node");
+    assert_eq!(s.linux.ksm_store(&mut s.cx, "merge_across_nodes", "1"), Err(Errno::EBUSY));
+    // The page of one node goes to the other: new ones are not merged with it.
+    move_to(&mut s, 0, 0);
+    s.store(BASE + 7 * P, 6).expect("stored");
+    s.store(BASE + 7 * P, 5).expect("stored");
+    assert_eq!(scan(&mut s).totals.sharing, 6);
+    expect(&mut s, 8, |_| 5);
+    s.linux.ksm_store(&mut s.cx, "run", "2").expect("parted");
+    s.linux.ksm_store(&mut s.cx, "merge_across_nodes", "1").expect("set");
+    assert_eq!(scan(&mut s).totals.shared, 1);
     assert_eq!(machine.violations(), []);
 }
 

@@ -7,11 +7,12 @@ use core::fmt::Write;
 use machine::{Cx, Machine, PAGE_SIZE, VirtAddr, Vpn, VpnRange};
 
 /// The files, in alphabetical order, as Linux 6.12 names them.
-pub const FILES: [&str; 15] = [
+pub const FILES: [&str; 16] = [
     "full_scans",
     "general_profit",
     "ksm_zero_pages",
     "max_page_sharing",
+    "merge_across_nodes",
     "pages_scanned",
     "pages_shared",
     "pages_sharing",
@@ -107,6 +108,7 @@ impl<'m, M: Machine> Linux<'m, M> {
             }
             "ksm_zero_pages" => totals.zero_pages,
             "max_page_sharing" => settings.max_page_sharing,
+            "merge_across_nodes" => u64::from(settings.merge_across_nodes),
             "pages_scanned" => scanned,
             "pages_shared" => totals.shared,
             "pages_sharing" => totals.sharing,
@@ -139,6 +141,17 @@ impl<'m, M: Machine> Linux<'m, M> {
             "pages_to_scan" => settings.pages_to_scan = number(text)?,
             "sleep_millisecs" => settings.sleep_millisecs = number(text)?,
             "use_zero_pages" => settings.use_zero_pages = truth(text)?,
+            "merge_across_nodes" => {
+                let across = number(text)?;
+                if across > 1 {
+                    return Err(Errno::EINVAL);
+                }
+                // LINUX: merge_across_nodes_store(): what is in a tree would be in the wrong one.
+                if (across == 1) != settings.merge_across_nodes && self.ksm_report(cx).totals.shared > 0 {
+                    return Err(Errno::EBUSY);
+                }
+                settings.merge_across_nodes = across == 1;
+            }
             "max_page_sharing" => {
                 let most = number(text)?;
                 if most < 2 {
