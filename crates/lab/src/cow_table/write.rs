@@ -35,7 +35,7 @@ pub fn scenario(row: &Row, case: &Case, kind: Kind) -> String {
             ("end", dedented(case.steps)),
         ],
     };
-    let swaps = sections.iter().any(|(_, steps)| steps.contains("pageout"));
+    let swaps = sections.iter().any(|(_, steps)| steps.contains("pageout") || steps.contains("evict"));
     for (name, steps) in sections {
         let _ = writeln!(text, "\n{name}:");
         let area = if swaps && name == "setup" { "swapon lz4 16 pages\n" } else { "" };

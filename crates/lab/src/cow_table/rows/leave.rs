@@ -9,10 +9,23 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         number: 14,
         entry: "writable or read-only",
-        exclusive: "yes",
+        exclusive: "yes, S",
         event: "swap-out, not pinned",
-        result: "a swap entry that says exclusive; the page's bit is gone before the entry is there",
+        result: "a swap entry that says the same; the page's bit is gone before the entry is there",
         cases: &[
+            Case::new(
+                ALL,
+                Start::Shared,
+                "
+                evict @
+                entry @ is swapped shared
+                as C:
+                    entry @ is swapped shared
+                    read @ = 1
+                read @ = 1
+                entry @ is r shared
+                expect copies == before",
+            ),
             Case::new(
                 ALL,
                 Start::Written,
@@ -79,7 +92,7 @@ pub(super) const ROWS: &[Row] = &[
                 Start::Written,
                 "
                 pin @ write as p
-                pageout @
+                evict @ fails EBUSY
                 entry @ is % rw exclusive
                 expect frame @ == first
                 dma write p+8 = 7
@@ -91,7 +104,7 @@ pub(super) const ROWS: &[Row] = &[
                 Start::ReadOnly,
                 "
                 pin @ read as p
-                pageout @
+                evict @ fails EBUSY
                 entry @ is % r exclusive
                 expect frame @ == first
                 dma read p = 1
