@@ -112,11 +112,9 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// be counted, and somebody wants one more. Whoever touches it again finds it in its file. The caller has
     /// it locked, and a reference.
     pub fn thin_out(&self, cx: &mut Cx<'m, M, { level::PAGE }>, head: Pfn) {
-        let page = self.descriptor(head);
-        let Some(owner @ Owner::File(_)) = self.owner_of(cx, page) else { return };
-        let folio = Folio { head, pages: page.order(cx).frames(), owner };
-        let index = page.index(cx);
-        self.for_each_mapping(cx, owner, index..index + folio.pages, |cx, mapping, part| {
+        let Some(places @ Places::Of(Owner::File(_), _)) = self.places_of(cx, head) else { return };
+        let folio = Folio { head, pages: self.descriptor(head).order(cx).frames(), places };
+        self.for_each_place(cx, folio, |cx, mapping, part| {
             self.detach_part(cx, (mapping, part), folio, Into::Nothing);
         });
     }
