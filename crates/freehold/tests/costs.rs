@@ -17,13 +17,15 @@ mod moving;
 mod pins;
 #[path = "../examples/costs/rows.rs"]
 mod rows;
+#[path = "../examples/costs/tables.rs"]
+mod tables;
 
 use rows::{Sizes, Table};
 
 const SMALL: Sizes = Sizes { pages: 32, fork_mib: 8 };
 
 fn made(sizes: &Sizes) -> Vec<Table> {
-    rows::all(sizes).expect("tables")
+    tables::all(sizes).expect("tables")
 }
 
 fn each(table: &Table, what: &str) -> u64 {

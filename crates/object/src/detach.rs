@@ -108,9 +108,9 @@ impl<'m, M: Machine> Objects<'m, M> {
         if refused || page.maps(cx) > 0 { Detached::StillMapped } else { Detached::All }
     }
 
-    /// Takes away the mappings of a file's page, except those that are locked in memory: it has as many as can
-    /// be counted, and somebody wants one more. Whoever touches it again finds it in its file. The caller has
-    /// it locked, and a reference.
+    /// Takes away the mappings of a file's page, except those that are locked in memory: it has as many as
+    /// can be counted, and somebody wants one more. Whoever touches it again finds it in its file. The caller
+    /// has it locked, and a reference.
     pub fn thin_out(&self, cx: &mut Cx<'m, M, { level::PAGE }>, head: Pfn) {
         let Some(places @ Places::Of(Owner::File(_), _)) = self.places_of(cx, head) else { return };
         let folio = Folio { head, pages: self.descriptor(head).order(cx).frames(), places };

@@ -354,8 +354,8 @@ impl Mappers {
 machine::cells! {
     /// A family of address spaces.
     pub struct Lineage {
-        /// One for members and merged pages that name it, all together, and one for each reverse walk while it
-        /// lasts. 0: nobody's.
+        /// One for members and merged pages that name it, all together, and one for each reverse walk while
+        /// it lasts. 0: nobody's.
         pub(crate) holds: Word,
         /// Its members (whole address spaces, index = page number) and, in between, ranges that were moved.
         pub(crate) mappers: Mappers,

@@ -10,6 +10,7 @@ mod merging;
 mod moving;
 mod pins;
 mod rows;
+mod tables;
 
 use rows::{Sizes, Trouble};
 
@@ -17,7 +18,7 @@ use rows::{Sizes, Trouble};
 const FULL: Sizes = Sizes { pages: 256, fork_mib: 1024 };
 
 fn main() -> std::process::ExitCode {
-    match rows::all(&FULL).and_then(|tables| rows::print(&tables)) {
+    match tables::all(&FULL).and_then(|tables| rows::print(&tables)) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(Trouble(what)) => {
             eprintln!("costs: {what}");

@@ -13,7 +13,7 @@ const SWAP: FileKey = FileKey(7);
 pub(crate) fn table(sizes: &Sizes) -> Result<Table, Trouble> {
     let n = sizes.pages;
     let file = SwapDevice::File { key: SWAP, pages: 4 * n };
-    let memory = SwapDevice::Compressed { pages: 4 * n };
+    let memory = SwapDevice::Compressed { disk: 0, pages: 4 * n };
     let file_names = [
         "out to a file (MADV_PAGEOUT)",
         "back from a file, by a store",

@@ -119,18 +119,6 @@ impl Table {
     }
 }
 
-/// Runs everything.
-pub(crate) fn all(sizes: &Sizes) -> Result<Vec<Table>, Trouble> {
-    Ok(vec![
-        crate::copies::table(sizes)?,
-        crate::pins::table(sizes)?,
-        crate::forks::table(sizes)?,
-        crate::large::table(sizes)?,
-        crate::merging::table(sizes)?,
-        crate::moving::table(sizes)?,
-    ])
-}
-
 /// A number with at most one digit behind the point.
 fn rounded(total: u64, times: u64) -> String {
     let tenths = (total * 10 + times / 2) / times.max(1);
