@@ -19,8 +19,6 @@ impl Flags {
     pub const ERROR: Flags = Flags(1 << 5);
     /// Used lately.
     pub const REFERENCED: Flags = Flags(1 << 6);
-    /// Used often.
-    pub const ACTIVE: Flags = Flags(1 << 7);
     /// The kernel's own translation of it is gone (XPFO). Stays with the frame while it is free (XR7, XR16).
     pub const UNMAPPED: Flags = Flags(1 << 8);
     /// A large folio of which some mapping is by single pages: who is exclusive is said page by page.

@@ -9,12 +9,8 @@ use machine::cells::cast_words;
 use machine::{Cx, Event, Field, FieldValue, HUGE_ORDER, LockId, Machine, Memory, Order, Pfn, level};
 
 /// What the parts of a folio have from the whole.
-const OF_PARTS: Flags = Flags::UPTODATE
-    .and(Flags::LOCKED)
-    .and(Flags::DIRTY)
-    .and(Flags::REFERENCED)
-    .and(Flags::ACTIVE)
-    .and(Flags::UNMAPPED);
+const OF_PARTS: Flags =
+    Flags::UPTODATE.and(Flags::LOCKED).and(Flags::DIRTY).and(Flags::REFERENCED).and(Flags::UNMAPPED);
 
 impl Descriptor {
     /// Makes a tail of a folio that is taken apart a folio of its own, without references: what it holds and

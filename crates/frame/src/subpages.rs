@@ -153,7 +153,7 @@ impl<'m> Subpages<'m> {
         Ok(were_set)
     }
 
-    /// See [`try_pin`]; callers want [`Frames::pin_exclusive`], which also frees.
+    /// See [`try_pin`]; callers want [`Frames::try_pin_subpage`], which also frees.
     pub(crate) fn try_pin<M: Machine, const L: u8>(&self, cx: &Cx<'m, M, L>, page: u64) -> Result<(), Freed> {
         try_pin(cx, self.bit(page), self.head.counts_word())
     }

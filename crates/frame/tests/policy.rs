@@ -242,7 +242,7 @@ fn a_frame_keeps_its_unmapped_flag_and_loses_the_others_when_freed() {
     assert!(d.unlock(&cx), "somebody waits");
     assert!(d.try_lock(&cx));
     assert!(!d.unlock(&cx), "nobody does any more");
-    d.set(&cx, Flags::UNMAPPED.and(Flags::ACTIVE));
+    d.set(&cx, Flags::UNMAPPED.and(Flags::REFERENCED));
     s.frames.put(cx.at(), pfn);
     s.frames.drain_all(cx.at());
     assert_eq!(s.frames.descriptor(pfn).flags(&cx), Flags::UNMAPPED);

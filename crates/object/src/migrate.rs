@@ -102,8 +102,7 @@ impl Home {
 }
 
 /// What a moved page keeps of its flags: all but who is at work with the frame.
-const KEPT: [Flags; 6] =
-    [Flags::UPTODATE, Flags::DIRTY, Flags::ERROR, Flags::REFERENCED, Flags::ACTIVE, Flags::LAZY_FREE];
+const KEPT: [Flags; 5] = [Flags::UPTODATE, Flags::DIRTY, Flags::ERROR, Flags::REFERENCED, Flags::LAZY_FREE];
 
 /// Counts pages, and if they were one large folio that too.
 fn note_end<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, order: Order, (pages, large): (Counter, Counter)) {

@@ -237,6 +237,25 @@ fn moved_pages_keep_their_bytes() {
 }
 
 #[test]
+fn a_store_beside_a_move_that_leaves_memory_behind_came_before_or_after() {
+    let moved_beside_a_store = || {
+        let mut shadow = anonymous();
+        shadow.store(1, at(12, 5), 3).unwrap();
+        let change = Change::Move { from: pages(12, 1), to: pages(100, 1), keep: Keep::Mapping };
+        let ticket = shadow.begin(1, change);
+        shadow.store(1, at(12, 5), 4).unwrap();
+        shadow.end(ticket);
+        shadow
+    };
+    for (moved, left) in [(3, 4), (4, 0)] {
+        let mut shadow = moved_beside_a_store();
+        shadow.load(1, at(100, 5), moved).expect("what moved");
+        shadow.load(1, at(12, 5), left).expect("what stayed");
+    }
+    moved_beside_a_store().load(1, at(100, 5), 0).expect_err("neither of them");
+}
+
+#[test]
 fn a_class_fills_a_page() {
     let mut shadow = anonymous();
     shadow.store_class(1, at(10, 7), 42).unwrap();

@@ -2,7 +2,8 @@
 
 use crate::shadow::model::Shadow;
 use crate::shadow::process::{Cell, fresh_cell, source_at};
-use crate::shadow::window::{Change, Ticket, Window};
+use crate::shadow::source::Keep;
+use crate::shadow::window::{Change, Stored, Ticket, Window};
 use machine::VirtAddr;
 
 impl Shadow {
@@ -24,18 +25,22 @@ impl Shadow {
         self.apply(window.pid, &window.change);
         self.tighten(window.pid);
         let Some(process) = self.processes.get_mut(&window.pid) else { return };
-        for (addr, value) in window.stores {
+        for Stored { addr, value, before } in window.stores {
             if let Change::Free { .. } = window.change {
-                process.store_after_drop(VirtAddr(addr), value);
+                process.store_after_drop(addr, value);
                 continue;
             }
             // The store came before the change took effect, and is lost, or after it, and stays.
-            process.unsettle(VirtAddr(addr), value);
-            if let Change::Move { from, to, .. } = &window.change
-                && from.contains(VirtAddr(addr).page())
+            process.unsettle(addr, value);
+            if let Change::Move { from, to, keep } = &window.change
+                && from.contains(addr.page())
             {
-                let moved = addr - from.start.addr().0 + to.start.addr().0;
-                process.unsettle(VirtAddr(moved), value);
+                let moved = VirtAddr(addr.0 - from.start.addr().0 + to.start.addr().0);
+                process.unsettle(moved, value);
+                // Where memory stays behind it may have come after the old word had moved.
+                if let (Keep::Mapping, Some(before)) = (keep, before) {
+                    process.unsettle(moved, before);
+                }
             }
         }
     }
@@ -68,8 +73,8 @@ impl Shadow {
     pub(super) fn finish_fork(&mut self, ticket: Ticket, child: u32) {
         let Some(window) = self.take_window(ticket) else { return };
         let Some(mut process) = window.before else { return };
-        for (addr, value) in window.stores {
-            process.unsettle(VirtAddr(addr), value);
+        for Stored { addr, value, .. } in window.stores {
+            process.unsettle(addr, value);
         }
         for (addr, value) in self.coming_to(window.pid) {
             process.unsettle(addr, value);
@@ -81,8 +86,12 @@ impl Shadow {
     /// Remembers a store for the changes under way; answers whether one of them makes the store possible.
     pub(super) fn record(&mut self, pid: u32, addr: VirtAddr, value: u64) -> bool {
         let mut possible = false;
+        let before = match self.processes.get_mut(&pid).map(|process| process.cell(&self.files, addr)) {
+            Some(Cell::Word(value)) => Some(value),
+            _ => None,
+        };
         for window in self.windows.iter_mut().filter(|w| w.pid == pid && w.concerns(addr)) {
-            window.stores.push((addr.0, value));
+            window.stores.push(Stored { addr, value, before });
             possible |= match &window.change {
                 Change::Map { .. } => true,
                 Change::Move { to, .. } => to.contains(addr.page()),
@@ -101,7 +110,7 @@ impl Shadow {
             if window.change == Change::Fork {
                 continue;
             }
-            values.extend(window.stores.iter().filter(|store| store.0 == addr.0).map(|store| store.1));
+            values.extend(window.stores.iter().filter(|store| store.addr == addr).map(|store| store.value));
             let after = match &window.change {
                 Change::Map { range, source } => {
                     match fresh_cell(&self.files, source_at(*source, addr.page() - range.start), word) {
@@ -112,7 +121,7 @@ impl Shadow {
                 Change::Wipe { .. } | Change::Free { .. } => process.without_page(&self.files, addr),
                 Change::Move { from, to, .. } if to.contains(addr.page()) => {
                     let old = VirtAddr(addr.0 - to.start.addr().0 + from.start.addr().0);
-                    values.extend(window.stores.iter().filter(|store| store.0 == old.0).map(|store| store.1));
+                    values.extend(window.stores.iter().filter(|store| store.addr == old).map(|store| store.value));
                     match process.cell(&self.files, old) {
                         Cell::Word(value) => Some(value),
                         _ => None,

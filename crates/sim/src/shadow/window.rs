@@ -55,7 +55,16 @@ pub(super) struct Window {
     /// The process as it was, for a fork.
     pub(super) before: Option<Process>,
     /// What was stored where the change matters, in order.
-    pub(super) stores: Vec<(u64, u64)>,
+    pub(super) stores: Vec<Stored>,
+}
+
+/// A store during a change.
+#[derive(Clone, Copy)]
+pub(super) struct Stored {
+    pub(super) addr: VirtAddr,
+    pub(super) value: u64,
+    /// What the word was before, if it was a word.
+    pub(super) before: Option<u64>,
 }
 
 impl Window {
