@@ -158,6 +158,15 @@ fn small_pages_are_collapsed_on_request_and_by_the_scanner() {
     assert_eq!(s.linux.collapse_step(&mut s.cx, 4096).collapsed, 1);
     assert_eq!((huge(&s), s.load(A + 2 * HUGE)), (1536, Ok(1)));
     assert_eq!(s.counter(Counter::ThpCollapseAlloc), 3);
+    // LINUX: a range within 2 MiB is refused, one that touches a boundary has nothing to do.
+    assert_eq!(advise(&mut s, A + P, P, MADV_COLLAPSE), Err(Errno::EINVAL));
+    assert_eq!(advise(&mut s, A + HUGE - P, P, MADV_COLLAPSE), Ok(()));
+    assert_eq!(advise(&mut s, A + HUGE - P, 2 * P, MADV_COLLAPSE), Ok(()));
+    // What has no aligned 2 MiB is refused, whatever the range.
+    s.anon(A + 8 * HUGE + P, 512, RW);
+    for range in [(A + 8 * HUGE + P, 512 * P), (A + 9 * HUGE - P, 2 * P)] {
+        assert_eq!(advise(&mut s, range.0, range.1, MADV_COLLAPSE), Err(Errno::EINVAL));
+    }
     // What nobody may store to is not worth it.
     s.anon(A + 4 * HUGE, 512, RW);
     s.store(A + 4 * HUGE, 1).expect("stored");

@@ -55,6 +55,9 @@ impl<'m, M: Machine> Linux<'m, M> {
             hole |= !vma.range.contains(at);
             let part = vma.range.intersect(&VpnRange::new(at, range.end));
             if !part.is_empty() {
+                if !self.spaces().may_collapse(space, &vma) {
+                    return Err(Errno::EINVAL);
+                }
                 self.collapse_part(cx, space, part)?;
             }
             at = vma.range.end;
@@ -65,9 +68,10 @@ impl<'m, M: Machine> Linux<'m, M> {
     /// All of a part of a VMA is tried; the last refusal is the answer.
     // LINUX: mm/khugepaged.c madvise_collapse_errno().
     fn collapse_part(&self, cx: &mut Cx<'m, M>, space: Id<Space>, part: VpnRange) -> Result<(), Errno> {
-        let first = Vpn((part.start.0 + PAGES - 1) & !(PAGES - 1));
-        let mut refused = Ok(());
-        for page in (first.0..part.end.huge_base().0).step_by(PAGES as usize).map(Vpn) {
+        let (first, end) = (Vpn((part.start.0 + PAGES - 1) & !(PAGES - 1)), part.end.huge_base());
+        // LINUX: within one 2 MiB `hend - hstart` is below 0, and no count of pages is as large as that.
+        let mut refused = if first > end { Err(Errno::EINVAL) } else { Ok(()) };
+        for page in (first.0..end.0).step_by(PAGES as usize).map(Vpn) {
             match self.spaces().collapse(cx.at(), space, (page, Wanted::ByProgram)) {
                 Ok(()) | Err(CollapseError::Pages(NotCollapsed::IsHuge)) => {}
                 Err(CollapseError::NoMemory) => refused = Err(Errno::ENOMEM),
