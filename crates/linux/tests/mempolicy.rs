@@ -89,7 +89,15 @@ fn misplaced_pages_are_moved_or_told_of() {
     system.anon(BASE, 4, RW);
     fill(&mut system, BASE, 4);
     let all = (BASE, 4 * PAGE);
-    assert_eq!(mbind(&mut system, all, (BIND, 2), STRICT), Err(Errno::EIO));
+    assert_eq!(mbind(&mut system, (BASE, 2 * PAGE), (BIND, 2), STRICT), Err(Errno::EIO));
+    assert_eq!(system.picture(), ["0..4 rw-"], "the policy is as it was");
+    assert_eq!(
+        mbind(&mut system, (BASE, 5 * PAGE), (BIND, 2), STRICT),
+        Err(Errno::EFAULT),
+        "the hole is met first"
+    );
+    assert_eq!(mbind(&mut system, all, (DEFAULT, 0), STRICT), Ok(()));
+    assert_eq!(mbind(&mut system, all, (INTERLEAVE, 3), STRICT), Ok(()), "only the nodes count");
     assert_eq!(mbind(&mut system, all, (BIND, 2), STRICT | MOVE), Ok(()));
     assert_eq!(where_are(&mut system, BASE, 4), [1, 1, 1, 1]);
     assert_eq!(mbind(&mut system, all, (INTERLEAVE, 3), MOVE), Ok(()));
@@ -126,6 +134,8 @@ fn nonsense_is_refused() {
         ((BASE, PAGE), (BIND, 4), 0, Errno::EINVAL),
         ((BASE, PAGE), (DEFAULT, 1), 0, Errno::EINVAL),
         ((BASE, PAGE), (9, 1), 0, Errno::EINVAL),
+        ((BASE, 0), (9, 1), 0, Errno::EINVAL),
+        ((BASE, u64::MAX - PAGE), (BIND, 1), 0, Errno::EINVAL),
         ((BASE, PAGE), (BIND, 1), 8, Errno::EINVAL),
         ((BASE, 2 * PAGE), (BIND, 1), 0, Errno::EFAULT),
     ] {
@@ -133,6 +143,36 @@ fn nonsense_is_refused() {
     }
     assert_eq!(system.linux.migrate_pages(&mut system.cx, system.process, 1, 0), Err(Errno::EINVAL));
     assert_eq!(system.linux.migrate_pages(&mut system.cx, system.process, 1, 8), Err(Errno::EINVAL));
+}
+
+#[test]
+fn nothing_is_bound_to_whatever() {
+    let machine = nodes();
+    let mut system = System::new(&machine);
+    for len in [0, u64::MAX] {
+        for policy in [(BIND, 0), (DEFAULT, 1), (BIND, 1)] {
+            assert_eq!(mbind(&mut system, (BASE, len), policy, 0), Ok(()), "{len} {policy:?}");
+        }
+    }
+}
+
+/// Linux: node_remap() of sets that differ in size would move pages round among the nodes they are to be on.
+#[test]
+fn pages_stay_on_nodes_they_are_to_be_on() {
+    let config =
+        SimConfig { cpus: 3, nodes: 3, memory_bytes: 48 << 20, tasks_max: 8, ..SimConfig::default() };
+    let machine = SimMachine::new(&config).expect("a machine");
+    let mut system = System::new(&machine);
+    system.anon(BASE, 3, RW);
+    for node in 0..3 {
+        assert_eq!(mbind(&mut system, (BASE + node * PAGE, PAGE), (BIND, 1 << node), 0), Ok(()));
+    }
+    fill(&mut system, BASE, 3);
+    let process = system.process;
+    assert_eq!(system.linux.migrate_pages(&mut system.cx, process, 0b111, 0b110), Ok(0));
+    assert_eq!(where_are(&mut system, BASE, 3), [1, 1, 2]);
+    assert_eq!(system.linux.migrate_pages(&mut system.cx, process, 0b110, 0b011), Ok(0));
+    assert_eq!(where_are(&mut system, BASE, 3), [0, 0, 1], "of equal size: each to its own");
 }
 
 #[test]

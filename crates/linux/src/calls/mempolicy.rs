@@ -15,6 +15,22 @@ const STRICT: u64 = 1;
 const MOVE: u64 = 2;
 /// Pages that others map, too (`MPOL_MF_MOVE_ALL`).
 const MOVE_ALL: u64 = 4;
+/// The mode of no policy (`MPOL_DEFAULT`).
+const DEFAULT: u64 = 0;
+
+/// LINUX: sanitize_mpol_flags(), mpol_new().
+fn mode_of(mode: u64, nodes: u64) -> Result<PolicyMode, Errno> {
+    Ok(match mode {
+        DEFAULT => PolicyMode::Default,
+        // A preferred node that is none is the nearest.
+        1 if nodes == 0 => PolicyMode::Local,
+        1 => PolicyMode::Preferred,
+        2 => PolicyMode::Bind,
+        3 => PolicyMode::Interleave,
+        4 => PolicyMode::Local,
+        _ => return Err(Errno::EINVAL),
+    })
+}
 
 impl<'m, M: Machine> Linux<'m, M> {
     /// `set_mempolicy(mode, nodes)`. The kernel around copies the first 64 bits of the node mask in; flags of
@@ -48,16 +64,24 @@ impl<'m, M: Machine> Linux<'m, M> {
         if flags & !(STRICT | MOVE | MOVE_ALL) != 0 || !is_page_aligned(addr) {
             return Err(Errno::EINVAL);
         }
-        let policy = self.policy(mode, nodes)?;
-        let len = page_align(len).ok_or(Errno::EINVAL)?;
+        mode_of(mode, nodes)?;
+        // LINUX: PAGE_ALIGN() wraps: the longest lengths are none.
+        let len = page_align(len).unwrap_or(0);
         addr.checked_add(len).ok_or(Errno::EINVAL)?;
         if len == 0 {
             return Ok(());
         }
+        let policy = self.policy(mode, nodes)?;
         let range = pages(addr, len);
         let spaces = self.spaces();
+        // LINUX: to no policy at all, every page is where it should be.
+        let flags = if mode == DEFAULT { flags & !STRICT } else { flags };
+        if flags == STRICT {
+            let space = self.space_of(process)?;
+            self.check_placed(cx.at(), space, range, nodes)?;
+        }
         self.run(cx, process, Call::Mbind, |cx, space| spaces.set_policy(cx, space, range, policy))?;
-        if flags & (STRICT | MOVE | MOVE_ALL) == 0 {
+        if flags & (MOVE | MOVE_ALL) == 0 {
             return Ok(());
         }
         let space = self.space_of(process)?;
@@ -69,8 +93,53 @@ impl<'m, M: Machine> Linux<'m, M> {
         if left > 0 && flags & STRICT != 0 { Err(Errno::EIO) } else { Ok(()) }
     }
 
+    /// `EIO` for a page that is on none of the nodes, unless there is a hole before it (`EFAULT`).
+    // LINUX: mm/mempolicy.c queue_pages_test_walk(), queue_folios_pte_range(): with MPOL_MF_STRICT alone the
+    // first such page ends the call, and the policy is as it was. Only the nodes count, not which page goes to
+    // which.
+    fn check_placed(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        range: VpnRange,
+        nodes: u64,
+    ) -> Result<(), Errno> {
+        let mut at = range.start;
+        while at < range.end {
+            let part = self.covered(cx, space, at)?.intersect(&VpnRange::new(at, range.end));
+            at = part.end;
+            if at < range.end {
+                self.covered(cx, space, at)?;
+            }
+            let mut next = part.start;
+            while let Some(page) = self.spaces().next_mapped(cx, space, VpnRange::new(next, part.end)) {
+                next = page + 1;
+                let found = self.spaces().whereabouts(cx, space, page);
+                if found.is_ok_and(|found| nodes >> found.node.0 & 1 == 0) {
+                    return Err(Errno::EIO);
+                }
+                if next >= part.end {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The range of the VMA that has a page.
+    fn covered(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        page: Vpn,
+    ) -> Result<VpnRange, Errno> {
+        let vma = self.spaces().vma_at(cx, space, page).filter(|vma| vma.range.contains(page));
+        vma.map(|vma| vma.range).ok_or(Errno::EFAULT)
+    }
+
     /// `migrate_pages(pid, old, new)`: the process's pages on nodes of `old` move to those of `new`, the
-    /// first to the first, the second to the second. Answers how many stay.
+    /// first to the first, the second to the second; of sets that differ in size pages on a node of `new` are
+    /// where they should be. Answers how many stay.
     ///
     /// Errors: `EINVAL` for nodes without memory.
     // LINUX: mm/mempolicy.c do_migrate_pages(), which goes through the nodes one by one, so that a chain of
@@ -85,7 +154,12 @@ impl<'m, M: Machine> Linux<'m, M> {
         self.check_nodes(new)?;
         let space = self.space_of(process)?;
         let (old, new) = (NodeSet(old), NodeSet(new));
+        let keeps_order = old.iter().count() == new.iter().count();
         let place = |_, node: NodeId| {
+            // LINUX: the relations between nodes are lost anyway; [0-7] to [3,4,5] moves only 0, 1, 2, 6, 7.
+            if !keeps_order && new.iter().any(|to| to == node) {
+                return None;
+            }
             let turn = old.iter().position(|from| from == node)?;
             let to = new.iter().nth(turn % new.iter().count().max(1))?;
             (to != node).then(|| Request::user().only(to))
@@ -123,16 +197,7 @@ impl<'m, M: Machine> Linux<'m, M> {
 
     /// LINUX: mpol_new(), mpol_set_nodemask().
     fn policy(&self, mode: u64, nodes: u64) -> Result<MemPolicy, Errno> {
-        let mode = match mode {
-            0 => PolicyMode::Default,
-            // A preferred node that is none is the nearest.
-            1 if nodes == 0 => PolicyMode::Local,
-            1 => PolicyMode::Preferred,
-            2 => PolicyMode::Bind,
-            3 => PolicyMode::Interleave,
-            4 => PolicyMode::Local,
-            _ => return Err(Errno::EINVAL),
-        };
+        let mode = mode_of(mode, nodes)?;
         if nodes != 0 {
             self.check_nodes(nodes)?;
         }
