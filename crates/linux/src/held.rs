@@ -22,6 +22,31 @@ pub struct Iovec {
 /// How many [`Iovec`] a call takes (Linux: `UIO_MAXIOV`).
 pub const IOV_MAX: usize = 1024;
 
+/// The most bytes that a call moves (Linux: `MAX_RW_COUNT`).
+pub(crate) const RW_MAX: u64 = i32::MAX as u64 & !(PAGE_SIZE - 1);
+
+/// The caller's own ranges, as every call looks at them first: how many there are, how long, and where. Answers
+/// how many bytes they have, up to [`RW_MAX`].
+// LINUX: lib/iov_iter.c import_iovec(): of a single range only what is moved has to be in user space.
+pub(crate) fn import<M: Machine>(ranges: &[Iovec]) -> Result<u64, Errno> {
+    check_lengths(ranges)?;
+    let is_in_reach = match ranges {
+        [one] => Iovec { len: one.len.min(RW_MAX), ..*one }.is_in_user_space::<M>(),
+        _ => ranges.iter().all(|range| range.is_in_user_space::<M>()),
+    };
+    if !is_in_reach {
+        return Err(Errno::EFAULT);
+    }
+    Ok(ranges.iter().fold(0, |sum: u64, range| sum.saturating_add(range.len)).min(RW_MAX))
+}
+
+/// No more than [`IOV_MAX`] ranges, and no length that is negative as a number with a sign.
+// LINUX: lib/iov_iter.c iovec_from_user(), copy_iovec_from_user().
+pub(crate) fn check_lengths(ranges: &[Iovec]) -> Result<(), Errno> {
+    let is_long = |range: &Iovec| range.len > i64::MAX as u64;
+    if ranges.len() > IOV_MAX || ranges.iter().any(is_long) { Err(Errno::EINVAL) } else { Ok(()) }
+}
+
 /// The part of some bytes that lies in one page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Piece {

@@ -255,6 +255,8 @@ fn a_count_at_its_cap_refuses() {
         counts.pin(&s.cx).expect("room");
     }
     assert_eq!(hold(&mut s, BASE, How::pin(Access::Write)), Err(ENOMEM));
+    let own = (s.process, s.process);
+    assert_eq!(s.linux.mem_write(&mut s.cx, own, BASE, &[1]), Err(EIO), "that is all a debugger is told");
     assert!(hold(&mut s, BASE, How::get(Access::Read)).is_ok());
     assert_eq!(counts.pins(&s.cx), frame::counts::PINS_MAX);
 }
@@ -303,7 +305,9 @@ fn what_a_pipe_refuses() {
         (&[bytes(BASE, 0)], 0, Ok(0)),
         (&[bytes(BASE + P, 8)], 0, Err(EFAULT)),
         (&[bytes(BASE, 2 * P)], 0, Ok(P)),
-        (&[bytes(BASE, u64::MAX)], 0, Err(EFAULT)),
+        (&[bytes(BASE, u64::MAX)], 0, Err(EINVAL)),
+        (&[bytes(BASE, 1 << 63)], 0, Err(EINVAL)),
+        (&[bytes(BASE, 1 << 62), bytes(BASE, 8)], 0, Err(EFAULT)),
         (&[bytes(USER_END, P)], 0, Err(EFAULT)),
     ] {
         assert_eq!(s.linux.vmsplice(&mut s.cx, s.process, (pipe, ranges), flags), answer, "{ranges:x?}");
@@ -360,8 +364,13 @@ fn what_process_vm_answers() {
     assert_eq!(read(&[good], &[bytes(BASE + 8 * P, 8)], 0), Err(EFAULT));
     assert_eq!(read(&[bytes(BASE + 8 * P, 8)], &[good], 0), Err(EFAULT));
     assert_eq!(read(&[bytes(BASE, u64::MAX)], &[good], 0), Err(EINVAL));
-    assert_eq!(read(&[bytes(BASE, 1 << 50)], &[good], 0), Err(EFAULT));
+    assert_eq!(read(&[bytes(BASE, 1 << 50), good], &[good], 0), Err(EFAULT));
+    assert_eq!(read(&[bytes(BASE, 1 << 50)], &[good], 0), Ok(8), "2 GiB at most are looked at");
     assert_eq!(read(&[], &[good], 0), Ok(0));
+    let (none, bad) = (bytes(BASE, 0), bytes(BASE, u64::MAX));
+    assert_eq!(read(&[none], &[bad], 0), Ok(0), "nobody looks at the other side");
+    assert_eq!(read(&[none], &vec![good; linux::IOV_MAX + 1], 0), Ok(0));
+    assert_eq!(read(&[good], &[bad], 0), Err(EINVAL));
     assert_eq!(read(&[good], &[bytes(BASE, 0)], 0), Ok(0));
     assert_eq!(read(&[good], &[bytes(BASE + 3 * P - 4, 8)], 0), Ok(4), "up to the hole");
     assert_eq!(read(&[bytes(BASE, 4)], &[good], 0), Ok(4), "as far as there is room");

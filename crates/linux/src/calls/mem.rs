@@ -81,9 +81,8 @@ impl<'m, M: Machine> Linux<'m, M> {
                 }
                 match held {
                     Ok(held) => f(cx, piece, held),
-                    // LINUX: mem_rw() answers EIO for what access_remote_vm() could not copy at all.
-                    Err(Errno::EFAULT) if done == 0 => return Err(Errno::EIO),
-                    Err(errno) if done == 0 => return Err(errno),
+                    // LINUX: mem_rw() answers EIO for what access_remote_vm() could not copy at all, whyever.
+                    Err(_) if done == 0 => return Err(Errno::EIO),
                     Err(_) => break,
                 }
                 done += piece.len;

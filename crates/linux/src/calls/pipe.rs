@@ -7,7 +7,7 @@
 //! Descriptors, waiting, and one reader at a time (Linux: `pipe->mutex`) are matters of the kernel around.
 
 use crate::errno::{Call, Errno};
-use crate::held::{IOV_MAX, Iovec, Piece};
+use crate::held::{Iovec, Piece, import};
 use crate::pipe::{Part, Pipe, lock};
 use crate::process::Process;
 use crate::system::Linux;
@@ -51,12 +51,10 @@ impl<'m, M: Machine> Linux<'m, M> {
         flags: u64,
     ) -> Result<u64, Errno> {
         // LINUX: the flags are an unsigned int.
-        if flags & u64::from(u32::MAX) & !SPLICE_FLAGS != 0 || ranges.len() > IOV_MAX {
+        if flags & u64::from(u32::MAX) & !SPLICE_FLAGS != 0 {
             return Err(Errno::EINVAL);
         }
-        if !ranges.iter().all(|range| range.is_in_user_space::<M>()) {
-            return Err(Errno::EFAULT);
-        }
+        import::<M>(ranges)?;
         let mut done = 0;
         for piece in ranges.iter().flat_map(|range| range.pieces()) {
             match self.splice_piece(cx, process, pipe, piece) {

@@ -3,7 +3,7 @@
 //! Whether the caller may look into the other process (`ptrace_may_access`) is asked by the kernel around.
 
 use crate::errno::Errno;
-use crate::held::{IOV_MAX, Iovec, Piece};
+use crate::held::{Iovec, Piece, check_lengths, import};
 use crate::process::Process;
 use crate::system::Linux;
 use fault::How;
@@ -26,11 +26,17 @@ struct Local<'a> {
     ranges: &'a [Iovec],
     /// Into the first range.
     at: u64,
+    /// How many bytes there are.
+    left: u64,
 }
 
 impl Local<'_> {
     /// The next bytes that lie in one range; at most so many.
     fn next(&mut self, most: u64) -> Option<Iovec> {
+        let most = most.min(self.left);
+        if most == 0 {
+            return None;
+        }
         while let Some(first) = self.ranges.first() {
             if self.at < first.len {
                 return Some(Iovec { base: first.base + self.at, len: (first.len - self.at).min(most) });
@@ -39,6 +45,11 @@ impl Local<'_> {
             self.at = 0;
         }
         None
+    }
+
+    /// These were copied.
+    fn advance(&mut self, len: u64) {
+        (self.at, self.left) = (self.at + len, self.left - len);
     }
 }
 
@@ -75,20 +86,19 @@ impl<'m, M: Machine> Linux<'m, M> {
         flags: u64,
         way: Way,
     ) -> Result<u64, Errno> {
-        if flags != 0 || local.len() > IOV_MAX || ranges.len() > IOV_MAX {
+        if flags != 0 {
             return Err(Errno::EINVAL);
         }
-        let is_long = |range: &Iovec| range.len > i64::MAX as u64;
-        if local.iter().any(is_long) || ranges.iter().any(is_long) {
-            return Err(Errno::EINVAL);
-        }
-        if !local.iter().all(|range| range.is_in_user_space::<M>()) {
-            return Err(Errno::EFAULT);
-        }
-        if local.iter().all(|range| range.len == 0) || ranges.iter().all(|range| range.len == 0) {
+        let left = import::<M>(local)?;
+        // LINUX: process_vm_rw(): nobody looks at the other ranges then.
+        if left == 0 {
             return Ok(0);
         }
-        let (mut local, mut done) = (Local { ranges: local, at: 0 }, 0);
+        check_lengths(ranges)?;
+        if ranges.iter().all(|range| range.len == 0) {
+            return Ok(0);
+        }
+        let (mut local, mut done) = (Local { ranges: local, at: 0, left }, 0);
         let result = self.with_space_of(cx, remote, |cx, space| {
             ranges.iter().flat_map(|range| range.pieces()).try_for_each(|piece| {
                 self.copy_piece(cx, (process, space), (piece, way), &mut local, &mut done)
@@ -121,7 +131,8 @@ impl<'m, M: Machine> Linux<'m, M> {
             let Some(bytes) = local.next((piece.len - at).min(CHUNK as u64)) else { break };
             copied = self.copy_bytes(cx, process, bytes, (frame, piece.offset + at), way);
             if copied.is_ok() {
-                (local.at, at, *done) = (local.at + bytes.len, at + bytes.len, *done + bytes.len);
+                local.advance(bytes.len);
+                (at, *done) = (at + bytes.len, *done + bytes.len);
             }
         }
         match way {
