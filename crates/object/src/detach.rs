@@ -348,9 +348,13 @@ impl<'m, M: Machine> Objects<'m, M> {
         if !count_again(leaf, page) {
             // Others took the counts meanwhile: nothing is mapped that is not counted. A file's page is to be
             // found in its file; who touches another one waits until somebody moves it again.
-            if place.is_some() {
-                let rss = self.rss_of(leaf, leaf.entry(at), place);
-                leaf.drop_absent(at, rss);
+            let rss = self.rss_of(leaf, leaf.entry(at), place);
+            match place {
+                Some(_) => leaf.drop_absent(at, rss),
+                None => {
+                    let moving = Soft::Migration { frame: pfn, kind, attrs };
+                    leaf.exchange_absent(at, (rss, rss), moving.entry::<M>());
+                }
             }
             return;
         }
