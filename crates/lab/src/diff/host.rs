@@ -29,6 +29,8 @@ pub(crate) struct Host {
     pub(crate) has_looks: bool,
     /// Whether a process may write to its own read-only memory by `/proc/PID/mem`.
     pub(crate) has_force: bool,
+    /// Whether memory may be executed and not read: the CPU has protection keys.
+    pub(crate) has_keys: bool,
     /// Whether programs have a heap in the arena.
     pub(crate) has_break: bool,
 }
@@ -57,6 +59,7 @@ impl Host {
             has_merging: std::path::Path::new("/sys/kernel/mm/ksm").exists(),
             has_looks: hello.look_error == 0,
             has_force: hello.force_error == 0,
+            has_keys: read("/proc/cpuinfo").is_some_and(|text| text.contains(" ospke")),
             has_break: hello.brk_error == 0,
         }
     }
@@ -76,6 +79,7 @@ impl Host {
             has_merging: true,
             has_looks: true,
             has_force: true,
+            has_keys: false,
             has_break: true,
         }
     }

@@ -12,7 +12,7 @@ use super::advice;
 use super::host::Host;
 use super::program::{
     MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_STACK, MAP_SYNC, MREMAP_DONTUNMAP,
-    MREMAP_FIXED, MREMAP_MAYMOVE,
+    MREMAP_FIXED, MREMAP_MAYMOVE, PROT_EXEC, PROT_READ, PROT_WRITE,
 };
 
 /// An entry of the list.
@@ -32,6 +32,8 @@ pub(crate) enum Known {
     HugePool,
     /// Before 6.7, and where there are no huge pages, `MAP_STACK` means nothing.
     StackFlag,
+    /// CPUs with protection keys keep programs from reading what they may only execute.
+    ExecuteOnly,
     /// Some file systems refuse `MAP_SYNC` even where flags are not validated.
     SyncFlag,
     /// Advice that Freehold does not know yet, or whose answer is the host's affair.
@@ -69,6 +71,7 @@ impl Known {
             Known::MmapMinAddr => "mmap-min-addr",
             Known::HugePool => "huge-pool",
             Known::StackFlag => "stack-flag",
+            Known::ExecuteOnly => "execute-only",
             Known::SyncFlag => "sync-flag",
             Known::Advice => "advice",
             Known::Looks => "looks",
@@ -92,6 +95,7 @@ pub(crate) type Look<'l> = &'l dyn Fn(u64) -> Option<Snapshot>;
 pub(crate) fn before(op: &Op, host: &Host, look: Look<'_>) -> Option<Known> {
     match op.call {
         Call::Mmap => mmap(&op.args, host),
+        Call::Mprotect if is_execute_only(op.args[2], host) => Some(Known::ExecuteOnly),
         Call::Madvise => advice::is_left_out(op.args[2], host).then_some(Known::Advice),
         Call::VmRead | Call::VmWrite if !host.has_looks => Some(Known::Looks),
         Call::MemRead | Call::MemWrite if !host.has_looks || !host.has_force => Some(Known::Looks),
@@ -115,6 +119,12 @@ fn is_low(addr: u64, host: &Host) -> bool {
     addr.is_multiple_of(PAGE) && (host.mmap_min_addr..MMAP_MIN_ADDR).contains(&addr)
 }
 
+/// Whether a protection lets memory be executed and, with a key of its own, not be read.
+// LINUX: mm/mmap.c do_mmap(), execute_only_pkey().
+fn is_execute_only(prot: u64, host: &Host) -> bool {
+    host.has_keys && prot & (PROT_READ | PROT_WRITE | PROT_EXEC) == PROT_EXEC
+}
+
 fn mmap(args: &[u64; 7], host: &Host) -> Option<Known> {
     let [addr, _, _, flags, file, ..] = *args;
     if flags & (MAP_SYNC | MAP_ANONYMOUS) == MAP_SYNC && DISK.contains(&file) {
@@ -126,6 +136,9 @@ fn mmap(args: &[u64; 7], host: &Host) -> Option<Known> {
     }
     if (!host.has_huge_pages || host.version < (6, 7)) && flags & MAP_STACK != 0 {
         return Some(Known::StackFlag);
+    }
+    if is_execute_only(args[2], host) {
+        return Some(Known::ExecuteOnly);
     }
     let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0;
     if fixed && addr > u64::MAX - ERRORS {
