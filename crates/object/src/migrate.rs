@@ -78,7 +78,7 @@ pub enum Without {
     /// It is split, and the page that was asked for moves alone. Linux: `-ENOMEM` from `migrate_folio_unmap`,
     /// then `try_split_folio`.
     Split,
-    /// It stays. Linux: `MR_NUMA_MISPLACED`.
+    /// It stays, and is not split for anything. Linux: `MR_NUMA_MISPLACED`.
     Stay,
 }
 
@@ -146,7 +146,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         (request, without): (&Request, Without),
     ) -> Result<(Pfn, UserFrame), Refused> {
         let (head, order) = self.frames().folio(cx, from);
-        if order == HUGE_ORDER && !self.is_partly_mapped(cx, head) {
+        if order == HUGE_ORDER && (without == Without::Stay || !self.is_partly_mapped(cx, head)) {
             let block = request.order(HUGE_ORDER).reserve(Reserve::Optional);
             match self.target_for(cx, head, &block) {
                 Err(Refused::Shortage(_)) if without == Without::Split => {

@@ -515,3 +515,23 @@ fn without_a_block_a_folio_is_split_and_one_page_moves() {
     audit(&world);
     end(&world, &[&space]);
 }
+
+/// Somebody else had it page by page, and left: what one exclusive entry maps is whole.
+#[test]
+fn a_whole_that_was_mapped_by_pages_elsewhere_moves_whole() {
+    let host = Host::new(16);
+    let world = World::new(&host);
+    let parent = Space::new(&world);
+    let child = parent.child(&world);
+    let from = map_huge(&world, &parent);
+    assert!(share_huge(&world, &parent, &child));
+    split_entry(&world, &child);
+    child.end(&world);
+    assert_eq!(parent.reuse(&world, AT), Reuse::Alone);
+    let to = migrate(&world, from).unwrap();
+    assert_eq!(entry_at(&parent, &world, 0), huge(to, READ));
+    assert!(is_exclusive(&world, to));
+    assert_eq!((total(&world, Counter::ThpMigrationSuccess), total(&world, Counter::ThpSplitPage)), (1, 0));
+    audit(&world);
+    end(&world, &[&parent]);
+}
