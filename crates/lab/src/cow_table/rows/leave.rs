@@ -111,7 +111,7 @@ pub(super) const ROWS: &[Row] = &[
                 unpin p",
             ),
             Case::new(
-                SMALL,
+                ALL,
                 Start::Written,
                 "
                 $
@@ -129,7 +129,7 @@ pub(super) const ROWS: &[Row] = &[
                 unpin p",
             ),
             Case::new(
-                SMALL,
+                ALL,
                 Start::ReadOnly,
                 "
                 $
@@ -145,7 +145,7 @@ pub(super) const ROWS: &[Row] = &[
                 unpin p",
             ),
         ],
-        left_out: "merging, 2 MiB: row 21",
+        ..Row::NONE
     },
     Row {
         number: 16,
@@ -300,7 +300,7 @@ pub(super) const ROWS: &[Row] = &[
                 Start::Written,
                 "
                 migrate @
-                entry @ is rw exclusive
+                entry @ is % rw exclusive
                 expect frame @ != first and copies == before
                 read @ = 1",
             ),
@@ -309,7 +309,7 @@ pub(super) const ROWS: &[Row] = &[
                 Start::ReadOnly,
                 "
                 migrate @
-                entry @ is r exclusive
+                entry @ is % r exclusive
                 expect frame @ != first and copies == before
                 read @ = 1",
             ),
@@ -318,11 +318,11 @@ pub(super) const ROWS: &[Row] = &[
                 Start::Shared,
                 "
                 migrate @
-                entry @ is r shared
+                entry @ is % r shared
                 expect frame @ != first and copies == before
                 set now = frame @
                 as C:
-                    entry @ is r shared
+                    entry @ is % r shared
                     expect frame @ == now
                     read @ = 1",
             ),

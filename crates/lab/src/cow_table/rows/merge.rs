@@ -1,7 +1,7 @@
 //! Rows 21 to 27: merging, large pages, devices, and the end.
 
 use super::super::kinds::Kind::{Huge, Plain};
-use super::super::kinds::{ALL, PAGES, SMALL};
+use super::super::kinds::{ALL, PAGES};
 use super::super::row::{Case, Row};
 use super::super::start::Start;
 
@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Row] = &[
         result: "one page for both, read-only, never exclusive",
         cases: &[
             Case::new(
-                SMALL,
+                ALL,
                 Start::Written,
                 "
                     $
@@ -47,7 +47,7 @@ pub(super) const ROWS: &[Row] = &[
                         read @ = 1",
             ),
         ],
-        left_out: "2 MiB (and row 22): pages of large folios are not merged, and no folio is split for it",
+        ..Row::NONE
     },
     Row {
         number: 22,
@@ -57,7 +57,7 @@ pub(super) const ROWS: &[Row] = &[
         result: "always a copy, exclusive",
         cases: &[
             Case::new(
-                SMALL,
+                ALL,
                 Start::Written,
                 "
                     $
@@ -73,7 +73,7 @@ pub(super) const ROWS: &[Row] = &[
                     read b = 1",
             ),
             Case::new(
-                SMALL,
+                ALL,
                 Start::Written,
                 "
                     $
