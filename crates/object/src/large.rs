@@ -128,9 +128,9 @@ impl<'m, M: Machine> Objects<'m, M> {
         leaf.level() == Level::HUGE && whole() == Kind::Leaf(head)
     }
 
-    /// Whether parts of a folio of 2 MiB are not mapped any more: a hint. More processes than one may map it; then
-    /// parts that none of them maps are not noticed. And what one entry of 2 MiB maps counts, if it was mapped by
-    /// pages elsewhere before, until it is stored to.
+    /// Whether parts of a folio of 2 MiB are not mapped any more: a hint. More processes than one may map it;
+    /// then parts that none of them maps are not noticed. And what one entry of 2 MiB maps counts, if it was
+    /// mapped by pages elsewhere before, until it is stored to.
     pub fn is_partly_mapped<const L: u8>(&self, cx: &Cx<'m, M, L>, head: Pfn) -> bool {
         let page = self.descriptor(head);
         let counts = page.counts(cx);
