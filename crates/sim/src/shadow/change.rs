@@ -121,7 +121,9 @@ impl Shadow {
                 Change::Wipe { .. } | Change::Free { .. } => process.without_page(&self.files, addr),
                 Change::Move { from, to, .. } if to.contains(addr.page()) => {
                     let old = VirtAddr(addr.0 - to.start.addr().0 + from.start.addr().0);
-                    values.extend(window.stores.iter().filter(|store| store.addr == old).map(|store| store.value));
+                    values.extend(
+                        window.stores.iter().filter(|store| store.addr == old).map(|store| store.value),
+                    );
                     match process.cell(&self.files, old) {
                         Cell::Word(value) => Some(value),
                         _ => None,

@@ -11,7 +11,7 @@ use crate::shadow::mismatch::{Expected, Mismatch, mismatch};
 use crate::shadow::model::Shadow;
 use crate::shadow::process::{Cell, fresh_cell};
 use crate::shadow::source::Source;
-use crate::shadow::window::Change;
+use crate::shadow::window::{Change, Stored};
 use machine::{VirtAddr, VpnRange};
 
 /// One word of a pin.
@@ -187,7 +187,8 @@ impl Shadow {
         let (number, word) = (addr.page().0, (addr.offset() / 8) as usize);
         self.see_store(Some(Target::Private(pid, addr)), value);
         let forks = self.windows.iter_mut().filter(|w| w.pid == pid && w.change == Change::Fork);
-        forks.for_each(|window| window.stores.push((addr.0, value)));
+        // What was there before matters to moves alone.
+        forks.for_each(|window| window.stores.push(Stored { addr, value, before: None }));
         for page in self.holds.pins.values_mut().filter(|p| p.pid == pid).flat_map(|p| &mut p.pages) {
             if page.place == Place::Mapped(number) {
                 page.loose.remove(&word);
@@ -232,7 +233,7 @@ impl Shadow {
     fn open_stores(&self, pid: u32, addr: VirtAddr) -> Vec<u64> {
         let open = self.windows.iter().filter(|window| window.pid == pid);
         let stores = open.flat_map(|window| &window.stores);
-        stores.filter(|store| store.0 == addr.0).map(|store| store.1).collect()
+        stores.filter(|store| store.addr == addr).map(|store| store.value).collect()
     }
 
     // ---- one word ----
