@@ -64,15 +64,7 @@ pub(crate) const ROWS: &[Row] = &[
     row(Plant::EvictsLocked, "swap/lock-against-evict", Kind::Expectation, "this does not hold"),
     row(Plant::LazyFreeDropsWritten, "swap/free-lazily-against-reclaim", Kind::WrongByte, "where 4 is due"),
     row(Plant::LazyFreeDropsReferred, "swap/free-under-a-reference", Kind::WrongByte, "where 5 is due"),
-    Row {
-        random_depth: Some(3),
-        ..row(
-            Plant::LazyFreeFlushedLate,
-            "swap/free-against-stale-reader",
-            Kind::Expectation,
-            "does not hold",
-        )
-    },
+    row(Plant::LazyFreeFlushedLate, "swap/free-against-stale-reader", Kind::WrongByte, "where 5 is due"),
     row(Plant::StampUnchecked, "walk/protect-against-first-fault", Kind::Rule, "(TR2)"),
     row(Plant::EntryUnchecked, "space/two-faults-on-one-page", Kind::Panic, "the entry is in use"),
     row(
@@ -157,19 +149,8 @@ pub(crate) const ROWS: &[Row] = &[
 
 /// Other scenarios that catch one of them, too: each is about another use of the same step.
 pub(crate) const ALSO: &[Row] = &[
-    Row {
-        random_depth: Some(3),
-        ..row(
-            Plant::NestedIgnored,
-            "cow/fork-against-unflushed-migration",
-            Kind::Expectation,
-            "does not hold",
-        )
-    },
-    Row {
-        random_depth: Some(3),
-        ..row(Plant::NestedIgnored, "move/remap-against-unflushed-migration", Kind::WrongByte, "due")
-    },
+    row(Plant::NestedIgnored, "cow/fork-against-unflushed-migration", Kind::WrongByte, "due"),
+    row(Plant::NestedIgnored, "move/remap-against-unflushed-migration", Kind::WrongByte, "due"),
     row(Plant::ReuseByMapcount, "cow/c-01-vmsplice-then-parent-writes", Kind::WrongByte, "C loaded 2"),
     row(Plant::ShareInTwoSteps, "cow/c-06-pin-against-fork", Kind::WrongByte, "due"),
     row(Plant::ShareInTwoSteps, "cow/c-10-pin-of-a-huge-page-against-fork", Kind::WrongByte, "due"),
