@@ -151,7 +151,7 @@ fn no_copy_is_needless_where_pages_are_exclusive() {
         assert_eq!(exclusive["policy"]["cow"], "exclusive");
         assert_eq!(exclusive["cow"]["needless"], 0, "{name} {thp}");
         assert!(exclusive["cow"]["copied"].as_u64() > Some(0), "{name} {thp}");
-        let huge = exclusive["vmstat"]["thp_fault_alloc"].as_u64().expect("a count");
+        let huge = exclusive["peaks"]["AnonHugePages"].as_u64().expect("a count");
         // The processes of PostgreSQL have no 2 MiB of anonymous memory in one piece.
         let has_room = name != "postgres-pgbench.fhr";
         assert_eq!((exclusive["thp"].as_str(), huge > 0), (Some(thp), thp == "always" && has_room), "{name}");
