@@ -244,6 +244,17 @@ fn mremap_moves() {
 }
 
 #[test]
+fn a_move_that_fails_has_emptied_its_target() {
+    on_ground(|g| {
+        g.map(0, 2, RW).map(2, 2, READ).map(8, 4, RW);
+        assert_eq!(g.remap(1, 2, 2, 3, 8), Err(Errno::EFAULT), "the range leaves its mapping");
+        g.shows("ww|rr......ww");
+        assert_eq!(g.remap(4, 2, 2, 3, 10), Err(Errno::EFAULT), "nothing is mapped there");
+        g.shows("ww|rr......ww");
+    });
+}
+
+#[test]
 fn moved_pages_do_not_merge_where_they_do_not_belong() {
     on_ground(|g| {
         g.map(0, 4, RW).touch(0, 4);

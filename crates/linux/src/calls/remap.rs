@@ -7,7 +7,7 @@ use crate::flags::RemapFlags;
 use crate::process::Process;
 use crate::system::Linux;
 use frame::Id;
-use machine::{Cx, Machine, PAGE_SHIFT, PAGE_SIZE, VirtAddr, Vpn, VpnRange};
+use machine::{Cx, Machine, PAGE_SHIFT, VirtAddr, Vpn, VpnRange};
 use space::{Remap, RemapPlace, Source, VmaFlags};
 
 /// The arguments of `mremap` as the program passes them.
@@ -69,17 +69,18 @@ impl<'m, M: Machine> Linux<'m, M> {
         let page = VirtAddr(request.addr).page();
         let space = self.space_of(process)?;
         let source = self.spaces().vma_at(cx.at(), space, page).filter(|vma| vma.range.contains(page));
-        let source = source.ok_or(Errno::EFAULT)?;
+        source.ok_or(Errno::EFAULT)?;
         let moves = request.flags.intersects(RemapFlags::FIXED | RemapFlags::DONTUNMAP);
         if !moves && request.old_len >= request.new_len {
             return self.shrink(cx, process, &request);
         }
         let place = self.remap_place::<M>(&request, args.new_addr)?;
-        // Past the source's own VMA the old range is refused below; there it must only be a range.
+        // Past the source's own VMA the old range is refused below, where what is at a fixed new place has
+        // gone by then (LINUX: mremap_to()); here it must only be a range.
         let old_len = self.tail_unmapped(cx, process, &request)?.min(user_end::<M>());
         let keep = request.flags.contains(RemapFlags::DONTUNMAP);
         let remap = Remap {
-            old: old_range(&source.range, page, old_len).ok_or(Errno::EFAULT)?,
+            old: pages(request.addr, old_len),
             new_pages: request.new_len >> PAGE_SHIFT,
             place,
             source: if keep { Source::Keep } else { Source::Unmap },
@@ -133,11 +134,4 @@ impl<'m, M: Machine> Linux<'m, M> {
         self.unmap_tail(cx, process, request)?;
         Ok(request.new_len)
     }
-}
-
-/// The old range if it lies within its VMA.
-fn old_range(vma: &VpnRange, page: Vpn, old_len: u64) -> Option<VpnRange> {
-    debug_assert!(old_len.is_multiple_of(PAGE_SIZE));
-    let room = (vma.end - page) << PAGE_SHIFT;
-    (old_len <= room).then(|| pages(page.addr().0, old_len))
 }

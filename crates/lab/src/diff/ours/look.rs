@@ -111,13 +111,19 @@ impl<'w> World<'w> {
             Call::Madvise if advice::number(c) == advice::COLLAPSE => self.known_of_collapse(ctx, me, (a, b)),
             Call::Mmap | Call::Mremap => self.known_of_place(ctx, me, op),
             Call::Ftruncate => self.known_of_size(ctx, a, b),
-            Call::Mprotect if c & PROT_GROWSDOWN != 0 && self.is_copy(me) => {
+            Call::Mprotect if c & PROT_GROWSDOWN != 0 && (self.is_copy(me) || self.has_moved()) => {
                 let vma = self.vma_at(ctx, me, a / PAGE)?;
                 let inside = vma.flags.contains(VmaFlags::GROWS_DOWN) && vma.range.start.addr().0 < a;
                 inside.then_some(Known::TouchedApart)
             }
             _ => None,
         }
+    }
+
+    /// Whether the program has moved a mapping: a part of a stack that was may be two on Linux, where a stack
+    /// that grows counts as touched.
+    fn has_moved(&self) -> bool {
+        self.ops[..self.next.get()].iter().any(|op| op.call == Call::Mremap)
     }
 
     /// Freehold has huge pages of anonymous memory alone.
