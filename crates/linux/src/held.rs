@@ -25,8 +25,8 @@ pub const IOV_MAX: usize = 1024;
 /// The most bytes that a call moves (Linux: `MAX_RW_COUNT`).
 pub(crate) const RW_MAX: u64 = i32::MAX as u64 & !(PAGE_SIZE - 1);
 
-/// The caller's own ranges, as every call looks at them first: how many there are, how long, and where. Answers
-/// how many bytes they have, up to [`RW_MAX`].
+/// The caller's own ranges, as every call looks at them first: how many there are, how long, and where.
+/// Answers how many bytes they have, up to [`RW_MAX`].
 // LINUX: lib/iov_iter.c import_iovec(): of a single range only what is moved has to be in user space.
 pub(crate) fn import<M: Machine>(ranges: &[Iovec]) -> Result<u64, Errno> {
     check_lengths(ranges)?;

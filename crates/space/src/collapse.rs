@@ -92,7 +92,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
     }
 
     /// Whether some 2 MiB of a VMA may be one page, if the program asks for it.
-    // LINUX: mm/huge_memory.c thp_vma_allowable_order(): the last aligned 2 MiB before the end are in the VMA.
+    // LINUX: mm/huge_memory.c thp_vma_allowable_order(): the last aligned 2 MiB before the end are in the
+    // VMA.
     pub fn may_collapse(&self, space: Id<Space>, vma: &Snapshot) -> bool {
         let last = Vpn(vma.range.end.0.saturating_sub(HUGE_ORDER.frames())).huge_base();
         self.collapse_range(space, vma, (last, Wanted::ByProgram)).is_some()

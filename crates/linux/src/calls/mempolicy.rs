@@ -95,8 +95,8 @@ impl<'m, M: Machine> Linux<'m, M> {
 
     /// `EIO` for a page that is on none of the nodes, unless there is a hole before it (`EFAULT`).
     // LINUX: mm/mempolicy.c queue_pages_test_walk(), queue_folios_pte_range(): with MPOL_MF_STRICT alone the
-    // first such page ends the call, and the policy is as it was. Only the nodes count, not which page goes to
-    // which.
+    // first such page ends the call, and the policy is as it was. Only the nodes count, not which page goes
+    // to which.
     fn check_placed(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,

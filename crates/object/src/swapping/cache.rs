@@ -122,8 +122,9 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 
     /// Puts another frame into the cache in a page's place, with its mark and the cache's reference: for
-    /// migration, which has both locked and unmapped, and copies the bytes before it lets go. The new frame has a reference
-    /// of the caller's that the cache does not take. `false` if the page is being written: it stays.
+    /// migration, which has both locked and unmapped, and copies the bytes before it lets go. The new frame
+    /// has a reference of the caller's that the cache does not take. `false` if the page is being written: it
+    /// stays.
     pub fn move_in_swap_cache<const L: u8>(&self, cx: &mut Cx<'m, M, L>, (from, to): (Pfn, Pfn)) -> bool {
         const { assert!(L <= level::TABLE1, "lock order: frames are freed") };
         let (old, new) = (self.descriptor(from), self.descriptor(to));
