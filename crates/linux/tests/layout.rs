@@ -255,6 +255,15 @@ fn a_move_that_fails_has_emptied_its_target() {
 }
 
 #[test]
+fn a_move_whose_tail_is_no_range_has_emptied_its_target() {
+    on_ground(|g| {
+        g.map(0, 2, RW).map(4, 2, RW);
+        assert_eq!(g.remap(4, USER_END / P, 1, 3, 0), Err(Errno::EINVAL));
+        g.shows(".w..ww");
+    });
+}
+
+#[test]
 fn moved_pages_do_not_merge_where_they_do_not_belong() {
     on_ground(|g| {
         g.map(0, 4, RW).touch(0, 4);

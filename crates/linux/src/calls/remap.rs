@@ -77,7 +77,7 @@ impl<'m, M: Machine> Linux<'m, M> {
         let place = self.remap_place::<M>(&request, args.new_addr)?;
         // Past the source's own VMA the old range is refused below, where what is at a fixed new place has
         // gone by then (LINUX: mremap_to()); here it must only be a range.
-        let old_len = self.tail_unmapped(cx, process, &request)?.min(user_end::<M>());
+        let old_len = self.tail_unmapped(cx, process, &request, place)?.min(user_end::<M>());
         let keep = request.flags.contains(RemapFlags::DONTUNMAP);
         let remap = Remap {
             old: pages(request.addr, old_len),
@@ -121,15 +121,21 @@ impl<'m, M: Machine> Linux<'m, M> {
         Ok(RemapPlace::Fixed(to))
     }
 
-    /// A mapping that moves and shrinks loses its tail first; answers the length that is left.
+    /// A mapping that moves and shrinks loses its tail first; answers the length that is left. Before that its
+    /// new place is emptied, also if the tail is no range (LINUX: mremap_to()).
     fn tail_unmapped(
         &self,
         cx: &mut Cx<'m, M>,
         process: Id<Process>,
         request: &Request,
+        place: RemapPlace,
     ) -> Result<u64, Errno> {
         if request.old_len <= request.new_len {
             return Ok(request.old_len);
+        }
+        if let RemapPlace::Fixed(to) = place {
+            let target = VpnRange::sized(to, request.new_len >> PAGE_SHIFT);
+            self.run(cx, process, Call::Mremap, |cx, space| self.spaces().unmap(cx, space, target))?;
         }
         self.unmap_tail(cx, process, request)?;
         Ok(request.new_len)
