@@ -97,6 +97,7 @@ fn misplaced_pages_are_moved_or_told_of() {
         "the hole is met first"
     );
     assert_eq!(mbind(&mut system, all, (DEFAULT, 0), STRICT), Ok(()));
+    assert_eq!(mbind(&mut system, (BASE, 5 * PAGE), (DEFAULT, 0), 0), Ok(()), "holes may have no policy");
     assert_eq!(mbind(&mut system, all, (INTERLEAVE, 3), STRICT), Ok(()), "only the nodes count");
     assert_eq!(mbind(&mut system, all, (BIND, 2), STRICT | MOVE), Ok(()));
     assert_eq!(where_are(&mut system, BASE, 4), [1, 1, 1, 1]);

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::policy::MemPolicy;
+use crate::policy::{MemPolicy, PolicyMode};
 use crate::space::Space;
 use crate::spaces::Spaces;
 use crate::vma::Vma;
@@ -29,7 +29,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         policy: MemPolicy,
     ) -> Result<(), Error> {
         let mut layout = self.write_layout(cx, space)?;
-        if layout.first_hole(range).is_some() {
+        // LINUX: do_mbind(): MPOL_MF_DISCONTIG_OK if there is to be no policy.
+        if policy.mode() != PolicyMode::Default && layout.first_hole(range).is_some() {
             return Err(Error::Fault);
         }
         layout.for_each_in(range, |layout, _, part| layout.set_policy_of_part(part, policy))
