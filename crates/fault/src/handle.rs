@@ -256,8 +256,12 @@ impl<'m, M: Machine> Faults<'m, M> {
                 Ok(Outcome::Done)
             }
             Kind::Leaf(pfn) if wish.is_write() => self.write_protected(cx, wish, pfn),
-            // The entry allows less than the VMA: a change of rights is under way.
-            Kind::Leaf(_) => Ok(Outcome::Again),
+            // The entry allows less than the VMA, or holds its place for another: who changes it has its leaf's
+            // lock, and is waited for there.
+            Kind::Leaf(_) => {
+                drop(self.lock_unchanged(cx, wish)?);
+                Ok(Outcome::Again)
+            }
             Kind::Absent(_) => match Soft::of::<M>(wish.entry, wish.level) {
                 Some(Soft::Migration { frame, .. }) => self.wait_moved(cx, wish, frame),
                 Some(Soft::Swap { slot, sole }) => self.swap_fault(cx, wish, (slot, sole), Back::Touched),
