@@ -12,7 +12,7 @@ use crate::shadow::model::Shadow;
 use crate::shadow::process::{Cell, fresh_cell};
 use crate::shadow::source::Source;
 use crate::shadow::window::{Change, Stored};
-use machine::{VirtAddr, VpnRange};
+use machine::{FileKey, VirtAddr, VpnRange};
 
 /// One word of a pin.
 #[derive(Clone, Copy)]
@@ -30,17 +30,14 @@ impl Shadow {
     /// A call begins that pins pages of a process. It ends with [`Shadow::pin_end`], or [`Shadow::unpin`]
     /// if it fails.
     pub fn pin_begin(&mut self, pid: u32, range: VpnRange, hold: Hold) -> Pin {
-        let place = |shadow: &Shadow, number| match shadow.is_changing(pid, number) {
-            true => Place::Unclear,
-            false => Place::Mapped(number),
-        };
-        let pages = (range.start.0..range.end.0).map(|number| Pinned {
-            place: place(self, number),
+        let page = |number| Pinned {
+            place: if self.is_changing(pid, number) { Place::Unclear } else { Place::Mapped(number) },
             loose: Default::default(),
             fresh: false,
-            file: None,
-        });
-        let pins = Pins { pid, range, hold, taking: true, pages: pages.collect() };
+            file: self.page_of_file(pid, number),
+        };
+        let pages = (range.start.0..range.end.0).map(page).collect();
+        let pins = Pins { pid, range, hold, taking: true, pages };
         let pin = self.holds.next();
         self.holds.pins.insert(pin, pins);
         Pin(pin)
@@ -71,9 +68,20 @@ impl Shadow {
         }
     }
 
+    /// The page of a file that a program has at a place, and no copy of: a truncation takes it.
+    fn page_of_file(&mut self, pid: u32, number: u64) -> Option<(FileKey, u64)> {
+        let process = self.processes.get_mut(&pid)?;
+        match process.source(number)? {
+            Source::Private { .. } if process.page(number).is_some() => None,
+            Source::Private { file, page } | Source::Shared { file, page } => Some((file, page)),
+            Source::Anonymous => None,
+        }
+    }
+
     /// Finds out what one page of a new pin is.
     fn take(&mut self, pid: u32, hold: Hold, page: &mut Pinned) -> Result<(), Mismatch> {
         let Place::Mapped(number) = page.place else { return Ok(()) };
+        page.file = None;
         let refused = |expected| mismatch(pid, machine::Vpn(number).addr(), None, expected);
         if self.is_changing(pid, number) {
             page.place = Place::Unclear;
