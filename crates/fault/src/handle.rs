@@ -256,8 +256,8 @@ impl<'m, M: Machine> Faults<'m, M> {
                 Ok(Outcome::Done)
             }
             Kind::Leaf(pfn) if wish.is_write() => self.write_protected(cx, wish, pfn),
-            // The entry allows less than the VMA, or holds its place for another: who changes it has its leaf's
-            // lock, and is waited for there.
+            // The entry allows less than the VMA, or holds its place for another: who changes it has its
+            // leaf's lock, and is waited for there.
             Kind::Leaf(_) => {
                 drop(self.lock_unchanged(cx, wish)?);
                 Ok(Outcome::Again)

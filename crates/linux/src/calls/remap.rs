@@ -121,8 +121,8 @@ impl<'m, M: Machine> Linux<'m, M> {
         Ok(RemapPlace::Fixed(to))
     }
 
-    /// A mapping that moves and shrinks loses its tail first; answers the length that is left. Before that its
-    /// new place is emptied, also if the tail is no range (LINUX: mremap_to()).
+    /// A mapping that moves and shrinks loses its tail first; answers the length that is left. Before that
+    /// its new place is emptied, also if the tail is no range (LINUX: mremap_to()).
     fn tail_unmapped(
         &self,
         cx: &mut Cx<'m, M>,
