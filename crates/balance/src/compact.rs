@@ -236,8 +236,11 @@ impl<'a, 'm, M: Machine> Pass<'a, 'm, M> {
     fn move_away(&mut self, cx: &mut Cx<'m, M, { level::PROCESS }>, page: Pfn) -> bool {
         let to = UserFrame(self.taken[self.left - 1]);
         let moved = self.spaces.objects().migrate_to(cx.at(), page, to, self.effort).is_ok();
-        // A frame that was not needed waits for the next page.
-        self.left -= usize::from(moved);
+        self.left -= 1;
+        if !moved {
+            // Others may have found it in the swap cache meanwhile: it is no page's fresh frame any more.
+            self.spaces.frames().put(cx.at(), to.0);
+        }
         moved
     }
 

@@ -347,7 +347,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         let place = moved.place(mapping, at);
         if !count_again(leaf, page) {
             // Others took the counts meanwhile: nothing is mapped that is not counted. A file's page is to be
-            // found in its file; who touches another one waits until somebody moves it again.
+            // found in its file; who touches another one tries again until somebody moves it (or is killed).
+            // That takes as many mappings as can be counted: see `Descriptor::add_map`.
             let rss = self.rss_of(leaf, leaf.entry(at), place);
             match place {
                 Some(_) => leaf.drop_absent(at, rss),

@@ -15,8 +15,10 @@
 //! free the old frame
 //! ```
 //!
-//! A refusal leaves every entry as it was. Who takes a reference meanwhile (a pin, a lookup, a copy being
-//! made) is either seen by the freeze, or finds a page without references and looks again.
+//! A refusal leaves every entry as it was; a large folio may have been split for it. Who takes a reference
+//! meanwhile (a pin, a lookup, a copy being made) is either seen by the freeze, or finds a page without
+//! references and looks again. The swap cache names the new frame before the freeze: who finds that one waits
+//! for its lock and looks again, too, so a frame that was refused once serves no other page.
 //!
 //! A folio of 2 MiB moves the same way, whole: each entry that maps it or a part of it is a migration entry
 //! of its own size for a while, and comes back with what it said of exclusivity, page by page ([`Without`]
@@ -33,7 +35,7 @@ use machine::{
     Counter, Cx, Event, HUGE_ORDER, Machine, Order, PageOp, Pfn, Plant, Shortage, UserFrame, level,
 };
 
-/// Why a page stays where it is. Nothing has changed.
+/// Why a page stays where it is: its entries are as they were.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
     /// Nobody has the page any more.
@@ -103,6 +105,12 @@ impl Home {
 
 /// What a moved page keeps of its flags: all but who is at work with the frame.
 const KEPT: [Flags; 5] = [Flags::UPTODATE, Flags::DIRTY, Flags::ERROR, Flags::REFERENCED, Flags::LAZY_FREE];
+
+/// Locks a frame that nobody has found yet.
+fn lock_fresh<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, target: &Descriptor) {
+    let locked = target.try_lock(cx);
+    debug_assert!(locked, "a fresh frame is nobody's");
+}
 
 /// Counts pages, and if they were one large folio that too.
 fn note_end<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, order: Order, (pages, large): (Counter, Counter)) {
@@ -329,19 +337,19 @@ impl<'m, M: Machine> Objects<'m, M> {
             Home::Lineage(lineage, index) => {
                 target.set_owner(cx, owner_number(lineage), index);
                 target.set_state(cx, State::Anon);
-                target.set(cx, Flags::LOCKED);
+                lock_fresh(cx, target);
                 if self.exchange_in_swap(cx, (from, to)) && self.freeze_known(cx, page, 1) {
                     return Ok(());
                 }
-                let back = self.exchange_in_swap(cx, (to, from));
-                debug_assert!(back, "who has both locked can put it back");
+                // `false`: its last entry went meanwhile, and the slot with it.
+                let _ = self.exchange_in_swap(cx, (to, from));
                 unlock_page(cx, target);
                 Err(Refused::Busy)
             }
             Home::Merged(node) => {
                 target.set_owner(cx, owner_number(node), 0);
                 target.set_state(cx, State::Ksm);
-                target.set(cx, Flags::LOCKED);
+                lock_fresh(cx, target);
                 if self.freeze_known(cx, page, 1) {
                     return Ok(());
                 }
@@ -358,7 +366,7 @@ impl<'m, M: Machine> Objects<'m, M> {
                 }
                 target.set_owner(&held, owner_number(ctx.file), ctx.index);
                 target.set_state(&held, State::File);
-                target.set(&held, Flags::LOCKED);
+                lock_fresh(&held, target);
                 let counted = target.get(&held).is_ok();
                 debug_assert!(counted, "a new frame has one reference");
                 let replaced = file.tree.replace(&mut held, &self.nodes, ctx.index, to);
