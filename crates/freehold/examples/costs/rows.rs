@@ -96,27 +96,11 @@ pub(crate) struct Row {
     pub(crate) cost: Cost,
 }
 
-#[cfg(test)]
-impl Row {
-    /// Time of the processor of one, in ns.
-    pub(crate) fn each(&self) -> u64 {
-        self.cost.cpu() / self.times.max(1)
-    }
-}
-
 /// A table.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Table {
     pub(crate) name: &'static str,
     pub(crate) rows: Vec<Row>,
-}
-
-#[cfg(test)]
-impl Table {
-    /// A row of the table.
-    pub(crate) fn row(&self, what: &str) -> &Row {
-        self.rows.iter().find(|row| row.what == what).unwrap_or_else(|| panic!("no row {what}"))
-    }
 }
 
 /// A number with at most one digit behind the point.
