@@ -55,5 +55,5 @@ pub use crate::node_set::NodeSet;
 pub use crate::plant::{Plant, UnknownPlant};
 pub use crate::shared_mask::SharedCpuSet;
 pub use crate::trace::{Event, LockId};
-pub use crate::traits::{Backing, FlushScope, Machine, MemoryRange, PageOp};
+pub use crate::traits::{Backing, FlushScope, Machine, MemoryRange, PageOp, ReaderOrder};
 pub use crate::word::{Memory, Word};

@@ -65,6 +65,15 @@ pub enum PageOp {
     },
 }
 
+/// Who orders a lockless reader's mark before its reads: one of the two passes a full fence there, for both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReaderOrder {
+    /// The reader, each time it enters.
+    Fence,
+    /// Who waits for readers, by [`Machine::heavy_barrier`]: entering is a plain store.
+    HeavyBarrier,
+}
+
 /// Where the bytes of files come from and go to. Calls may sleep (park the task); no spin lock is held.
 pub trait Backing {
     /// Fills `into` with page `page` of the file. Bytes past the end of the file read as zero.
@@ -237,6 +246,29 @@ pub trait Machine: Sized {
     fn relax(&self, cpu: CpuId, word: &Word) {
         let _ = (cpu, word);
         core::hint::spin_loop();
+    }
+
+    /// Says that `word` will be read soon. A hint: nothing waits for it.
+    #[inline]
+    fn prefetch(&self, cpu: CpuId, word: &Word) {
+        let _ = (cpu, word);
+    }
+
+    // ---- the order of lockless readers ----
+
+    /// Who pays for the order between a lockless reader's mark and what it reads then.
+    #[inline]
+    fn reader_order(&self) -> ReaderOrder {
+        ReaderOrder::Fence
+    }
+    /// Every CPU of `targets` passes a full fence between the call and its return, and so does this one
+    /// (Linux: `membarrier(2)`; a kernel sends an interrupt to those that run). Waits for CPUs whose
+    /// interrupts are off until they are on. Interrupts are on here.
+    ///
+    /// A machine whose readers fence themselves and that runs no policy with interrupts needs none.
+    fn heavy_barrier(&self, cpu: CpuId, targets: &CpuSet) {
+        let _ = (cpu, targets);
+        atomic::fence(Ordering::SeqCst);
     }
 
     // ---- CPUs and interrupts ----
