@@ -192,8 +192,8 @@ impl<'m, M: Machine> Objects<'m, M> {
                 }
             }
             // Large leaves: LR8. Files: the last stores are in the page before anybody cleans it (LR11).
-            // Nothing: the next fault gives a page of zeros, and nobody may read the old one beside it (row
-            // 9).
+            // Nothing: the next fault gives a page of zeros, and nobody may read the old one beside it
+            // (row 9).
             let gone = into == Into::Nothing && !leaf.planted(Plant::LazyFreeFlushedLate);
             if gone || leaf.level() > Level::LEAF || matches!(folio.places, Places::Of(Owner::File(_), _)) {
                 batch.flush_now(&mut leaf);

@@ -1,6 +1,5 @@
 //! Fork of pages that follow each other in a large folio: counted in one step (Linux: `copy_present_ptes`
-//! with
-//! `folio_pte_batch`).
+//! with `folio_pte_batch`).
 
 use crate::spaces::Spaces;
 use machine::entry::Kind;

@@ -4,8 +4,7 @@
 //! spaces and index in it that the page came to stand for. A merged page is mapped only where an item says:
 //! what fork copies and `mremap` moves keeps its family and index, so neither has to tell anybody. An item
 //! may outlive its mappings; it is let go when its node is looked at again. It keeps its lineage from being
-//! freed, as
-//! `get_anon_vma` does on Linux.
+//! freed, as `get_anon_vma` does on Linux.
 
 use crate::exclusive::AnonCtx;
 use crate::ksm_model::{Item, Node};
