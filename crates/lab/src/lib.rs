@@ -4,6 +4,7 @@
 //! [`replay::replay`] is the replay of a recording in memory.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod compare;
 pub mod cow_table;
 mod diff;
@@ -43,6 +44,8 @@ enum Verb {
     Explore(explore::Args),
     /// Show what is in a recording and what it lacks
     Info(info::Args),
+    /// Measure memory operations beside Linux, and beside other algorithms in the simulator
+    Bench(bench::Args),
     /// Run random memory programs on this Linux and on Freehold, and compare every answer
     Diff(diff::Args),
     /// The process that runs programs natively for `diff`
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Explore(args) => explore::run(&args),
         Verb::Info(args) => info::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Diff(args) => diff::run(&args),
         Verb::DiffWorker(args) => diff::run_worker(&args),
         Verb::Helper(args) => record::run_helper(&args),
