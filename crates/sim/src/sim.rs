@@ -15,7 +15,7 @@ use crate::watch::Watch;
 use machine::{CpuId, MemoryRange, Plant, Word};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Violations are counted without end, and kept up to this many.
@@ -87,6 +87,8 @@ pub struct SimMachine {
     pub(crate) plant: Cell<Option<Plant>>,
 
     pub(crate) watch: Watch,
+    /// How often the line of each word moved between CPUs, once [`SimMachine::count_transfers`] asked for it.
+    transfers: RefCell<Option<HashMap<u64, u64>>>,
 
     pub(crate) ledger: Ledger,
     pub(crate) counts: Counts,
@@ -151,6 +153,7 @@ impl SimMachine {
             deaf: Cell::new(None),
             plant: Cell::new(None),
             watch: Watch::default(),
+            transfers: RefCell::default(),
             ledger: Ledger::default(),
             counts: Counts::default(),
             violations: RefCell::default(),
@@ -198,6 +201,21 @@ impl SimMachine {
         }
         self.ledger.clear();
         self.counts.clear();
+    }
+
+    /// From now on notes for which words lines move between CPUs; forgets what was noted before.
+    pub fn count_transfers(&self) {
+        *self.transfers.borrow_mut() = Some(HashMap::new());
+    }
+
+    /// The words whose lines moved most often since [`SimMachine::count_transfers`], each named by where it
+    /// lies, the most often moved first.
+    pub fn hottest_words(&self, most: usize) -> Vec<(String, u64)> {
+        let transfers = self.transfers.borrow();
+        let mut words: Vec<(u64, u64)> = transfers.iter().flatten().map(|(&word, &n)| (word, n)).collect();
+        words.sort_by_key(|&(word, n)| (Reverse(n), word));
+        words.truncate(most);
+        words.into_iter().map(|(word, n)| (self.memory.describe(word), n)).collect()
     }
 
     /// Plants a fault for tests of checkers: the CPU answers other CPUs' requests to flush, and does not
@@ -288,19 +306,19 @@ impl SimMachine {
     #[inline]
     pub(crate) fn charge_read(&self, word: &Word) {
         let line = self.line(word, |state, cpu| lines::read(state, cpu, self.near(cpu)));
-        self.charge(line, Cause::Words, self.costs.word_hit);
+        self.charge(word, line, Cause::Words, self.costs.word_hit);
     }
 
     #[inline]
     pub(crate) fn charge_write(&self, word: &Word) {
         let line = self.line(word, |state, cpu| self.write_line(state, cpu));
-        self.charge(line, Cause::Words, self.costs.word_hit);
+        self.charge(word, line, Cause::Words, self.costs.word_hit);
     }
 
     #[inline]
     pub(crate) fn charge_rmw(&self, word: &Word) {
         let line = self.line(word, |state, cpu| self.write_line(state, cpu));
-        self.charge(line, Cause::Atomics, self.costs.rmw_hit);
+        self.charge(word, line, Cause::Atomics, self.costs.rmw_hit);
     }
 
     #[inline]
@@ -324,17 +342,20 @@ impl SimMachine {
     }
 
     #[inline]
-    fn charge(&self, line: Line, cause: Cause, hit: u64) {
+    fn charge(&self, word: &Word, line: Line, cause: Cause, hit: u64) {
         Counts::add(&self.counts.word_accesses, 1);
         self.tick(cause, hit);
         if line != Line::Here {
-            self.charge_transfer(line);
+            self.charge_transfer(word, line);
         }
     }
 
     #[cold]
-    fn charge_transfer(&self, line: Line) {
+    fn charge_transfer(&self, word: &Word, line: Line) {
         Counts::add(&self.counts.line_transfers, 1);
+        if let Some(transfers) = self.transfers.borrow_mut().as_mut() {
+            *transfers.entry(self.number(word)).or_default() += 1;
+        }
         let near = line == Line::Near;
         self.tick(
             Cause::Lines,
