@@ -25,6 +25,13 @@ pub(crate) enum Activity {
     Asking,
 }
 
+/// What a handler interrupted: a task, or an idle CPU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Interrupted {
+    pub(crate) task: Option<TaskId>,
+    pub(crate) activity: Activity,
+}
+
 /// A request to flush, on its way to a CPU.
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupt {
@@ -76,6 +83,12 @@ pub(crate) struct Cpu {
     pub(crate) unanswered: Cell<u32>,
     /// When the last answer came.
     pub(crate) answered_at: Cell<u64>,
+    /// A task that interrupts this CPU once, in explored runs: see [`crate::Scope::interrupt`].
+    pub(crate) handler: Cell<Option<TaskId>>,
+    /// What the handler interrupted, while it runs.
+    pub(crate) interrupted: Cell<Option<Interrupted>>,
+    /// Whether a handler was given: the search asks where it comes.
+    pub(crate) handles: Cell<bool>,
     /// Stores that have not reached memory, in explored runs.
     pub(crate) stores: RefCell<VecDeque<Store>>,
 }
@@ -97,6 +110,9 @@ impl Cpu {
             tlb: RefCell::new(Tlb::new(size)),
             unanswered: Cell::new(0),
             answered_at: Cell::new(0),
+            handler: Cell::new(None),
+            interrupted: Cell::new(None),
+            handles: Cell::new(false),
             stores: RefCell::default(),
         }
     }
@@ -111,7 +127,16 @@ impl Cpu {
         self.pending.borrow_mut().clear();
         self.ready.borrow_mut().clear();
         self.unanswered.set(0);
+        self.handler.set(None);
+        self.interrupted.set(None);
+        self.handles.set(false);
         self.stores.borrow_mut().clear();
+    }
+
+    /// Whether the handler can interrupt it now.
+    pub(crate) fn can_be_handled(&self) -> bool {
+        let stands = matches!(self.activity.get(), Activity::Running | Activity::Idle);
+        stands && self.irq_on.get() && self.handler.get().is_some()
     }
 
     /// When the next interrupt can be taken.

@@ -1,6 +1,6 @@
 //! The scheduler of explored runs: at every point where CPUs can meet, the plan says who goes on.
 
-use crate::cpu::Activity;
+use crate::cpu::{Activity, Cpu, Interrupted};
 use crate::explore::{Agent, Agents, CPUS_EXPLORED, Driver, Plan, Run, Shape, Thing, Touch};
 use crate::fiber;
 use crate::{SimError, SimMachine};
@@ -45,7 +45,8 @@ impl SimMachine {
             if goes_on {
                 agents.add(Agent::Cpu(number));
             }
-            if cpu.irq_on.get() && !cpu.pending.borrow().is_empty() {
+            let asked = cpu.irq_on.get() && !cpu.pending.borrow().is_empty();
+            if asked || cpu.can_be_handled() {
                 agents.add(Agent::Interrupt(number));
             }
             if self.buffered.get() && !cpu.stores.borrow().is_empty() {
@@ -70,8 +71,14 @@ impl SimMachine {
                 return fiber::leave();
             }
             match self.decide() {
-                Some(Agent::Cpu(cpu)) if cpu == self.current.get() => return,
-                Some(Agent::Interrupt(cpu)) => self.take_interrupt_of(cpu),
+                Some(Agent::Cpu(cpu)) if cpu == self.current.get() => return self.note_goes_on(cpu),
+                Some(Agent::Interrupt(cpu)) => {
+                    self.take_interrupt_of(cpu);
+                    if cpu == self.current.get() && self.here().interrupted.get().is_some() {
+                        self.chosen.set(Some(Agent::Cpu(cpu)));
+                        return fiber::leave();
+                    }
+                }
                 Some(Agent::Buffer(cpu)) => self.drain_one(cpu),
                 Some(Agent::Channel(channel)) => self.make_oldest(channel),
                 other => {
@@ -134,13 +141,43 @@ impl SimMachine {
             self.order(woken_by, Agent::Cpu(index));
             self.give(cpu, task);
         }
+        self.note_goes_on(index);
         self.resume(cpu);
         cpu.clock.set(self.now.get());
     }
 
-    /// A CPU takes the interrupt that reached it first.
+    /// Each step of a CPU that is interrupted once depends on whether that has happened, or the search would
+    /// try one moment only.
+    fn note_goes_on(&self, cpu: u32) {
+        if self.cpus[cpu as usize].handles.get() {
+            self.touch(Thing::handler(cpu), Touch::Write);
+        }
+    }
+
+    /// A CPU's task stops where it is, and its handler runs, with interrupts off.
+    fn begin_handler(&self, cpu: &Cpu) {
+        let Some(handler) = cpu.handler.take() else { return };
+        let (task, activity) = (cpu.task.replace(Some(handler)), cpu.activity.replace(Activity::Running));
+        cpu.interrupted.set(Some(Interrupted { task, activity }));
+        cpu.irq_on.set(false);
+        self.touch(Thing::handler(cpu.number), Touch::Write);
+    }
+
+    /// The handler is over: what it interrupted goes on.
+    pub(crate) fn end_handler(&self, cpu: &Cpu) {
+        let Some(Interrupted { task, activity }) = cpu.interrupted.take() else { return };
+        cpu.task.set(task);
+        cpu.last.set(task);
+        cpu.activity.set(activity);
+        cpu.irq_on.set(true);
+    }
+
+    /// A CPU takes the interrupt that reached it first; if there is none, its handler begins.
     fn take_interrupt_of(&self, index: u32) {
         let cpu = &self.cpus[index as usize];
+        if cpu.pending.borrow().is_empty() {
+            return self.begin_handler(cpu);
+        }
         let interrupted = (self.current.get(), self.now.get());
         if interrupted.0 != index {
             self.current.set(index);

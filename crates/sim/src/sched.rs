@@ -359,6 +359,7 @@ impl SimMachine {
         cpu.task.set(None);
         cpu.last.set(None);
         cpu.activity.set(Activity::Idle);
+        self.end_handler(cpu);
     }
 
     pub(crate) fn free_task(&self, task: TaskId) {

@@ -129,6 +129,32 @@ impl<'s, 'env> Scope<'s, 'env> {
     /// switch tasks, a value whose destructor other code's soundness rests on, such as an open
     /// `std::thread::scope`.
     pub fn spawn(&'s self, cpu: CpuId, body: impl FnOnce(TaskCtx<'s>) + 's) -> Result<TaskId, SimError> {
+        let task = self.make(cpu, body)?;
+        let sim = self.sim;
+        let at = if sim.running.get() { sim.now.get() } else { 0 };
+        sim.make_ready(task, at, TaskState::Runnable);
+        Ok(task)
+    }
+
+    /// Has a CPU interrupted once, in an explored run: `body` runs there between two steps of its task,
+    /// whichever the schedule says, with interrupts off. It must not sleep.
+    ///
+    /// # Errors
+    /// As of [`Scope::spawn`]; and if the CPU is to be interrupted already.
+    pub fn interrupt(&'s self, cpu: CpuId, body: impl FnOnce(TaskCtx<'s>) + 's) -> Result<TaskId, SimError> {
+        if self.sim.cpus.get(cpu.0 as usize).is_some_and(|cpu| cpu.handles.get()) {
+            return Err(SimError::Config(format!("cpu {} is interrupted once", cpu.0)));
+        }
+        let task = self.make(cpu, body)?;
+        let cpu = &self.sim.cpus[cpu.0 as usize];
+        cpu.handler.set(Some(task));
+        cpu.handles.set(true);
+        self.sim.tasks.borrow_mut()[task.0 as usize].state = TaskState::Runnable;
+        Ok(task)
+    }
+
+    /// A task that is not ready yet.
+    fn make(&'s self, cpu: CpuId, body: impl FnOnce(TaskCtx<'s>) + 's) -> Result<TaskId, SimError> {
         let sim: &'s SimMachine = self.sim;
         if cpu.0 as usize >= sim.cpus.len() {
             return Err(SimError::Config(format!("there is no cpu {}", cpu.0)));
@@ -151,8 +177,6 @@ impl<'s, 'env> Scope<'s, 'env> {
         }
         sim.live_tasks.set(sim.live_tasks.get() + 1);
         Counts::add(&sim.counts.tasks, 1);
-        let at = if sim.running.get() { sim.now.get() } else { 0 };
-        sim.make_ready(task, at, TaskState::Runnable);
         Ok(task)
     }
 

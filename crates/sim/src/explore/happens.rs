@@ -78,6 +78,10 @@ impl Thing {
     pub(crate) fn transfer(number: u64) -> Thing {
         Thing(9 << Self::KIND_SHIFT | number & ((1 << Self::KIND_SHIFT) - 1))
     }
+    /// Whether a CPU's handler has begun.
+    pub(crate) fn handler(cpu: u32) -> Thing {
+        Thing(11 << Self::KIND_SHIFT | u64::from(cpu))
+    }
     /// A kernel frame as a whole.
     pub(crate) fn kernel_frame(pfn: u32) -> Thing {
         Thing(7 << Self::KIND_SHIFT | u64::from(pfn))

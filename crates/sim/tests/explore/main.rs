@@ -1,6 +1,7 @@
 //! The search through schedules: what it finds, and that pruning loses nothing.
 
 mod devices;
+mod interrupts;
 mod known;
 mod pruning;
 mod small;
