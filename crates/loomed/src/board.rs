@@ -197,6 +197,10 @@ impl Machine for Board {
             None => word.raw().store(value, Relaxed),
         }
     }
+    fn store_fenced(&self, cpu: CpuId, word: &Word, value: u64) {
+        self.store(cpu, word, value, Ordering::Release);
+        self.fence(cpu, Ordering::SeqCst);
+    }
     fn swap(&self, _: CpuId, word: &Word, value: u64, order: Ordering) -> u64 {
         match self.find(word) {
             Some((memory, watched)) => memory.swap(&watched, value, order),

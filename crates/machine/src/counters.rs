@@ -115,6 +115,10 @@ counters! {
     TlbLocal = "nr_tlb_local_flush_all",
     /// Grace periods waited for.
     GracePeriods = "grace_periods",
+    /// Requests to some CPUs to pass a full fence, waited for once: on behalf of lockless readers.
+    HeavyBarriers = "heavy_barriers",
+    /// CPUs asked so: interrupts that are not flushes.
+    WalkIpis = "walk_ipis",
     /// Revocation batches settled.
     Batches = "revoke_batches",
     /// Page tables allocated.

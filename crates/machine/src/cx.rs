@@ -71,6 +71,7 @@ impl<'m, M: Machine, const L: u8> Cx<'m, M, L> {
     }
 
     /// Whether this is an interrupt handler.
+    #[inline]
     pub fn in_interrupt(&self) -> bool {
         self.interrupt
     }
@@ -116,6 +117,10 @@ impl<M: Machine, const L: u8> Memory for Cx<'_, M, L> {
     #[inline]
     fn store(&self, word: &Word, value: u64, order: Ordering) {
         self.machine.store(self.cpu, word, value, order);
+    }
+    #[inline]
+    fn store_fenced(&self, word: &Word, value: u64) {
+        self.machine.store_fenced(self.cpu, word, value);
     }
     #[inline]
     fn swap(&self, word: &Word, value: u64, order: Ordering) -> u64 {

@@ -12,8 +12,8 @@ crate::cells! {
     pub(crate) struct Slot {
         /// `OUTSIDE`, or the global epoch when the outermost reader of this CPU entered.
         pub(crate) entered: Word,
-        /// (own CPU) How many readers are nested on this CPU.
-        pub(crate) depth: Field<u64>,
+        /// (own CPU, tasks only) Whether a task's reader is inside: the next one is nested.
+        pub(crate) inside: Field<bool>,
     }
 }
 
@@ -41,6 +41,8 @@ impl<'m> Epochs<'m> {
 
     /// Whether no CPU is inside an epoch: for checkers of a quiet machine.
     pub fn all_outside(&self) -> bool {
-        self.slots.iter().all(|slot| slot.entered.raw().load(Relaxed) == OUTSIDE && slot.depth.get() == 0)
+        // RELAXED: nobody enters.
+        let outside = |slot: &Slot| slot.entered.raw().load(Relaxed) == OUTSIDE && !slot.inside.get();
+        self.slots.iter().all(outside)
     }
 }

@@ -241,6 +241,20 @@ pub trait Machine: Sized {
         let _ = cpu;
         atomic::fence(order);
     }
+    /// Writes a shared word with Release, then passes a full fence.
+    ///
+    /// On x86 that is one exchange: no load or store is reordered with a locked instruction (SDM Vol. 3A, Memory
+    /// Ordering), and `MFENCE`, which waits for more, takes longer.
+    #[inline]
+    fn store_fenced(&self, cpu: CpuId, word: &Word, value: u64) {
+        if cfg!(target_arch = "x86_64") {
+            self.swap(cpu, word, value, Ordering::SeqCst);
+            atomic::compiler_fence(Ordering::SeqCst);
+        } else {
+            self.store(cpu, word, value, Ordering::Release);
+            self.fence(cpu, Ordering::SeqCst);
+        }
+    }
     /// One turn of a spin loop on `word`, with interrupts as they are.
     #[inline]
     fn relax(&self, cpu: CpuId, word: &Word) {
@@ -269,6 +283,14 @@ pub trait Machine: Sized {
     fn heavy_barrier(&self, cpu: CpuId, targets: &CpuSet) {
         let _ = (cpu, targets);
         atomic::fence(Ordering::SeqCst);
+    }
+
+    /// Whether every CPU that [`Machine::flush`] was asked to flush has passed a full fence between the call
+    /// and its return: true where flushes are interrupts that are waited for, false where hardware broadcasts
+    /// them.
+    #[inline]
+    fn flush_fences(&self) -> bool {
+        false
     }
 
     // ---- CPUs and interrupts ----

@@ -30,6 +30,12 @@ pub trait Memory {
     fn load(&self, word: &Self::Word, order: Ordering) -> u64;
     /// Writes the word.
     fn store(&self, word: &Self::Word, value: u64, order: Ordering);
+    /// Writes the word, then passes a full fence: what comes next is behind the write for other CPUs, too.
+    fn store_fenced(&self, word: &Self::Word, value: u64) {
+        // ORDERING: Release, and the full fence: pairs with whoever looks at the word behind a fence of theirs.
+        self.store(word, value, Ordering::Release);
+        self.fence(Ordering::SeqCst);
+    }
     /// Writes the word and answers what it held.
     fn swap(&self, word: &Self::Word, value: u64, order: Ordering) -> u64;
     /// Writes `new` if the word holds `current` (`order` on success, `Relaxed`-or-acquire of it on failure);

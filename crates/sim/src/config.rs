@@ -4,7 +4,7 @@ use crate::explore::CHANNELS_MAX;
 use crate::profile::{Profile, ProfileError};
 use crate::violation::Violation;
 use machine::mask::CPUS_MAX;
-use machine::{MemoryRange, PAGE_SIZE};
+use machine::{MemoryRange, PAGE_SIZE, ReaderOrder};
 use thiserror::Error;
 
 /// How much the machine checks itself and its manager.
@@ -51,6 +51,8 @@ pub struct SimConfig {
     pub checks: Checks,
     /// Size of the TLBs.
     pub tlb: TlbSize,
+    /// Who orders a lockless reader's mark before its reads.
+    pub reader_order: ReaderOrder,
     /// How far (simulated ns) a CPU may get ahead of the one behind it before that one runs.
     pub quantum_ns: u64,
     /// How long (simulated ns) a task runs in user mode while others wait for its CPU.
@@ -77,6 +79,7 @@ impl Default for SimConfig {
             tasks_max: 4096,
             checks: Checks::Basic,
             tlb: TlbSize::Entries(1536),
+            reader_order: ReaderOrder::Fence,
             quantum_ns: 1_000,
             slice_ns: 1_000_000,
             run_ns_max: u64::MAX,

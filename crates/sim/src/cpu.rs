@@ -32,7 +32,16 @@ pub(crate) struct Interrupted {
     pub(crate) activity: Activity,
 }
 
-/// A request to flush, on its way to a CPU.
+/// What an interrupt is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asks {
+    /// To drop these translations; and the number of the flush.
+    Flush(FlushScope, u64),
+    /// To pass a full fence, as every interrupt does.
+    Fence,
+}
+
+/// A request on its way to a CPU.
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupt {
     /// When the target can see it.
@@ -41,9 +50,7 @@ pub(crate) struct Interrupt {
     pub(crate) sequence: u64,
     /// Who waits for the answer.
     pub(crate) from: CpuId,
-    /// The number of the flush.
-    pub(crate) flush: u64,
-    pub(crate) scope: FlushScope,
+    pub(crate) asks: Asks,
     /// The step that sent it, in explored runs.
     pub(crate) event: u32,
 }

@@ -43,6 +43,7 @@ mod explored;
 #[allow(unsafe_code)]
 mod fiber;
 mod files;
+mod interrupts;
 mod lines;
 mod machine_impl;
 #[allow(unsafe_code)]

@@ -3,14 +3,13 @@
 use crate::SimMachine;
 use crate::config::Checks;
 use crate::contents::Content;
-use crate::cpu::{Cpu, Interrupt, TaskState};
+use crate::cpu::TaskState;
 use crate::explore::{Thing, Touch};
 use crate::report::{Cause, Counts};
-use crate::user::pages_of;
 use crate::violation::Rule;
 use machine::{
     Asid, Corrupt, CpuId, CpuSet, Event, FlushScope, KernelFrame, Machine, MemoryRange, NodeId, PAGE_SIZE,
-    PageOp, Plant, TaskId, UserFrame, Word, x86_64::X86_64,
+    PageOp, Plant, ReaderOrder, TaskId, UserFrame, Word, x86_64::X86_64,
 };
 use std::cmp;
 use std::sync::atomic::Ordering::{self, Relaxed};
@@ -181,8 +180,25 @@ impl Machine for SimMachine {
             self.tick(Cause::Atomics, self.costs.fence);
         }
     }
+    fn store_fenced(&self, cpu: CpuId, word: &Word, value: u64) {
+        // Two steps here, as on machines whose stores are buffered.
+        self.store(cpu, word, value, Ordering::Release);
+        self.fence(cpu, Ordering::SeqCst);
+    }
     fn relax(&self, _cpu: CpuId, word: &Word) {
         self.spin(word);
+    }
+
+    fn reader_order(&self) -> ReaderOrder {
+        self.reader_order
+    }
+    fn heavy_barrier(&self, cpu: CpuId, targets: &CpuSet) {
+        self.point(cpu);
+        self.settle(cpu.0);
+        self.fence_others(cpu, targets);
+    }
+    fn flush_fences(&self) -> bool {
+        true
     }
 
     fn irq_save(&self, cpu: CpuId) -> bool {
@@ -314,100 +330,5 @@ impl SimMachine {
         let idle = self.cpus[home as usize].task.get().is_none();
         let latency = if idle { self.costs.wake_latency } else { 0 };
         self.make_ready(task, self.now.get() + latency, TaskState::Runnable);
-    }
-
-    // ---- flushes ----
-
-    /// Drops translations of one CPU; answers what that costs.
-    pub(crate) fn flush_here(&self, cpu: &Cpu, scope: &FlushScope) -> u64 {
-        self.touch(Thing::tlb(cpu.number), Touch::Write);
-        cpu.tlb.borrow_mut().flush(scope, |_| {});
-        match scope.pages {
-            Some(pages) => {
-                Counts::add(&self.counts.pages_flushed, pages.pages());
-                self.costs
-                    .invlpg
-                    .saturating_mul(pages.pages())
-                    .min(self.costs.flush_context.max(self.costs.invlpg * 64))
-            }
-            None => {
-                Counts::add(&self.counts.full_flushes, 1);
-                self.costs.flush_context
-            }
-        }
-    }
-
-    fn flush_others(&self, cpu: CpuId, targets: &CpuSet, (scope, flush): (&FlushScope, u64)) {
-        let me = &self.cpus[cpu.0 as usize];
-        let mut sent = 0;
-        let mut delay = 0;
-        me.answered_at.set(0);
-        for target in targets.iter().filter(|&target| target != cpu) {
-            let Some(other) = self.cpus.get(target.0 as usize) else { continue };
-            if sent != 0 {
-                let near = self.socket_of[target.0 as usize] == self.socket_of[cpu.0 as usize];
-                delay += if near { self.costs.ipi_same_socket } else { self.costs.ipi_other_socket };
-            }
-            sent += 1;
-            if self.cannot_block() {
-                self.flush_here(other, scope);
-                continue;
-            }
-            me.unanswered.set(sent);
-            let travel = self.costs.ipi_first.saturating_sub(self.costs.ipi_handle);
-            let arrival = self.now.get() + delay + travel;
-            let sequence = self.next_sequence();
-            self.tell(|| Event::IpiSent { to: target, flush });
-            let event = self.event();
-            self.post(target.0, Interrupt { arrival, sequence, from: cpu, flush, scope: *scope, event });
-        }
-        Counts::add(&self.counts.ipis, u64::from(sent));
-        let cause = match scope {
-            FlushScope { tables: true, .. } => &self.counts.ipis_tables,
-            FlushScope { pages: Some(_), .. } => &self.counts.ipis_pages,
-            FlushScope { pages: None, .. } => &self.counts.ipis_space,
-        };
-        Counts::add(cause, u64::from(sent));
-        if sent == 0 {
-            return;
-        }
-        if self.cannot_block() {
-            return self.tick(Cause::IpiWait, self.costs.ipi_first + delay);
-        }
-        self.await_answers();
-    }
-
-    /// The post-condition of a flush, over the whole TLBs of its targets.
-    fn check_flushed(&self, targets: &CpuSet, scope: &FlushScope, started: u64) {
-        for target in targets.iter() {
-            let Some(cpu) = self.cpus.get(target.0 as usize) else { continue };
-            let mut left = None;
-            cpu.tlb.borrow().for_each(|entry| {
-                let in_scope = scope.pages.is_none_or(|pages| pages.overlaps(&entry.pages()));
-                if entry.asid == scope.asid && in_scope && entry.filled < started {
-                    left = Some(*entry);
-                }
-            });
-            if let Some(entry) = left {
-                let text = format!("cpu {} kept {:?} of {:?}", target.0, entry.pages(), entry.asid);
-                self.violate(Rule::FlushIncomplete, text);
-            }
-        }
-    }
-
-    /// What a CPU kept of a space that is loaded without a flush must still be true of frames.
-    fn check_kept(&self, cpu: &Cpu, asid: Asid) {
-        let contents = self.contents.borrow();
-        let mut kept = None;
-        cpu.tlb.borrow().for_each(|entry| {
-            let gone = || contents.were_discarded(entry.frame.0, pages_of(entry), entry.discards);
-            if entry.asid == asid && gone() {
-                kept = Some(*entry);
-            }
-        });
-        if let Some(entry) = kept {
-            let text = format!("{asid:?} loaded with {:?} still on {:?}", entry.pages(), entry.frame);
-            self.violate(Rule::KeptStale, text);
-        }
     }
 }

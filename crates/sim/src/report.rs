@@ -123,6 +123,8 @@ events! {
     ipis_space,
     /// Of these, because page tables went too.
     ipis_tables,
+    /// CPUs asked by interrupt to pass a full fence, and nothing else.
+    fence_ipis,
     /// Single pages dropped from a TLB.
     pages_flushed,
     /// Whole spaces dropped from a TLB.

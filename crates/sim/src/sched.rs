@@ -6,13 +6,13 @@
 //! stores), `relax` (a spin loop), and the CPU's own waiting in `flush` and `park`. What happens between two
 //! points is one step for all other CPUs.
 
-use crate::cpu::{Activity, Cpu, Interrupt, Task, TaskState};
+use crate::cpu::{Activity, Asks, Cpu, Interrupt, Task, TaskState};
 use crate::explore::{Driver, Thing, Touch};
 use crate::fiber;
 use crate::report::{Cause, Counts};
 use crate::violation::Rule;
 use crate::{SimError, SimMachine};
-use machine::{CpuId, Event, TaskId, Word};
+use machine::{CpuId, Event, FlushScope, TaskId, Word};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// How many turns a spin loop gets where nobody else can run.
@@ -376,7 +376,7 @@ impl SimMachine {
 
     // ---- interrupts ----
 
-    /// Asks a CPU to flush.
+    /// Sends an interrupt.
     pub(crate) fn post(&self, target: u32, interrupt: Interrupt) {
         let cpu = &self.cpus[target as usize];
         let mut pending = cpu.pending.borrow_mut();
@@ -399,17 +399,23 @@ impl SimMachine {
         taken
     }
 
-    /// The running CPU flushes what another one asks it to.
+    /// The running CPU does what another one asks it to.
     pub(crate) fn handle(&self, cpu: &Cpu, interrupt: &Interrupt) {
-        let (from, flush) = (interrupt.from, interrupt.flush);
+        match &interrupt.asks {
+            Asks::Flush(scope, flush) => self.handle_flush(cpu, scope, (interrupt.from, *flush)),
+            Asks::Fence => self.tick(Cause::IpiHandle, self.costs.ipi_handle),
+        }
+        self.answer(interrupt);
+    }
+
+    fn handle_flush(&self, cpu: &Cpu, scope: &FlushScope, (from, flush): (CpuId, u64)) {
         self.tell(|| Event::IpiTaken { from, flush });
         self.tick(Cause::IpiHandle, self.costs.ipi_handle);
         if self.deaf.get() != Some(CpuId(self.current.get())) {
-            let cost = self.flush_here(cpu, &interrupt.scope);
+            let cost = self.flush_here(cpu, scope);
             self.tick(Cause::IpiHandle, cost);
         }
         self.tell(|| Event::IpiAnswered { from, flush });
-        self.answer(interrupt);
     }
 
     fn answer(&self, interrupt: &Interrupt) {

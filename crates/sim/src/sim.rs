@@ -12,7 +12,7 @@ use crate::profile::Costs;
 use crate::report::{Cause, Counts, Ledger, RunReport};
 use crate::violation::{Rule, Violation};
 use crate::watch::Watch;
-use machine::{CpuId, MemoryRange, Plant, Word};
+use machine::{CpuId, MemoryRange, Plant, ReaderOrder, Word};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -25,6 +25,7 @@ const VIOLATIONS_KEPT: usize = 1000;
 pub struct SimMachine {
     pub(crate) costs: Costs,
     pub(crate) checks: Checks,
+    pub(crate) reader_order: ReaderOrder,
     pub(crate) quantum: u64,
     pub(crate) slice: u64,
     pub(crate) run_ns_max: u64,
@@ -115,6 +116,7 @@ impl SimMachine {
         Ok(SimMachine {
             costs,
             checks: config.checks,
+            reader_order: config.reader_order,
             quantum: config.quantum_ns,
             slice: config.slice_ns,
             run_ns_max: config.run_ns_max,

@@ -4,8 +4,8 @@ use loomed::{
     Data, Loomed, Op, RACE, Weak, Word, explore, explore_bounded, rejects, rejects_bounded, spawn, together,
     word,
 };
-use machine::Memory;
 use machine::epoch::{enter, leave, start, wait};
+use machine::{Memory, ReaderOrder};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
@@ -36,7 +36,7 @@ impl World {
 
     /// Follows the link if it is there, inside an epoch.
     fn look(&self, steps: Steps) {
-        enter(&steps.enter, &self.global, &self.slot);
+        enter(&steps.enter, (&self.global, &self.slot), ReaderOrder::Fence);
         // RELAXED: the link was there from the start; what is asked is only whether it may still be followed.
         if Loomed::EXACT.load(&self.link, Relaxed) == 1 {
             self.object.read();
@@ -141,7 +141,7 @@ fn a_reader_that_came_later_is_not_waited_for() {
         together(
             move || {
                 until_set(&reader_told.0);
-                enter(&exact, &reader.global, &reader.slot);
+                enter(&exact, (&reader.global, &reader.slot), ReaderOrder::Fence);
                 until_set(&reader_told.1);
                 leave(&exact, &reader.slot);
             },

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod epochs;
+mod heavy;
 mod park;
 mod sleep;
 mod spin;
