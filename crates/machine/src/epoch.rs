@@ -191,6 +191,20 @@ impl<'m, M: Machine, const L: u8> Cx<'m, M, L> {
     }
 }
 
+impl<'m, M: Machine, const L: u8> Cx<'m, M, L> {
+    /// The same, with a full fence, whoever orders the readers: for who relies on it for something else than
+    /// that unlinked memory stays.
+    #[inline]
+    pub fn enter_epoch_fenced(&mut self) -> Guard<'_, 'm, M> {
+        let guard = self.enter_epoch();
+        if guard.machine().reader_order() == ReaderOrder::HeavyBarrier {
+            // ORDERING: SeqCst: the pair is named by who calls this.
+            guard.fence(SeqCst);
+        }
+        guard
+    }
+}
+
 /// Whose mark covers a reader.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Visit {

@@ -1,6 +1,6 @@
 //! Where lockless readers mark that they are inside, and the epoch they entered in.
 
-use crate::{Boot, Field, Machine, Shortage, Word};
+use crate::{Boot, CpuId, Field, Machine, Shortage, Word};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// A CPU that is in no epoch.
@@ -37,6 +37,12 @@ impl<'m> Epochs<'m> {
     pub fn new<M: Machine>(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
         let global = &boot.array::<Global>(1)?[0];
         Ok(Epochs { global, slots: boot.array(boot.machine().cpus() as usize)? })
+    }
+
+    /// Whether a CPU's mark is there: for checkers.
+    pub fn is_marked(&self, cpu: CpuId) -> bool {
+        // RELAXED: nobody acts on it.
+        self.slots[cpu.0 as usize].entered.raw().load(Relaxed) != OUTSIDE
     }
 
     /// Whether no CPU is inside an epoch: for checkers of a quiet machine.

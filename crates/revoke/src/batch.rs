@@ -4,7 +4,7 @@ use crate::domain::Upper;
 use crate::{Domain, Revoked, Room, What};
 use core::marker::PhantomData;
 use machine::cells::cast_words;
-use machine::{Counter, Cx, Field, FieldValue, KernelFrame, Machine, Pfn, Plant, VpnRange, level};
+use machine::{Counter, CpuSet, Cx, Field, FieldValue, KernelFrame, Machine, Pfn, Plant, VpnRange, level};
 
 /// Payloads a batch holds without asking for room.
 pub const INLINE: usize = 32;
@@ -119,16 +119,21 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
     /// that must be void before a table lock is dropped (L-12, LR11) or before a new frame takes the place
     /// of an old one (row 9 of the copy-on-write table). Interrupts are on.
     pub fn flush_now(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>) {
+        self.flush_pending(cx);
+    }
+
+    /// The same; answers the CPUs that were flushed by it.
+    fn flush_pending(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>) -> CpuSet {
         let (pages, upper) = match self.unflushed {
-            Unflushed::Nothing => return,
+            Unflushed::Nothing => return CpuSet::EMPTY,
             Unflushed::Pages(pages) => (pages, Upper::Kept),
             Unflushed::Tables(pages) => (pages, Upper::Too),
         };
         self.unflushed = Unflushed::Nothing;
-        if !cx.planted(Plant::FlushForgotten) {
-            self.domain.flush(cx, pages, upper);
-        }
+        let forgotten = cx.planted(Plant::FlushForgotten);
+        let flushed = if forgotten { CpuSet::EMPTY } else { self.domain.flush(cx, pages, upper) };
         self.domain.paid(cx);
+        flushed
     }
 
     /// Settles everything: one flush round, one grace period if tables were unlinked; then `finish` gets
@@ -146,11 +151,14 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
             self.finish_all(cx, &mut finish);
         }
         self.flush_for_others(cx.at());
-        self.flush_now(cx.at());
+        let flushed = self.flush_pending(cx.at());
         if self.grace == Grace::Needed {
             self.grace = Grace::NotNeeded;
             if !cx.planted(Plant::TableWithoutGrace) && !cx.planted(Plant::CollapseUnwaited) {
-                cx.core().epochs.wait_for_readers(cx);
+                // All tables of the batch were unlinked before this flush: who was interrupted by it need not
+                // be interrupted again for the readers' fence.
+                let fenced = if cx.machine().flush_fences() { flushed } else { CpuSet::EMPTY };
+                cx.core().epochs.wait_for_readers_but(cx, &fenced);
             }
         }
         self.finish_all(cx, &mut finish);

@@ -93,13 +93,13 @@ impl Domain {
     }
 
     /// Drops the translations of `pages` (and cached upper levels with `Upper::Too`) on every CPU that may
-    /// use them.
+    /// use them. Answers which these are.
     pub(crate) fn flush<'m, M: Machine>(
         &self,
         cx: &mut Cx<'m, M, { level::TABLE1 }>,
         pages: VpnRange,
         upper: Upper,
-    ) {
+    ) -> CpuSet {
         let (asid, late) = (self.asid(), cx.planted(Plant::GenerationRaisedLate));
         let generation = if late { 0 } else { protocol::begin(cx, &self.begun) };
         let targets = self.active.snapshot(cx);
@@ -122,6 +122,7 @@ impl Domain {
         }
         cx.trace(|| Event::FlushEnded { asid, generation });
         protocol::finish(cx, &self.done);
+        targets
     }
 
     pub(crate) fn owe<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {

@@ -89,7 +89,7 @@ impl Cursor {
         walker: &Walker<'_, 'm, M>,
         cx: &mut Cx<'m, M, { level::EPOCH }>,
     ) -> Option<Vpn> {
-        let cx = cx.enter_epoch();
+        let cx = cx.enter_epoch_fenced();
         walker.scan(&cx, self.next, self.end, Level::LEAF, Want::Any)
     }
 }

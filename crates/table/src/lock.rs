@@ -5,9 +5,10 @@
 //! walk starts again. Once a leaf is locked and found alive it stays in the tree (unlinking it needs its
 //! lock), and the epoch is left.
 //!
-//! Every walk starts with a full fence, that of entering the epoch. So of two CPUs, one that links a table,
-//! locks its leaf and then looks at something, and one that changes this something and then walks, at least
-//! one sees what the other did: the space above leaves empty tables to the cursor and relies on this.
+//! Every walk that ends at a lock starts with a full fence ([`Cx::enter_epoch_fenced`]). So of two CPUs, one
+//! that links a table, locks its leaf and then looks at something, and one that changes this something and
+//! then walks, at least one sees what the other did: the floors above leave empty tables to the cursor and rely
+//! on this (truncation; stamps have fences of their own).
 
 use crate::leaf::{Leaf, Slots, Unlock};
 use crate::node::{self, Node};
@@ -59,7 +60,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
 
     /// Locks what [`Walker::place`] finds.
     pub(crate) fn lock_slots(&self, cx: &mut Cx<'m, M, { level::EPOCH }>, page: Vpn) -> Option<Slots<'m>> {
-        let cx = cx.enter_epoch();
+        let cx = cx.enter_epoch_fenced();
         loop {
             let slots = self.place(&cx, page)?;
             node::lock(&*cx, slots.descriptor);
@@ -71,7 +72,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
     }
 
     fn lock_huge_slot(&self, cx: &mut Cx<'m, M, { level::EPOCH }>, page: Vpn) -> Huge<'m> {
-        let cx = cx.enter_epoch();
+        let cx = cx.enter_epoch_fenced();
         let Place::Reached(node) = self.descend(&cx, page, Level::HUGE) else { return Huge::Gone };
         let slots = self.slots(node, page);
         node::lock(&*cx, slots.descriptor);

@@ -67,7 +67,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
     }
 
     fn find(&self, cx: &mut Cx<'m, M, { level::EPOCH }>, page: Vpn) -> Option<Slots<'m>> {
-        let cx = cx.enter_epoch();
+        let cx = cx.enter_epoch_fenced();
         self.place(&cx, page)
     }
 
@@ -78,7 +78,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         (page, level): (Vpn, Level),
         (other, other_page): (&Walker<'_, 'm, M>, Vpn),
     ) -> Option<(Slots<'m>, Slots<'m>)> {
-        let cx = cx.enter_epoch();
+        let cx = cx.enter_epoch_fenced();
         let from = self.place(&cx, page).filter(|from| from.node.level == level)?;
         let to = other.place_for(&cx, other_page, level)?;
         let (first, second) = in_order(&from, &to);
