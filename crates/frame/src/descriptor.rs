@@ -300,6 +300,12 @@ machine::cells! {
 const _: () = assert!(size_of::<Descriptor>() == 32, "a descriptor costs 32 bytes a frame");
 
 impl Descriptor {
+    /// Has its line fetched: it is needed soon.
+    #[inline]
+    pub fn fetch<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
+        cx.machine().prefetch(cx.cpu(), &self.counts);
+    }
+
     /// The counts now.
     pub fn counts<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Counts {
         counts::read(cx, &self.counts)

@@ -97,13 +97,8 @@ impl<'m> Thread<'_, 'm> {
 /// Operations a second of simulated time, all CPUs together.
 fn measure(cpus: u32, work: Work, hot: usize) -> f64 {
     let nodes = cpus.div_ceil(32);
-    let config = SimConfig {
-        cpus,
-        nodes,
-        memory_bytes: 16 << 30,
-        checks: sim::Checks::Off,
-        ..SimConfig::default()
-    };
+    let config =
+        SimConfig { cpus, nodes, memory_bytes: 16 << 30, checks: sim::Checks::Off, ..SimConfig::default() };
     let sim = SimMachine::new(&config).expect("a machine");
     let manager = Manager::new(&sim, &Config::default()).expect("a manager");
     let process = Cell::new(None);

@@ -15,7 +15,7 @@ use frame::counts::{AtCap, Exclusive, MAPS_MAX};
 use frame::{Flags, Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::{Cx, Entry, EntryFormat, Level, Machine, Pfn, UserFrame, Vpn, level};
-use table::{Leaf, PageTable, Payload, Reaper, Rss, Soft, TableBatch, Urgency, Verdict, Walker};
+use table::{Leaf, PageTable, Payload, Reaper, Refill, Rss, Soft, TableBatch, Urgency, Verdict, Walker};
 
 /// A page could not be mapped once more; here it is back.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl<'m, M: Machine> Objects<'m, M> {
 
     /// Unmaps what [`Walker::sweep`] meets. `file` is what the swept range maps; `None` for anonymous memory.
     pub fn unmapper(&self, file: Option<MappedFile>) -> Unmapper<'_, 'm, M> {
-        Unmapper { objects: self, file }
+        Unmapper { objects: self, file, refill: Refill::Possible }
     }
 
     /// Settles a batch of changes made through a walker: one flush round, then references go back.
@@ -177,6 +177,14 @@ impl MappedFile {
 pub struct Unmapper<'a, 'm, M: Machine> {
     objects: &'a Objects<'m, M>,
     file: Option<MappedFile>,
+    refill: Refill,
+}
+
+impl<M: Machine> Unmapper<'_, '_, M> {
+    /// The same, and what is known of faults meanwhile.
+    pub fn with_refill(self, refill: Refill) -> Self {
+        Unmapper { refill, ..self }
+    }
 }
 
 impl<'m, M: Machine> Reaper<'m, M> for Unmapper<'_, 'm, M> {
@@ -209,6 +217,10 @@ impl<'m, M: Machine> Reaper<'m, M> for Unmapper<'_, 'm, M> {
 
     fn splits(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, entry: Entry) {
         self.objects.splits(cx, entry);
+    }
+
+    fn refill(&self) -> Refill {
+        self.refill
     }
 
     fn finish(&mut self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, payload: Payload) {

@@ -8,12 +8,12 @@ use machine::{Counter, CpuSet, Cx, Field, FieldValue, KernelFrame, Machine, Pfn,
 
 /// Payloads a batch holds without asking for room.
 pub const INLINE: usize = 32;
-/// Frames of room a batch takes at most: some 10,000 payloads (Linux's `MAX_GATHER_BATCH_COUNT`).
-pub const FRAMES_MAX: usize = 20;
-/// Payloads that fit a frame.
-pub const PER_FRAME: usize = 512;
+/// Payloads that fit a frame of room; its first word names the next frame.
+pub const PER_FRAME: usize = 511;
 /// Payloads that a batch still takes while [`Batch::is_full`] says no.
 pub const HEADROOM: usize = 4;
+/// How many payloads ahead of the one that is finished the batch looks.
+const AHEAD: usize = 8;
 
 /// Changes to one address space that were made and not yet settled.
 ///
@@ -24,7 +24,8 @@ pub struct Batch<'b, 'm, M: Machine, P: FieldValue> {
     domain: &'b Domain,
     room: &'b dyn Room<'m, M>,
     inline: [u64; INLINE],
-    frames: [Pfn; FRAMES_MAX],
+    /// The frames of room: the first, that which is being filled, and the last. Each names the next.
+    chain: Option<Chain>,
     frames_taken: usize,
     payloads: usize,
     /// Pages whose translation changed since the last flush.
@@ -34,6 +35,20 @@ pub struct Batch<'b, 'm, M: Machine, P: FieldValue> {
     /// Pages the caller answers for although it may have found their entries empty.
     answers_for: VpnRange,
     of: PhantomData<P>,
+}
+
+#[derive(Clone, Copy)]
+struct Chain {
+    first: Pfn,
+    filling: Pfn,
+    last: Pfn,
+}
+
+/// A place among the payloads.
+#[derive(Clone, Copy)]
+struct Reader {
+    at: usize,
+    frame: Option<Pfn>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,7 +71,7 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
             domain,
             room,
             inline: [0; INLINE],
-            frames: [Pfn(0); FRAMES_MAX],
+            chain: None,
             frames_taken: 0,
             payloads: 0,
             unflushed: Unflushed::Nothing,
@@ -142,13 +157,23 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
     pub fn settle(
         &mut self,
         cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
+        finish: impl FnMut(&mut Cx<'m, M, { level::SLEEP_MAX }>, P),
+    ) {
+        self.settle_ahead(cx, |_, _| {}, finish);
+    }
+
+    /// The same; `ahead` sees each payload some payloads before `finish` does, to have its memory fetched.
+    pub fn settle_ahead(
+        &mut self,
+        cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
+        ahead: impl Fn(&Cx<'m, M, { level::SLEEP_MAX }>, P),
         mut finish: impl FnMut(&mut Cx<'m, M, { level::SLEEP_MAX }>, P),
     ) {
         if !self.is_empty() {
             cx.count(Counter::Batches);
         }
         if cx.planted(Plant::FreedBeforeFlush) {
-            self.finish_all(cx, &mut finish);
+            self.finish_all(cx, &ahead, &mut finish);
         }
         self.flush_for_others(cx.at());
         let flushed = self.flush_pending(cx.at());
@@ -161,24 +186,46 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
                 cx.core().epochs.wait_for_readers_but(cx, &fenced);
             }
         }
-        self.finish_all(cx, &mut finish);
-        while self.frames_taken > 0 {
-            self.frames_taken -= 1;
-            self.room.return_room(cx.at(), KernelFrame(self.frames[self.frames_taken]));
-        }
+        self.finish_all(cx, &ahead, &mut finish);
+        self.return_frames(cx);
     }
 
     /// Hands every payload over.
     fn finish_all(
         &mut self,
         cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
+        ahead: &impl Fn(&Cx<'m, M, { level::SLEEP_MAX }>, P),
         finish: &mut impl FnMut(&mut Cx<'m, M, { level::SLEEP_MAX }>, P),
     ) {
-        for i in 0..self.payloads {
-            let payload = P::from_bits(self.payload(cx, i));
-            finish(cx, payload);
+        let (mut far, mut near) = (self.reader(), self.reader());
+        for _ in 0..AHEAD {
+            self.look(cx, &mut far, ahead);
+        }
+        while let Some(payload) = self.next(cx, &mut near) {
+            self.look(cx, &mut far, ahead);
+            finish(cx, P::from_bits(payload));
         }
         self.payloads = 0;
+    }
+
+    fn look(
+        &self,
+        cx: &Cx<'m, M, { level::SLEEP_MAX }>,
+        reader: &mut Reader,
+        ahead: &impl Fn(&Cx<'m, M, { level::SLEEP_MAX }>, P),
+    ) {
+        if let Some(payload) = self.next(cx, reader) {
+            ahead(cx, P::from_bits(payload));
+        }
+    }
+
+    fn return_frames(&mut self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>) {
+        let mut next = self.chain.take().map(|chain| chain.first);
+        while let Some(frame) = next {
+            next = after(cx, frame);
+            self.room.return_room(cx.at(), KernelFrame(frame));
+        }
+        self.frames_taken = 0;
     }
 
     /// Joins the pages answered for to what is flushed if a batch of somebody else owes a flush.
@@ -202,30 +249,65 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
     fn keep(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, payload: P) {
         assert!(self.payloads < self.capacity(), "a full batch is settled before the next change");
         let i = self.payloads;
-        match i.checked_sub(INLINE) {
-            None => self.inline[i] = payload.to_bits(),
-            Some(i) => self.frame_cells(cx, i / PER_FRAME)[i % PER_FRAME].set(payload.to_bits()),
+        match (i.checked_sub(INLINE), &mut self.chain) {
+            (Some(i), Some(chain)) => {
+                if i % PER_FRAME == 0 && i > 0 {
+                    chain.filling = after(cx, chain.filling).unwrap_or(chain.last);
+                }
+                cells(cx, chain.filling)[1 + i % PER_FRAME].set(payload.to_bits());
+            }
+            _ => self.inline[i] = payload.to_bits(),
         }
         self.payloads += 1;
         if self.is_full()
-            && self.frames_taken < FRAMES_MAX
-            && let Some(frame) = self.room.take_room(cx)
+            && let Some(KernelFrame(frame)) = self.room.take_room(cx, self.frames_taken)
         {
-            self.frames[self.frames_taken] = frame.0;
-            self.frames_taken += 1;
+            self.append(cx, frame);
         }
     }
 
-    fn payload<const L: u8>(&self, cx: &Cx<'m, M, L>, i: usize) -> u64 {
-        match i.checked_sub(INLINE) {
-            None => self.inline[i],
-            Some(i) => self.frame_cells(cx, i / PER_FRAME)[i % PER_FRAME].get(),
+    fn append(&mut self, cx: &Cx<'m, M, { level::TABLE1 }>, frame: Pfn) {
+        link(cx, frame).set(None);
+        match &mut self.chain {
+            None => self.chain = Some(Chain { first: frame, filling: frame, last: frame }),
+            Some(chain) => {
+                link(cx, chain.last).set(Some(frame));
+                chain.last = frame;
+            }
         }
+        self.frames_taken += 1;
     }
 
-    fn frame_cells<const L: u8>(&self, cx: &Cx<'m, M, L>, frame: usize) -> &'m [Field<u64>] {
-        cast_words(cx.machine().kernel_area(KernelFrame(self.frames[frame]), 1))
+    fn reader(&self) -> Reader {
+        Reader { at: 0, frame: self.chain.map(|chain| chain.first) }
     }
+
+    /// The next payload.
+    fn next<const L: u8>(&self, cx: &Cx<'m, M, L>, reader: &mut Reader) -> Option<u64> {
+        let at = reader.at;
+        if at >= self.payloads {
+            return None;
+        }
+        reader.at += 1;
+        let Some(i) = at.checked_sub(INLINE) else { return Some(self.inline[at]) };
+        if i % PER_FRAME == 0 && i > 0 {
+            reader.frame = after(cx, reader.frame?);
+        }
+        Some(cells(cx, reader.frame?)[1 + i % PER_FRAME].get())
+    }
+}
+
+fn cells<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, frame: Pfn) -> &'m [Field<u64>] {
+    cast_words(cx.machine().kernel_area(KernelFrame(frame), 1))
+}
+
+/// The word of a frame of room that names the next.
+fn link<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, frame: Pfn) -> &'m Field<Option<Pfn>> {
+    &cast_words::<Field<Option<Pfn>>>(cx.machine().kernel_area(KernelFrame(frame), 1))[0]
+}
+
+fn after<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, frame: Pfn) -> Option<Pfn> {
+    link(cx, frame).get()
 }
 
 impl<M: Machine, P: FieldValue> Drop for Batch<'_, '_, M, P> {

@@ -56,7 +56,7 @@ impl Pool {
 }
 
 impl Room<'static, Fake> for Pool {
-    fn take_room(&self, _: &mut Cx<'static, Fake, { level::TABLE1 }>) -> Option<KernelFrame> {
+    fn take_room(&self, _: &mut Cx<'static, Fake, { level::TABLE1 }>, _: usize) -> Option<KernelFrame> {
         self.0.borrow_mut().pop()
     }
     fn return_room(&self, _: &mut Cx<'static, Fake, { level::TABLE1 }>, frame: KernelFrame) {

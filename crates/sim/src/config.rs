@@ -28,6 +28,27 @@ pub enum TlbSize {
     Unbounded,
 }
 
+/// Whether lines leave a CPU's caches by themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CacheModel {
+    /// No: a line leaves only because another CPU writes it, and one that nobody had is there.
+    #[default]
+    Endless,
+    /// Yes: a CPU keeps the `cache_lines` it touched last, and prefetching is modelled.
+    Finite,
+}
+
+/// Whether user frames have bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Bytes {
+    /// Yes, and what nobody gave a value is not read.
+    #[default]
+    Kept,
+    /// No: filling and discarding frames costs its time and leaves nothing. For measuring large machines;
+    /// nobody may read or write user memory.
+    Ignored,
+}
+
 /// The machine to build.
 #[derive(Clone, Debug)]
 pub struct SimConfig {
@@ -45,6 +66,10 @@ pub struct SimConfig {
     pub seed: u64,
     /// What events cost.
     pub profile: Profile,
+    /// What CPUs' caches hold.
+    pub caches: CacheModel,
+    /// What user frames hold.
+    pub bytes: Bytes,
     /// How many tasks may exist at a time.
     pub tasks_max: u32,
     /// What is checked.
@@ -76,6 +101,8 @@ impl Default for SimConfig {
             movable_percent: 0,
             seed: 0,
             profile: Profile::default(),
+            caches: CacheModel::default(),
+            bytes: Bytes::default(),
             tasks_max: 4096,
             checks: Checks::Basic,
             tlb: TlbSize::Entries(1536),

@@ -33,6 +33,7 @@
 #![deny(unsafe_code)]
 
 mod backing;
+mod caches;
 mod config;
 mod contents;
 mod cpu;
@@ -49,7 +50,7 @@ mod machine_impl;
 #[allow(unsafe_code)]
 mod memory;
 mod pages;
-mod profile;
+pub mod profile;
 mod report;
 mod sched;
 pub mod shadow;
@@ -64,7 +65,7 @@ mod violation;
 mod wait_for;
 mod watch;
 
-pub use crate::config::{Checks, SimConfig, SimError, TlbSize};
+pub use crate::config::{Bytes, CacheModel, Checks, SimConfig, SimError, TlbSize};
 pub use crate::contents::Base;
 pub use crate::device::{Moved, Toward, Transfer};
 pub use crate::files::{Direction, SimFiles};

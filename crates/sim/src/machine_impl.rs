@@ -200,6 +200,9 @@ impl Machine for SimMachine {
     fn flush_fences(&self) -> bool {
         true
     }
+    fn prefetch(&self, _cpu: CpuId, word: &Word) {
+        self.prefetch_line(word);
+    }
 
     fn irq_save(&self, cpu: CpuId) -> bool {
         self.cpus[cpu.0 as usize].irq_on.replace(false)

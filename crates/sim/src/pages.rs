@@ -1,7 +1,7 @@
 //! What is done to the bytes of whole frames, and what it costs.
 
 use crate::SimMachine;
-use crate::config::Checks;
+use crate::config::{Bytes, Checks};
 use crate::contents::{Base, Content};
 use crate::report::{Cause, Counts};
 use crate::violation::Rule;
@@ -19,6 +19,9 @@ impl SimMachine {
         let frames = order.frames();
         self.charge_pages(Cause::Zero, order, (self.costs.zero_hot, self.costs.zero_huge));
         Counts::add(&self.counts.frames_zeroed, frames);
+        if self.bytes == Bytes::Ignored {
+            return;
+        }
         for frame in 0..frames {
             self.set_content(first.plus(frame), Content::of(Base::Zero));
         }
@@ -28,6 +31,9 @@ impl SimMachine {
         let frames = order.frames();
         self.charge_pages(Cause::Copy, order, (self.costs.copy_hot, self.costs.copy_huge));
         Counts::add(&self.counts.frames_copied, frames);
+        if self.bytes == Bytes::Ignored {
+            return;
+        }
         for frame in 0..frames {
             let content = self.with_content(from.plus(frame), Clone::clone);
             self.set_content(to.plus(frame), content);
@@ -36,6 +42,9 @@ impl SimMachine {
 
     pub(crate) fn discard_frames(&self, first: Pfn, order: Order) {
         Counts::add(&self.counts.frames_discarded, order.frames());
+        if self.bytes == Bytes::Ignored {
+            return;
+        }
         let mut contents = self.contents.borrow_mut();
         let discard = contents.count_discard();
         for frame in 0..order.frames() {

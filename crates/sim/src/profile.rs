@@ -6,6 +6,25 @@ use thiserror::Error;
 /// The default profile's file.
 const X86_2020S: &str = include_str!("../profiles/x86-2020s.toml");
 
+/// The built-in profiles' files, by name.
+const BUILT_IN: [(&str, &str); 4] = [
+    ("x86-2020s", X86_2020S),
+    ("x86-8socket", include_str!("../profiles/x86-8socket.toml")),
+    ("power9-host", include_str!("../profiles/power9-host.toml")),
+    ("power9-kvm", include_str!("../profiles/power9-kvm.toml")),
+];
+
+/// The names of the built-in profiles; the first is the default.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.into_iter().map(|(name, _)| name)
+}
+
+/// A built-in profile by its name.
+pub fn named(name: &str) -> Option<Profile> {
+    let text = BUILT_IN.into_iter().find(|built_in| built_in.0 == name)?.1;
+    Profile::parse(text).ok()
+}
+
 /// Why a profile could not be read.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum ProfileError {
@@ -95,6 +114,15 @@ constants! {
     line_same_socket,
     /// A line that comes from another socket.
     line_other_socket,
+    /// A line that comes from memory, where caches are modelled.
+    line_dram,
+    /// How many lines a CPU can have on their way at a time.
+    lines_in_flight,
+    /// How many lines a CPU's caches hold: its own and its share of the last level.
+    cache_lines,
+    /// Dropping one translation on all CPUs by one instruction; 0 where there is none. The machine itself
+    /// flushes by interrupt: this is for algorithms that are compared with.
+    flush_broadcast,
     /// One turn of a spin loop.
     spin_turn,
     /// Zeroing a base page.
@@ -249,12 +277,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_profile_is_complete_and_within_its_own_ranges() {
-        let profile = Profile::parse(X86_2020S).unwrap();
-        assert_eq!(profile.costs.ipi_first, 700);
-        for (name, constant) in profile.constants() {
-            assert!((constant.range.0..=constant.range.1).contains(&constant.value), "{name}");
+    fn the_built_in_profiles_are_complete_and_within_their_own_ranges() {
+        assert_eq!(Profile::x86_2020s().costs.ipi_first, 700);
+        for (file, text) in BUILT_IN {
+            let profile = Profile::parse(text).unwrap_or_else(|error| panic!("{file}: {error}"));
+            for (name, constant) in profile.constants() {
+                assert!((constant.range.0..=constant.range.1).contains(&constant.value), "{file}: {name}");
+            }
+            assert_eq!(named(file), Some(profile));
         }
+        assert_eq!(names().next(), Some("x86-2020s"));
+        assert_eq!(named("power10"), None);
     }
 
     #[test]

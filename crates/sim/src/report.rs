@@ -135,6 +135,11 @@ events! {
     word_accesses,
     /// Cache lines that moved between CPUs.
     line_transfers,
+    /// Lines that were in no cache of the CPU, or in another's, and were waited for (for more than half of
+    /// their way). Counted where caches are modelled ([`crate::SimConfig::caches`]).
+    cold_lines,
+    /// Lines that were fetched early enough.
+    cold_lines_prefetched,
     /// Times a CPU stopped in a spin loop.
     spins,
     /// User frames zeroed.

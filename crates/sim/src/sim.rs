@@ -1,6 +1,7 @@
 //! The simulated machine's state, and its accounting.
 
-use crate::config::{Checks, SimConfig, SimError};
+use crate::caches::{Caches, Found};
+use crate::config::{Bytes, CacheModel, Checks, SimConfig, SimError};
 use crate::contents::Contents;
 use crate::cpu::{Cpu, Task};
 use crate::device::Device;
@@ -41,6 +42,9 @@ pub struct SimMachine {
     near_bits: Vec<u64>,
 
     memory: KernelMemory,
+    /// What CPUs' caches hold, if that is modelled.
+    caches: Option<Caches>,
+    pub(crate) bytes: Bytes,
     pub(crate) contents: RefCell<Contents>,
     pub(crate) files: SimFiles,
     pub(crate) device: Device,
@@ -128,6 +132,8 @@ impl SimMachine {
             socket_of,
             near_bits,
             memory: KernelMemory::new(frames)?,
+            caches: (config.caches == CacheModel::Finite).then(|| Caches::new(config.cpus, &costs)),
+            bytes: config.bytes,
             contents: RefCell::new(Contents::new(frames)),
             files: SimFiles::default(),
             device: Device::new(config.dma_channels),
@@ -347,21 +353,64 @@ impl SimMachine {
     fn charge(&self, word: &Word, line: Line, cause: Cause, hit: u64) {
         Counts::add(&self.counts.word_accesses, 1);
         self.tick(cause, hit);
-        if line != Line::Here {
+        if self.caches.is_some() {
+            self.charge_cached(word, line);
+        } else if line != Line::Here {
             self.charge_transfer(word, line);
         }
     }
 
     #[cold]
     fn charge_transfer(&self, word: &Word, line: Line) {
+        self.count_transfer(word);
+        self.tick(Cause::Lines, self.way(line).unwrap_or(0));
+    }
+
+    fn count_transfer(&self, word: &Word) {
         Counts::add(&self.counts.line_transfers, 1);
         if let Some(transfers) = self.transfers.borrow_mut().as_mut() {
             *transfers.entry(self.number(word)).or_default() += 1;
         }
-        let near = line == Line::Near;
-        self.tick(
-            Cause::Lines,
-            if near { self.costs.line_same_socket } else { self.costs.line_other_socket },
-        );
+    }
+
+    /// How long a line takes that comes from another CPU.
+    fn way(&self, line: Line) -> Option<u64> {
+        match line {
+            Line::Here => None,
+            Line::Near => Some(self.costs.line_same_socket),
+            Line::Far => Some(self.costs.line_other_socket),
+        }
+    }
+
+    /// The same where a line may have left this CPU's caches.
+    fn charge_cached(&self, word: &Word, line: Line) {
+        let Some(caches) = &self.caches else { return };
+        let found = caches.touch(self.current.get(), self.number(word) / 8);
+        let (full, wait) = match (self.way(line), found) {
+            (None, Found::Here) => return,
+            (None, Found::Coming(at)) => (self.costs.line_dram, at.saturating_sub(self.now.get())),
+            (None, Found::Cold) => (self.costs.line_dram, self.costs.line_dram),
+            (Some(way), _) => {
+                self.count_transfer(word);
+                (way, way)
+            }
+        };
+        // Who asked too late to gain anything to speak of did not prefetch.
+        let serial = wait * 2 > full;
+        let counter = if serial { &self.counts.cold_lines } else { &self.counts.cold_lines_prefetched };
+        Counts::add(counter, 1);
+        self.tick(Cause::Lines, wait);
+    }
+
+    /// Asks for a word's line, where caches are modelled.
+    pub(crate) fn prefetch_line(&self, word: &Word) {
+        let Some(caches) = &self.caches else { return };
+        self.tick(Cause::Words, self.costs.word_hit);
+        let line = self.line(word, |state, cpu| lines::read(state, cpu, self.near(cpu)));
+        let way = self.way(line);
+        if way.is_some() {
+            self.count_transfer(word);
+        }
+        caches.prefetch(self.current.get(), self.number(word) / 8, (self.now.get(), way));
     }
 }

@@ -9,7 +9,7 @@ use frame::Id;
 use machine::trace::Work;
 use machine::{Cx, Event, Machine, Plant, Vpn, VpnRange, level};
 use revoke::Batch;
-use table::{PageTable, TableBatch};
+use table::{PageTable, Refill, TableBatch};
 
 /// Whether page tables that became empty go away too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +18,16 @@ pub(crate) enum Tables {
     Keep,
     /// They go: nothing is mapped there any more.
     FreeEmpty,
+}
+
+impl Tables {
+    /// Where tables go, the VMAs are marked: faults start over, and find none.
+    fn refill(self) -> Refill {
+        match self {
+            Tables::Keep => Refill::Possible,
+            Tables::FreeEmpty => Refill::Excluded,
+        }
+    }
 }
 
 /// Every page user space may have.
@@ -76,8 +86,10 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let asid = walker.table().domain().asid();
         self.trace(|| Event::WorkBegun { asid, pages: range, work });
         let mut batch = spaces.batch(table);
+        let refill = tables.refill();
         let zapped = self.for_each_in(range, |layout, id, part| {
-            let mut unmapper = spaces.objects().unmapper(layout.vma(id).mapped_file());
+            let file = layout.vma(id).mapped_file();
+            let mut unmapper = spaces.objects().unmapper(file).with_refill(refill);
             walker.sweep(layout.at(), part, &mut batch, &mut unmapper);
             Ok(())
         });

@@ -29,6 +29,12 @@ impl Cursor {
         self.next = page;
     }
 
+    /// Goes back to a part of the range that was given out.
+    pub(crate) fn back_to(&mut self, part: VpnRange) -> &mut Self {
+        self.next = part.start;
+        self
+    }
+
     /// Locks the next leaf, with the pages of the range that lie in it. What no table leads to is skipped in
     /// one step for each absent upper entry.
     ///

@@ -5,7 +5,9 @@ use crate::{PageTable, Payload, Rss, Spare};
 use core::ops::{Deref, DerefMut};
 use frame::Descriptor;
 use machine::entry::{Attrs, Kind};
-use machine::{Access, Cx, Entry, EntryFormat, Event, Level, Machine, Perms, Plant, Vpn, VpnRange, level};
+use machine::{
+    Access, Cx, Entry, EntryFormat, Event, Level, Machine, Perms, Pfn, Plant, Vpn, VpnRange, level,
+};
 use revoke::{Batch, Revoked, What};
 
 /// The entries a [`Leaf`] covers.
@@ -86,6 +88,49 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
             page = pages.end;
         }
         None
+    }
+
+    /// From an entry of 2 MiB on to the next one in the same table, before `end`: the lock covers it too.
+    /// What is empty is skipped. `false` if there is none, or a table stands first: the leaf stays where it is.
+    pub(crate) fn move_on(&mut self, end: Vpn) -> bool {
+        let node = self.slots.node;
+        let end = end.min(node.span(self.slots.span.start).end);
+        let mut page = self.slots.span.end;
+        while page < end {
+            let pages = self.pages(page);
+            match M::Entry::kind(node.read(self.cx, page), node.level) {
+                Kind::Empty => page = pages.end,
+                Kind::Table(_) => return false,
+                Kind::Leaf(_) | Kind::Absent(_) => {
+                    self.slots.span = pages;
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// The frame that a later entry of the same table maps: a hint, not read through the machine.
+    pub(crate) fn frame_ahead(&self, entries: u64) -> Option<Pfn> {
+        let page = self.ahead(entries)?;
+        let entry = self.slots.node.quiet_entry(page);
+        match M::Entry::kind(entry, self.slots.node.level) {
+            Kind::Leaf(frame) if !M::Entry::attrs(entry).special => Some(frame),
+            _ => None,
+        }
+    }
+
+    /// Has the line of a later entry of the same table fetched, once a line.
+    pub(crate) fn fetch_entries(&self, entries: u64) {
+        if let Some(page) = self.ahead(entries) {
+            self.slots.node.fetch(self.cx, page);
+        }
+    }
+
+    fn ahead(&self, entries: u64) -> Option<Vpn> {
+        let start = self.slots.span.start;
+        let page = start + entries * self.slots.span.pages();
+        (page < self.slots.node.span(start).end).then_some(page)
     }
 
     /// Puts a leaf that lets nothing pass into an empty entry of 2 MiB. Whoever looks for what is mapped from
@@ -170,7 +215,8 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     /// Empties an entry; the payload is what it held. `rss` is how it was counted.
     ///
     /// After a 2 MiB leaf was taken the batch is flushed before the lock is dropped ([`Batch::flush_now`]):
-    /// small pages may take its place as soon as it is (LR8).
+    /// small pages may take its place as soon as it is (LR8). Not so where that is excluded
+    /// ([`crate::Refill`]).
     pub fn take(&mut self, page: Vpn, rss: Option<Rss>) -> (Entry, Revoked<Payload>) {
         let old = self.empty(page, rss);
         note_empty(self.slots.descriptor);

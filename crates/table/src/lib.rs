@@ -50,6 +50,6 @@ pub use crate::prune::TableBatch;
 pub use crate::soft::{MigrationKind, Slot, Soft, Sole};
 pub use crate::spare::Spare;
 pub use crate::survey::Sight;
-pub use crate::sweep::{Reaper, Urgency, Verdict};
+pub use crate::sweep::{Reaper, Refill, Urgency, Verdict};
 pub use crate::tables::Tables;
 pub use crate::walker::{Seen, Walker};

@@ -98,6 +98,13 @@ impl<'m> Node<'m> {
         Entry(cx.load(self.word(page), Acquire))
     }
 
+    /// Has the line of an entry fetched, if it is the line's first entry.
+    pub(crate) fn fetch<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, page: Vpn) {
+        if page.0 >> self.level.span_shift() & 7 == 0 {
+            cx.machine().prefetch(cx.cpu(), self.word(page));
+        }
+    }
+
     /// Writes an entry that hardware does not change meanwhile: the one before was empty. The lock is held.
     pub(crate) fn write<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, page: Vpn, entry: Entry) {
         // ORDERING: Release pairs with the Acquire in `read`.

@@ -9,7 +9,7 @@ machine::cells! {
     /// The spares of one address space.
     pub(crate) struct Spares {
         pub(crate) lock: Spin<{ level::REGISTRY }>,
-        /// (lock; read without it by reports) The first; its first word names the next.
+        /// (lock; read without it by reports) The one that names others: see [`crate::spare`].
         pub(crate) first: Field<Option<Pfn>>,
         /// (lock; read without it by reports) How many.
         pub(crate) count: Field<u64>,

@@ -14,7 +14,7 @@ use crate::node::{self, Header, Life, Node, header, note_empty};
 use crate::walker::{Place, Walker, Want};
 use crate::{Payload, grow};
 use machine::entry::Kind;
-use machine::{Cx, EntryFormat, Event, Level, Machine, Vpn, VpnRange, level};
+use machine::{Cx, EntryFormat, Event, KernelFrame, Level, Machine, Vpn, VpnRange, level};
 use revoke::{Batch, Revoked};
 
 /// A batch of changes to translations.
@@ -50,7 +50,13 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         batch: &mut TableBatch<'_, 'm, M>,
         mut finish: impl FnMut(&mut Cx<'m, M, { level::SLEEP_MAX }>, Payload),
     ) {
-        batch.settle(cx, |cx, payload| match payload {
+        let ahead = |cx: &Cx<'m, M, _>, payload| match payload {
+            Payload::Page { frame, .. } | Payload::Table(KernelFrame(frame)) => {
+                self.frames.descriptor(frame).fetch(cx);
+            }
+            Payload::Special(_) | Payload::Absent(_) => {}
+        };
+        batch.settle_ahead(cx, ahead, |cx, payload| match payload {
             Payload::Table(frame) => grow::free(cx.at(), self.frames, frame),
             other => finish(cx, other),
         });

@@ -1,8 +1,15 @@
 //! Tables kept in reserve: one for each entry of 2 MiB.
 //!
 //! An entry of 2 MiB can always become 512 of 4 KiB, because the table for them was there before it
-//! (Linux: `pgtable_trans_huge_deposit`). The spares of an address space are a chain: the first word of each
-//! names the next. They count as its tables.
+//! (Linux: `pgtable_trans_huge_deposit`). They count as the tables of its address space.
+//!
+//! ```text
+//!   first --> | below | kept 2 |  a  |  b  | 0 ...   a spare that names 510 others
+//!                 |
+//!                 +---> | below | kept 510 | ...     a full one
+//! ```
+//! Of 511 spares one names the others, so that who takes many reads their numbers one after another, and does
+//! not touch each of them (a cold line each). A spare that leaves is all zero.
 
 use crate::node::{Header, Life, header};
 use crate::{PageTable, Walker, grow};
@@ -14,8 +21,23 @@ use machine::{Cx, Field, KernelFrame, Level, Machine, Pfn, Shortage, Vpn, level}
 #[derive(Debug)]
 pub struct Spare(pub(crate) KernelFrame);
 
-fn next<M: Machine>(machine: &M, table: KernelFrame) -> &Field<Option<Pfn>> {
-    &cast_words::<Field<Option<Pfn>>>(machine.kernel_area(table, 1))[0]
+/// Spares that one names.
+const KEPT: usize = 510;
+
+machine::cells! {
+    /// What is in a spare that names others. Zeros mean nothing.
+    struct Trunk {
+        /// (lock of the spares) The one that was filled before.
+        below: Field<Option<Pfn>>,
+        /// (lock) How many it names.
+        kept: Field<u64>,
+        /// (lock) Which.
+        spares: [Field<Option<Pfn>>; KEPT],
+    }
+}
+
+fn trunk<M: Machine>(machine: &M, table: Pfn) -> &Trunk {
+    &cast_words::<Trunk>(machine.kernel_area(KernelFrame(table), 1))[0]
 }
 
 impl PageTable {
@@ -23,7 +45,15 @@ impl PageTable {
     pub(crate) fn deposit<M: Machine>(&self, cx: &mut Cx<'_, M, { level::TABLE1 }>, spare: Spare) {
         let spares = self.spares();
         let held = spares.lock.lock(cx);
-        next(held.machine(), spare.0).set(spares.first.replace(Some(spare.0.0)));
+        let room = |&first: &Pfn| trunk(held.machine(), first).kept.get() < KEPT as u64;
+        match spares.first.get().filter(room) {
+            Some(first) => {
+                let first = trunk(held.machine(), first);
+                first.spares[first.kept.get() as usize].set(Some(spare.0.0));
+                first.kept.add(1);
+            }
+            None => trunk(held.machine(), spare.0.0).below.set(spares.first.replace(Some(spare.0.0))),
+        }
         spares.count.add(1);
         self.add_table();
     }
@@ -32,12 +62,21 @@ impl PageTable {
     pub(crate) fn withdraw<M: Machine>(&self, cx: &mut Cx<'_, M, { level::TABLE1 }>) -> Option<Spare> {
         let spares = self.spares();
         let held = spares.lock.lock(cx);
-        let table = KernelFrame(spares.first.get()?);
-        let link = next(held.machine(), table);
-        spares.first.set(link.replace(None));
+        let first = spares.first.get()?;
+        let names = trunk(held.machine(), first);
+        let table = match names.kept.get().checked_sub(1) {
+            Some(last) => {
+                names.kept.set(last);
+                names.spares[last as usize].replace(None)?
+            }
+            None => {
+                spares.first.set(names.below.replace(None));
+                first
+            }
+        };
         spares.count.sub(1);
         self.remove_table();
-        Some(Spare(table))
+        Some(Spare(KernelFrame(table)))
     }
 
     /// How many tables are kept in reserve: one for each entry of 2 MiB.
@@ -89,8 +128,13 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
 
     /// The spares: for checkers of a quiet machine.
     pub fn quiet_spares(&self, machine: &'m M) -> impl Iterator<Item = KernelFrame> + use<'m, M> {
-        let first = self.table.spares().first.get().map(KernelFrame);
-        core::iter::successors(first, move |&table| next(machine, table).get().map(KernelFrame))
+        let first = self.table.spares().first.get();
+        let trunks = core::iter::successors(first, move |&table| trunk(machine, table).below.get());
+        trunks.flat_map(move |table| {
+            let names = trunk(machine, table);
+            let kept = names.spares.iter().take(names.kept.get() as usize);
+            core::iter::once(table).chain(kept.filter_map(Field::get)).map(KernelFrame)
+        })
     }
 
     /// What a spare's descriptor says: for checkers of a quiet machine.

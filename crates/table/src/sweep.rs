@@ -1,6 +1,6 @@
 //! Emptying a range of pages: unmapping, discarding and exit share this walk.
 
-use crate::{Cursor, Payload, Rss, TableBatch, Walker};
+use crate::{Cursor, Leaf, Payload, Rss, TableBatch, Walker};
 use machine::{Cx, Entry, Level, Machine, Vpn, VpnRange, level};
 
 /// What becomes of an entry.
@@ -22,6 +22,17 @@ pub enum Urgency {
     Unlock,
 }
 
+/// Whether anything may come into the place of what was taken before the batch is settled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refill {
+    /// Faults may fill the range again. So an entry of 2 MiB is flushed before its table is unlocked: small
+    /// pages may take its place then, and no CPU may have both (LR8, L-8).
+    Possible,
+    /// Nobody fills it: what was mapped there is being unmapped (its stamp is odd), or the whole space goes
+    /// (LR9). One flush when the batch is settled is enough.
+    Excluded,
+}
+
 /// Who empties a range, and what for.
 pub trait Reaper<'m, M: Machine> {
     /// What becomes of an entry in use. The leaf is locked.
@@ -31,6 +42,10 @@ pub trait Reaper<'m, M: Machine> {
     /// An entry of 2 MiB is about to become 512 of 4 KiB, because only a part of it lies in the range. The
     /// leaf is locked.
     fn splits(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, entry: Entry);
+    /// Whether the range may be filled again before the batch is settled.
+    fn refill(&self) -> Refill {
+        Refill::Possible
+    }
     /// Nobody can reach what an entry held any more.
     fn finish(&mut self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, payload: Payload);
 }
@@ -80,6 +95,10 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         reaper: &mut impl Reaper<'m, M>,
     ) -> bool {
         let Some((mut leaf, part)) = cursor.next(self, cx) else { return false };
+        if leaf.level() > Level::LEAF {
+            self.sweep_large(leaf, cursor.back_to(part), batch, reaper);
+            return true;
+        }
         let mut urgency = Urgency::Settle;
         let mut page = part.start;
         while let Some((first, entry)) = leaf.next_used(page, part.end) {
@@ -87,21 +106,10 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
                 cursor.resume_at(first);
                 break;
             }
-            if !part.covers(&leaf.pages(first)) {
-                cursor.resume_at(part.start);
-                reaper.splits(&mut leaf, entry);
-                leaf.split(self, batch);
-                return true;
-            }
             if let Verdict::Take(rss) = reaper.verdict(&mut leaf, first, entry) {
                 let (old, token) = leaf.take(first, rss);
                 batch.push(&mut leaf, token);
-                let large = leaf.level() > Level::LEAF;
-                if let Some(spare) = large.then(|| leaf.take_spare()).flatten() {
-                    batch.push(&mut leaf, spare);
-                }
-                if reaper.taken(&mut leaf, first, old) == Urgency::Unlock || large {
-                    // A large leaf also: once unlocked, small pages may take its place (LR8, L-8).
+                if reaper.taken(&mut leaf, first, old) == Urgency::Unlock {
                     urgency = Urgency::Unlock;
                 }
             }
@@ -112,4 +120,83 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         }
         true
     }
+
+    /// Takes what the reaper gives up of entries of 2 MiB, from the locked one on as long as they are in one
+    /// table: under one hold of its lock.
+    fn sweep_large(
+        &self,
+        mut leaf: Leaf<'_, 'm, M>,
+        cursor: &mut Cursor,
+        batch: &mut TableBatch<'_, 'm, M>,
+        reaper: &mut impl Reaper<'m, M>,
+    ) {
+        let mut urgency = Urgency::Settle;
+        self.fetch_first(&leaf);
+        while !batch.is_full() {
+            let page = leaf.span().start;
+            if !cursor.rest().covers(&leaf.span()) {
+                let entry = leaf.entry(page);
+                reaper.splits(&mut leaf, entry);
+                // What was taken before is flushed with it or, if it needs none, here.
+                batch.flush_now(&mut leaf);
+                return leaf.split(self, batch);
+            }
+            self.fetch_ahead(&leaf);
+            if self.take_large(&mut leaf, batch, reaper) == Urgency::Unlock {
+                urgency = Urgency::Unlock;
+            }
+            cursor.resume_at(leaf.span().end);
+            if !leaf.move_on(cursor.rest().end) {
+                break;
+            }
+        }
+        if urgency == Urgency::Unlock {
+            batch.flush_now(&mut leaf);
+        }
+    }
+
+    /// Takes a locked entry of 2 MiB with its spare, if the reaper gives it up.
+    fn take_large(
+        &self,
+        leaf: &mut Leaf<'_, 'm, M>,
+        batch: &mut TableBatch<'_, 'm, M>,
+        reaper: &mut impl Reaper<'m, M>,
+    ) -> Urgency {
+        let page = leaf.span().start;
+        let entry = leaf.entry(page);
+        let Verdict::Take(rss) = reaper.verdict(leaf, page, entry) else { return Urgency::Settle };
+        let (old, token) = leaf.take(page, rss);
+        batch.push(leaf, token);
+        if let Some(spare) = leaf.take_spare() {
+            batch.push(leaf, spare);
+        }
+        match (reaper.taken(leaf, page, old), reaper.refill()) {
+            (Urgency::Settle, Refill::Excluded) => Urgency::Settle,
+            _ => Urgency::Unlock,
+        }
+    }
+
+    // ---- memory had before it is needed ----
+
+    /// Has the descriptors of the first entries fetched.
+    fn fetch_first(&self, leaf: &Leaf<'_, 'm, M>) {
+        for ahead in 0..AHEAD {
+            self.fetch(leaf, ahead);
+        }
+    }
+
+    /// Has the descriptor fetched that is needed some entries on, and, of every line of entries, a later one.
+    fn fetch_ahead(&self, leaf: &Leaf<'_, 'm, M>) {
+        self.fetch(leaf, AHEAD);
+        leaf.fetch_entries(3 * AHEAD);
+    }
+
+    fn fetch(&self, leaf: &Leaf<'_, 'm, M>, ahead: u64) {
+        if let Some(frame) = leaf.frame_ahead(ahead) {
+            self.frames.descriptor(frame).fetch(leaf);
+        }
+    }
 }
+
+/// How many entries of 2 MiB ahead a sweep looks: a cold line takes about as long as two or three of them.
+const AHEAD: u64 = 8;

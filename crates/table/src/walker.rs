@@ -99,6 +99,11 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
                 }
             };
             let stop = end.min(parent.span(page).end);
+            // A hint, as the counts of the tables below.
+            if want == Want::Empty && header(self.descriptor(parent.frame)).get().used == 0 {
+                page = stop;
+                continue;
+            }
             while page < stop {
                 let wanted = match M::Entry::kind(parent.read(cx, page), above) {
                     Kind::Empty => false,

@@ -2,7 +2,7 @@
 
 use loomed::{Loomed, Op, Weak, Word, explore_bounded, rejects_bounded, together, word};
 use machine::lock::{acquire, release};
-use machine::{Memory, epoch};
+use machine::{Memory, ReaderOrder, epoch};
 use space::stamp::{begin, end, is_current, is_unchanged, look};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -113,7 +113,7 @@ impl Leaf {
     /// A change that takes translations away: a leaf that is not there is passed over.
     fn change(&self, steps: Steps) {
         begin(&steps.begin, &self.stamp);
-        epoch::enter(&steps.walk, &self.epoch, &self.slot);
+        epoch::enter(&steps.walk, (&self.epoch, &self.slot), ReaderOrder::Fence);
         // ORDERING: Acquire, as a walk.
         if EXACT.load(&self.link, Acquire) == 1 {
             acquire(&EXACT, &self.lock, 2);
