@@ -7,7 +7,7 @@ use crate::tokens::{Token, flatten};
 use quote::ToTokens;
 
 /// Packages whose work cannot be done in safe code.
-const MAY_BE_UNSAFE: &[&str] = &["machine", "sim", "native", "loomed", "freestanding"];
+const MAY_BE_UNSAFE: &[&str] = &["machine", "sim", "host", "native", "loomed", "freestanding"];
 
 /// Objects to the standard library, the heap and statics on the floors.
 pub(super) fn check_freestanding(workspace: &Workspace) -> Vec<Problem> {

@@ -11,6 +11,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("oracle", &["machine", "revoke", "frame", "table", "object", "space", "fault", "balance", "linux"]),
     ("sim", &["machine"]),
     ("loomed", &["machine"]),
+    ("host", &["machine", "freehold"]),
     ("record", &[]),
     ("native", &[]),
     ("freestanding", &["machine", "freehold"]),

@@ -1,0 +1,95 @@
+//! Taking translations away from other CPUs.
+//!
+//! ```text
+//! who flushes (the tables are changed)         CPU that accesses memory as user mode
+//!   1 count the flush, full fence                a mark: inside an access
+//!   2 empty slots of the targets                 b light barrier
+//!   3 heavy barrier                              c look into the slot; if it does not fit:
+//!   4 wait for targets that are marked             c1 read the count of flushes, then the tables
+//!                                                  c2 fill the slot, full fence
+//!                                                  c3 empty it again if the count is another
+//!                                                d access memory
+//!                                                e mark: outside
+//! ```
+//!
+//! * 3 and b are a Dekker pair: who flushes sees the mark and waits, or the access sees emptied slots and
+//!   changed tables. The light barrier costs nothing: the heavy one (`membarrier(2)`) interrupts whichever
+//!   processors run a thread of this process, and that is what a shootdown costs.
+//! * 1 and c2 are another: an access that read the tables before the change may fill a slot after 2, but sees
+//!   the flush counted and empties it again. That fence is paid by who misses, not by who hits.
+//! * Everything is emptied by a count alone: slots bear the count that was read before they were filled.
+//! * An access waits for nobody, and faults outside of its marks: who flushes is never held up for longer
+//!   than one takes, whatever the target's thread does in between, and two that flush do not wait for each
+//!   other.
+//! * A CPU that is parked passes a fence when it wakes (a Dekker pair too), so nothing is waited for.
+
+use crate::config::Checks;
+use crate::cpu::Cpu;
+use crate::host_machine::HostMachine;
+use machine::{CpuId, CpuSet, FlushScope};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::fence;
+
+impl HostMachine {
+    /// See [`machine::Machine::flush`].
+    pub(crate) fn shoot_down(&self, cpu: CpuId, targets: &CpuSet, scope: &FlushScope) {
+        let number = self.flush_begins();
+        let mut others = false;
+        for (target, state) in self.named(targets) {
+            state.tlb.drop_scope(scope);
+            others |= target != cpu;
+        }
+        if others && self.barrier_for(cpu, targets) {
+            let others = self.named(targets).filter(|(target, _)| *target != cpu);
+            others.for_each(|(_, state)| state.wait_for_access());
+        }
+        if self.checks == Checks::Flushes {
+            self.check_flushed(targets, scope, number);
+        }
+    }
+
+    /// See [`machine::Machine::heavy_barrier`].
+    pub(crate) fn interrupt(&self, cpu: CpuId, targets: &CpuSet) {
+        if self.barrier_for(cpu, targets) {
+            let others = self.named(targets).filter(|(target, _)| *target != cpu);
+            others.for_each(|(_, state)| state.wait_for_interrupts());
+        }
+    }
+
+    /// The heavy barrier, if any other CPU of the set is awake. Answers whether one is.
+    fn barrier_for(&self, cpu: CpuId, targets: &CpuSet) -> bool {
+        // ORDERING: SeqCst pairs with the fence in `Cpu::while_parked`.
+        fence(SeqCst);
+        let awake = self.named(targets).any(|(target, state)| target != cpu && state.is_awake());
+        if awake {
+            self.barrier.heavy();
+        }
+        awake
+    }
+
+    fn named(&self, targets: &CpuSet) -> impl Iterator<Item = (CpuId, &Cpu)> {
+        targets.iter().filter_map(|cpu| Some((cpu, self.cpus.get(cpu.0 as usize)?)))
+    }
+
+    // ---- checks ----
+
+    fn flush_begins(&self) -> u64 {
+        if self.checks == Checks::Off {
+            return 0;
+        }
+        // ORDERING: SeqCst: an access that begins behind the heavy barrier reads this number or a later one.
+        self.flushes.fetch_add(1, SeqCst) + 1
+    }
+
+    /// The post-condition: no target keeps a translation that was read before the flush began.
+    fn check_flushed(&self, targets: &CpuSet, scope: &FlushScope, number: u64) {
+        for (cpu, state) in self.named(targets) {
+            state.tlb.for_each(cpu, |entry, filled| {
+                let in_scope = scope.pages.is_none_or(|pages| pages.contains(entry.page));
+                if entry.asid == scope.asid && in_scope && filled < number {
+                    self.violate(format!("{entry:?} of flush {filled} outlived flush {number} of {scope:?}"));
+                }
+            });
+        }
+    }
+}
