@@ -14,6 +14,9 @@ mod call;
 mod op;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[allow(unsafe_code)]
+pub mod peer;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[allow(unsafe_code)]
 pub mod worker;
 
 pub use crate::call::Call;

@@ -18,7 +18,7 @@ mod memory;
 mod nursery;
 mod setup;
 mod shared;
-mod sys;
+pub(crate) mod sys;
 mod touch;
 
 use std::path::Path;

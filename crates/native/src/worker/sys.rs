@@ -9,7 +9,7 @@ use std::arch::asm;
 ///
 /// The call must be one that leaves the memory of the worker alone: its pointers point to memory of its own,
 /// and ranges it changes lie in the arena.
-pub(super) unsafe fn sys(number: libc::c_long, args: [u64; 6]) -> i64 {
+pub(crate) unsafe fn sys(number: libc::c_long, args: [u64; 6]) -> i64 {
     let result: i64;
     // SAFETY: the instruction clobbers what is named; what the kernel does is the caller's business.
     unsafe {
@@ -35,13 +35,13 @@ pub(super) unsafe fn sys(number: libc::c_long, args: [u64; 6]) -> i64 {
 /// # Safety
 ///
 /// As [`sys`].
-pub(super) unsafe fn sys3(number: libc::c_long, a: u64, b: u64, c: u64) -> i64 {
+pub(crate) unsafe fn sys3(number: libc::c_long, a: u64, b: u64, c: u64) -> i64 {
     // SAFETY: the caller's business.
     unsafe { sys(number, [a, b, c, 0, 0, 0]) }
 }
 
 /// Ends the process at once.
-pub(super) fn exit_now(status: u64) -> ! {
+pub(crate) fn exit_now(status: u64) -> ! {
     loop {
         // SAFETY: it has no pointers and does not come back.
         unsafe { sys3(libc::SYS_exit_group, status, 0, 0) };
