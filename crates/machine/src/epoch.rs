@@ -17,16 +17,16 @@
 //! steps of *both* sides. The machine says who passes the reader's ([`ReaderOrder`]):
 //!
 //! * **Fence.** The reader does, each time: reader 2 pairs with writer 2.
-//! * **Heavy barrier.** The writer makes each CPU pass one, in its step 3 ([`Machine::heavy_barrier`], Linux's
-//!   `membarrier(2)`): it lies somewhere among the steps of the reader. If behind 1, the mark is visible
-//!   in writer 4; if before 3, the reader finds what writer 1 did. So entering is a plain store, which only
-//!   the compiler is kept from moving.
+//! * **Heavy barrier.** The writer makes each CPU pass one, in its step 3 ([`Machine::heavy_barrier`],
+//!   Linux's `membarrier(2)`): it lies somewhere among the steps of the reader. If behind 1, the mark is
+//!   visible in writer 4; if before 3, the reader finds what writer 1 did. So entering is a plain store,
+//!   which only the compiler is kept from moving.
 //!
 //! A flush of translations is no substitute for writer 3. Its interrupts go to the CPUs that have the space
-//! loaded, and walkers are elsewhere too: who walks the tables of another space, or follows numbers of frames,
-//! gets no flush; nor does anybody where hardware broadcasts flushes. Only where the machine says that a CPU
-//! that was flushed has passed a full fence ([`Machine::flush_fences`]) need those that were asked after the
-//! unlinking not be asked again ([`Epochs::wait_for_readers_but`]).
+//! loaded, and walkers are elsewhere too: who walks the tables of another space, or follows numbers of
+//! frames, gets no flush; nor does anybody where hardware broadcasts flushes. Only where the machine says
+//! that a CPU that was flushed has passed a full fence ([`Machine::flush_fences`]) need those that were
+//! asked after the unlinking not be asked again ([`Epochs::wait_for_readers_but`]).
 //!
 //! A reader that finds the new epoch finds the link gone: it loads the epoch with Acquire, behind writer 2.
 //! So it need not be waited for. One that found the old epoch just before is waited for once, needlessly.

@@ -243,8 +243,8 @@ pub trait Machine: Sized {
     }
     /// Writes a shared word with Release, then passes a full fence.
     ///
-    /// On x86 that is one instruction: no load or store is reordered with a locked exchange (SDM Vol. 3A, Memory
-    /// Ordering).
+    /// On x86 that is one instruction: no load or store is reordered with a locked exchange (SDM Vol. 3A,
+    /// Memory Ordering).
     #[inline]
     fn store_fenced(&self, cpu: CpuId, word: &Word, value: u64) {
         if cfg!(target_arch = "x86_64") {

@@ -32,7 +32,8 @@ pub trait Memory {
     fn store(&self, word: &Self::Word, value: u64, order: Ordering);
     /// Writes the word, then passes a full fence: what comes next is behind the write for other CPUs, too.
     fn store_fenced(&self, word: &Self::Word, value: u64) {
-        // ORDERING: Release, and the full fence: pairs with whoever looks at the word behind a fence of theirs.
+        // ORDERING: Release, and the full fence: pairs with whoever looks at the word behind a fence of
+        // theirs.
         self.store(word, value, Ordering::Release);
         self.fence(Ordering::SeqCst);
     }

@@ -5,10 +5,10 @@
 //! walk starts again. Once a leaf is locked and found alive it stays in the tree (unlinking it needs its
 //! lock), and the epoch is left.
 //!
-//! Every walk that ends at a lock starts with a full fence ([`Cx::enter_epoch_fenced`]). So of two CPUs, one
-//! that links a table, locks its leaf and then looks at something, and one that changes this something and
-//! then walks, at least one sees what the other did: the floors above leave empty tables to the cursor and rely
-//! on this (truncation; stamps have fences of their own).
+//! Every walk that ends at a lock starts with a full fence ([`Cx::enter_epoch_fenced`]). So of two CPUs,
+//! one that links a table, locks its leaf and then looks at something, and one that changes this something
+//! and then walks, at least one sees what the other did: the floors above leave empty tables to the cursor
+//! and rely on this (truncation; stamps have fences of their own).
 
 use crate::leaf::{Leaf, Slots, Unlock};
 use crate::node::{self, Node};

@@ -1,10 +1,11 @@
 //! Epochs whose readers pass no fence: the writer interrupts them ([`Machine::heavy_barrier`]).
 //!
-//! Loom has no interrupts. Here the writer asks by a flag, and the reader's thread looks at it before each of
-//! its steps, and after the last: where loom lets it find the flag, there the interrupt came. It then passes a
-//! full fence, and answers. The flag is published with Release and found with Acquire, and so is the
-//! answer: what a CPU did before it asked for an interrupt is seen by the handler, and what the interrupted
-//! CPU did before is seen by who waited for it. A look that finds nothing orders nothing (Relaxed).
+//! Loom has no interrupts. Here the writer asks by a flag, and the reader's thread looks at it before each
+//! of its steps, and after the last: where loom lets it find the flag, there the interrupt came. It then
+//! passes a full fence, and answers. The flag is published with Release and found with Acquire, and so is
+//! the answer: what a CPU did before it asked for an interrupt is seen by the handler, and what the
+//! interrupted CPU did before is seen by who waited for it. A look that finds nothing orders nothing
+//! (Relaxed).
 //!
 //! [`Machine::heavy_barrier`]: machine::Machine::heavy_barrier
 

@@ -40,6 +40,20 @@ fn store_buffers_let_both_load_before_either_store() {
     assert!(!both_missed(false, Ordered::Sequential));
 }
 
+/// One side passes no fence, the other has it pass one (L-4 with the fence on the writer's side only).
+#[test]
+fn a_heavy_barrier_is_the_fence_of_both_sides() {
+    let both_missed = |between| {
+        let programs = [vec![Op::Store(0, 1), Op::Load(1)], vec![Op::Store(1, 1), between, Op::Load(0)]];
+        let strategy = Strategy::Exhaustive { preemptions: 2 };
+        let (met, summary) = outcomes(&programs, strategy, Ordered::Buffered);
+        assert_eq!(summary.complete, Some(2));
+        met.iter().any(|(seen, _)| *seen == [[0], [0]])
+    };
+    assert!(both_missed(Op::Fence), "a fence of the one side is not enough");
+    assert!(!both_missed(Op::Barrier));
+}
+
 #[test]
 fn independent_steps_need_one_schedule() {
     let programs = [vec![Op::Add(0); 20], vec![Op::Add(1); 20]];

@@ -1,6 +1,6 @@
 //! Small programs: some words, a few operations a CPU.
 
-use machine::{CpuId, KernelFrame, Machine, Pfn, Word};
+use machine::{CpuId, CpuSet, KernelFrame, Machine, Pfn, Word};
 use sim::explore::{Bounds, Ordered, Plan, Run, Search, Strategy, Summary};
 use sim::{Scope, SimConfig, SimError, SimMachine};
 use std::collections::BTreeSet;
@@ -19,6 +19,8 @@ pub(crate) enum Op {
     Add(usize),
     /// A full fence.
     Fence,
+    /// A full fence on every other CPU.
+    Barrier,
     /// Takes a lock word, spinning.
     Lock(usize),
     /// Gives it back.
@@ -43,6 +45,7 @@ fn perform(sim: &SimMachine, cpu: CpuId, op: Op, seen: &mut Vec<u64>) {
         Op::StoreNext(index) => sim.store(cpu, word(index), register + 1, Relaxed),
         Op::Add(index) => seen.push(sim.fetch_add(cpu, word(index), 1, SeqCst)),
         Op::Fence => sim.fence(cpu, SeqCst),
+        Op::Barrier => sim.heavy_barrier(cpu, &CpuSet::first(sim.cpus())),
         Op::Lock(index) => {
             while sim.compare_exchange(cpu, word(index), 0, 1, SeqCst).is_err() {
                 sim.relax(cpu, word(index));
