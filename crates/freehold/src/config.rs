@@ -9,10 +9,17 @@ pub struct Config {
     pub linux: linux::Config,
     /// The rule of copy-on-write.
     pub cow: &'static dyn object::Cow,
+    /// How walks of page tables without a lock are kept from what is freed.
+    pub walk: machine::WalkRule,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { frames: Default::default(), linux: Default::default(), cow: &object::cow::Exclusive }
+        Config {
+            frames: Default::default(),
+            linux: Default::default(),
+            cow: &object::cow::Exclusive,
+            walk: Default::default(),
+        }
     }
 }

@@ -25,7 +25,7 @@ impl<'m, M: Machine> Manager<'m, M> {
     /// the rest becomes zones. A machine with too little memory for that is a `Shortage`.
     pub fn new(machine: &'m M, config: &Config) -> Result<Self, Shortage> {
         let boot = Boot::new(machine)?;
-        let core = Core::new(&boot)?;
+        let core = Core::new(&boot)?.with_walk(&boot, config.walk)?;
         let tables = Tables::new(&boot)?;
         let objects = object::Slabs::new(&boot)?.with_cow(config.cow);
         let spaces = space::Slabs::new(&boot)?;

@@ -3,7 +3,8 @@
 use crate::counters::{Block, COUNTERS};
 use crate::marks::Epochs;
 use crate::queues::Parking;
-use crate::{Boot, Counter, CpuId, Machine, Shortage};
+use crate::walk::OfCpu;
+use crate::{Boot, Counter, CpuId, Machine, Shortage, WalkRule};
 
 /// The shared part of this floor; every context carries it. A handle: copying it copies references.
 #[derive(Clone, Copy)]
@@ -12,6 +13,10 @@ pub struct Core<'m> {
     pub epochs: Epochs<'m>,
     /// Wait queues.
     pub parking: Parking<'m>,
+    /// How walks of tables are kept from what is freed.
+    pub walk: WalkRule,
+    /// A word for each CPU, if the rule of walks is another than the default.
+    pub(crate) of_cpus: &'m [OfCpu],
     counters: &'m [Block],
 }
 
@@ -21,8 +26,19 @@ impl<'m> Core<'m> {
         Ok(Core {
             epochs: Epochs::new(boot)?,
             parking: Parking::new(boot)?,
+            walk: WalkRule::Epoch,
+            of_cpus: &[],
             counters: boot.array(boot.machine().cpus() as usize)?,
         })
+    }
+
+    /// The same with another rule of walks, before anybody walks.
+    pub fn with_walk<M: Machine>(self, boot: &Boot<'m, M>, walk: WalkRule) -> Result<Self, Shortage> {
+        let of_cpus = match walk {
+            WalkRule::Epoch => self.of_cpus,
+            WalkRule::Other(_) => boot.array(boot.machine().cpus() as usize)?,
+        };
+        Ok(Core { walk, of_cpus, ..self })
     }
 
     /// Adds to a CPU's count of an event.

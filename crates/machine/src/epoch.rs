@@ -175,6 +175,13 @@ impl<'m, M: Machine, const L: u8> Cx<'m, M, L> {
     /// sleep inside.
     #[inline]
     pub fn enter_epoch(&mut self) -> Guard<'_, 'm, M> {
+        let (slot, visit) = self.mark();
+        Guard { cx: self.at(), slot, visit }
+    }
+
+    /// Marks this CPU, if it is not.
+    #[inline]
+    pub(crate) fn mark(&self) -> (&'m Slot, Visit) {
         let Epochs { global, slots } = self.core().epochs;
         let slot = &slots[self.cpu().0 as usize];
         let words = (&global.epoch, &slot.entered);
@@ -187,12 +194,22 @@ impl<'m, M: Machine, const L: u8> Cx<'m, M, L> {
             enter(self, words, order);
             Visit::Outer
         };
-        Guard { cx: self.at(), slot, visit }
+        (slot, visit)
     }
-}
 
-impl<'m, M: Machine, const L: u8> Cx<'m, M, L> {
-    /// The same, with a full fence, whoever orders the readers: for who relies on it for something else than
+    /// Takes the mark away, if it was this visit's.
+    #[inline]
+    pub(crate) fn unmark(&self, slot: &Slot, visit: Visit) {
+        if visit == Visit::Nested {
+            return;
+        }
+        if !self.in_interrupt() {
+            slot.inside.set(false);
+        }
+        leave(self, &slot.entered);
+    }
+
+    /// As [`Cx::enter_epoch`], with a full fence, whoever orders the readers: for who relies on it for something else than
     /// that unlinked memory stays.
     #[inline]
     pub fn enter_epoch_fenced(&mut self) -> Guard<'_, 'm, M> {
@@ -240,12 +257,6 @@ impl<M: Machine> DerefMut for Guard<'_, '_, M> {
 impl<M: Machine> Drop for Guard<'_, '_, M> {
     #[inline]
     fn drop(&mut self) {
-        if self.visit == Visit::Nested {
-            return;
-        }
-        if !self.cx.in_interrupt() {
-            self.slot.inside.set(false);
-        }
-        leave(self.cx, &self.slot.entered);
+        self.cx.unmark(self.slot, self.visit);
     }
 }

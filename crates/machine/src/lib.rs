@@ -7,11 +7,14 @@
 //!   a simulator may switch CPUs at each access; a `Field` is covered by a lock or needs no order.
 //! * [`lock`]: spin and sleeping locks whose level is part of their type: a wrong order does not compile.
 //! * [`epoch`]: lockless readers, and waiting for those that could have seen something.
+//! * [`walk`]: walks of page tables without a lock, and the rules they can follow.
 //! * [`park`]: exact wait queues, keyed by address.
 //! * [`trace`]: events for those who watch; [`plant`]: bugs for those who judge.
 #![no_std]
 
 pub mod addr;
+#[cfg(feature = "baselines")]
+pub mod baseline;
 pub mod boot;
 pub mod cells;
 pub mod core;
@@ -35,6 +38,7 @@ mod sleep;
 mod spin;
 pub mod trace;
 pub mod traits;
+pub mod walk;
 pub mod word;
 pub mod x86_64;
 
@@ -56,4 +60,5 @@ pub use crate::plant::{Plant, UnknownPlant};
 pub use crate::shared_mask::SharedCpuSet;
 pub use crate::trace::{Event, LockId};
 pub use crate::traits::{Backing, FlushScope, Machine, MemoryRange, PageOp, ReaderOrder};
+pub use crate::walk::WalkRule;
 pub use crate::word::{Memory, Word};

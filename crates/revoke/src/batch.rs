@@ -183,7 +183,7 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
                 // All tables of the batch were unlinked before this flush: who was interrupted by it need not
                 // be interrupted again for the readers' fence.
                 let fenced = if cx.machine().flush_fences() { flushed } else { CpuSet::EMPTY };
-                cx.core().epochs.wait_for_readers_but(cx, &fenced);
+                cx.wait_for_walks(self.domain.walked(), &fenced);
             }
         }
         self.finish_all(cx, &ahead, &mut finish);

@@ -2,6 +2,7 @@
 
 use crate::{CpuTlbs, protocol};
 use core::sync::atomic::Ordering::Relaxed;
+use machine::walk::Walked;
 use machine::{
     Asid, Counter, CpuId, CpuSet, Cx, Event, Field, FlushScope, KernelFrame, Machine, Plant, SharedCpuSet,
     VpnRange, Word, level,
@@ -26,6 +27,8 @@ machine::cells! {
         owing: Word,
         /// CPUs that translate through the space's tables now, and perhaps some that just stopped (LR17).
         active: SharedCpuSet,
+        /// For the rule of walks, if it is another than the default.
+        walkers: Word,
     }
 }
 
@@ -45,6 +48,12 @@ impl Domain {
     /// The CPUs that are active in the space now.
     pub fn active<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> CpuSet {
         self.active.snapshot(cx)
+    }
+
+    /// What a rule of walks needs to know of the space.
+    #[inline]
+    pub fn walked(&self) -> Walked<'_> {
+        Walked { word: &self.walkers, active: &self.active }
     }
 
     /// Makes this CPU, which translates through no space, translate through this one.

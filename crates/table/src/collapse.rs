@@ -91,6 +91,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         header(descriptor).set(Header { life: Life::Dead, ..header(descriptor).get() });
         let closed = Attrs { perms: Perms::NONE, special: true, ..Attrs::default() };
         parent.exchange(cx, page, M::Entry::leaf(frame.0, closed, Level::HUGE));
+        cx.note_walked_changed(self.table.domain().walked());
         let asid = self.table.domain().asid();
         cx.trace(|| Event::TableUnlinked { asid, table: frame, level: Level::LEAF, page });
         node::unlock(cx, descriptor);

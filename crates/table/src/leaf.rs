@@ -240,6 +240,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         }
         self.check(page);
         let old = self.slots.node.exchange(self.cx, page, self.closed());
+        self.note_walked_changed();
         self.note_lock(old, Entry::EMPTY);
         self.cx.trace(|| self.changed(page, old, Entry::EMPTY));
         self.table().remove_rss(rss, self.weight());
@@ -337,11 +338,20 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     fn empty(&mut self, page: Vpn, rss: Option<Rss>) -> Entry {
         self.check(page);
         let old = self.slots.node.clear(self.cx, page);
+        self.note_walked_changed();
         self.note_lock(old, Entry::EMPTY);
         self.cx.trace(|| self.changed(page, old, Entry::EMPTY));
         debug_assert!(old != Entry::EMPTY, "nothing is there to take");
         self.table().remove_rss(rss, self.weight());
         old
+    }
+
+    /// Does what the rule of walks wants where an entry of 2 MiB was taken or changed its kind.
+    #[inline]
+    pub(crate) fn note_walked_changed(&self) {
+        if self.level() > Level::LEAF {
+            self.cx.note_walked_changed(self.table().domain().walked());
+        }
     }
 
     /// Counts pages that a locked entry maps from now on, or no more.

@@ -10,7 +10,7 @@
 //!   under its parent's lock and its own, once it has no entries.
 //! * **Hardware** sets accessed and dirty bits at any time, by atomic operations on the same words: nothing
 //!   here writes an entry in use except by exchange or compare-and-exchange.
-//! * **Lockless readers** ([`Walker::peek`]) see the old or the new value of an entry, each level read once
+//! * **Lockless readers** ([`walk`]) see the old or the new value of an entry, each level read once
 //!   (LR1, LR2).
 //!
 //! # Locks
@@ -23,6 +23,7 @@
 
 pub mod collapse;
 pub mod cursor;
+pub mod dump;
 mod grow;
 pub mod leaf;
 mod lock;
@@ -31,25 +32,30 @@ pub mod page_table;
 pub mod pair;
 pub mod payload;
 pub mod prune;
+pub mod sample;
 pub mod soft;
 pub mod spare;
 mod split;
 pub mod survey;
 pub mod sweep;
 pub mod tables;
+pub mod walk;
 pub mod walker;
 
 pub use crate::collapse::Unlinked;
 pub use crate::cursor::Cursor;
+pub use crate::dump::Mapped;
 pub use crate::leaf::{Leaf, is_locked};
 pub use crate::node::{Header, Life};
 pub use crate::page_table::PageTable;
 pub use crate::pair::Pair;
 pub use crate::payload::{Payload, Rss};
 pub use crate::prune::TableBatch;
+pub use crate::sample::Sample;
 pub use crate::soft::{MigrationKind, Slot, Soft, Sole};
 pub use crate::spare::Spare;
 pub use crate::survey::Sight;
 pub use crate::sweep::{Reaper, Refill, Urgency, Verdict};
 pub use crate::tables::Tables;
+pub use crate::walk::Walk;
 pub use crate::walker::{Seen, Walker};

@@ -46,6 +46,7 @@ impl<'m, M: Machine> Leaf<'_, 'm, M> {
             let attrs = M::Entry::attrs(entry);
             M::Entry::with_attrs(entry, Attrs { perms: Perms::NONE, ..attrs }, Level::HUGE)
         });
+        self.note_walked_changed();
         batch.push(self, token);
         batch.flush_now(self);
         old

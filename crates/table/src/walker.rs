@@ -52,14 +52,10 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
 
     /// What is mapped at a page, without a lock. A value, never a pointer into a table (LR2).
     ///
-    /// Whoever follows the value to something that can be freed is inside an epoch of their own around both
-    /// steps.
+    /// A walk of its own ([`Walker::walk`]). Whoever follows the value to something that can be freed does so
+    /// inside one walk.
     pub fn peek(&self, cx: &mut Cx<'m, M, { level::EPOCH }>, page: Vpn) -> Seen {
-        let cx = cx.enter_epoch();
-        match self.descend(&cx, page, Level::LEAF) {
-            Place::Reached(node) => Seen { entry: node.read(&cx, page), level: node.level },
-            Place::Stopped(node, entry) => Seen { entry, level: node.level },
-        }
+        self.walk(cx).see(page)
     }
 
     /// Walks towards the table of level `to` that a page belongs to. Each level is read once (LR1). Inside
