@@ -212,7 +212,7 @@ impl<'m, M: Machine> Frames<'m, M> {
 }
 
 /// Locks a CPU's lists. An interrupt handler only tries: it may have interrupted the holder.
-fn lock<'a, 'm, M: Machine>(
+pub(crate) fn lock<'a, 'm, M: Machine>(
     pcp: &'a Pcp,
     cx: &'a mut Cx<'m, M, { level::REGISTRY }>,
 ) -> Option<Held<'a, 'm, M, { level::PCP }>> {

@@ -1,7 +1,7 @@
 //! Taking frames back, and the references that keep them.
 
 use crate::counts::{self, AtCap, Freed};
-use crate::descriptor::{Descriptor, State};
+use crate::descriptor::{Descriptor, Meta, State};
 use crate::frames::Frames;
 use machine::trace::Source;
 use machine::{Counter, Cx, Event, Machine, Order, PageOp, Pfn, level};
@@ -45,11 +45,23 @@ impl<'m, M: Machine> Frames<'m, M> {
 
     /// Frees a folio whose last reference is gone.
     pub fn free(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, pfn: Pfn, order: Order) {
+        let meta = self.retire(cx, pfn, order);
+        let zone = self.zone(meta.node(), meta.zone());
+        let list = self.memmap.subsection(cx, pfn).migrate_type();
+        if self.give_to_pcp(cx, zone, (pfn, order), list).is_err() {
+            let held = zone.lock.lock_irq(cx);
+            held.trace(|| Event::FrameFreed { frame: pfn, order, to: Source::Zone });
+            self.buddy(zone).give(&held, pfn, order);
+        }
+    }
+
+    /// The end of a folio's life: it is on its way to be free.
+    pub(crate) fn retire(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, pfn: Pfn, order: Order) -> Meta {
         let descriptor = self.descriptor(pfn);
         let meta = descriptor.meta_field().get();
-        let counts = descriptor.counts(cx);
         debug_assert!(meta.is_head() && meta.state().is_handed_out(), "{pfn:?} is freed, but not in use");
         debug_assert!(meta.order() == order, "{pfn:?} is freed as another size");
+        let counts = descriptor.quiet_counts();
         debug_assert!(
             counts.refs() == 0 && counts.maps() == 0 && counts.pins() == 0,
             "{pfn:?} is freed, but still has {counts:?}"
@@ -58,18 +70,13 @@ impl<'m, M: Machine> Frames<'m, M> {
             self.machine.page_op(cx.cpu(), PageOp::Discard { frame: pfn, order });
         }
         self.mark_whole(cx, pfn, order, None);
-        counts::death(cx, descriptor.counts_word());
+        if counts.0 != 0 {
+            counts::death(cx, descriptor.counts_word());
+        }
         descriptor.wipe_owner();
         let free = meta.without_contents().next_generation().with_state(State::PerCpu);
         descriptor.meta_field().set(free);
         cx.count_n(Counter::PgFree, order.frames());
-
-        let zone = self.zone(meta.node(), meta.zone());
-        let list = self.memmap.subsection(cx, pfn).migrate_type();
-        if self.give_to_pcp(cx, zone, (pfn, order), list).is_err() {
-            let held = zone.lock.lock_irq(cx);
-            held.trace(|| Event::FrameFreed { frame: pfn, order, to: Source::Zone });
-            self.buddy(zone).give(&held, pfn, order);
-        }
+        free
     }
 }

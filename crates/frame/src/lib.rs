@@ -31,6 +31,7 @@ mod age;
 mod allocate;
 mod attempts;
 mod buddy;
+mod bulk;
 pub mod counts;
 pub mod descriptor;
 mod flags;
@@ -54,6 +55,7 @@ mod user_node;
 pub mod zone;
 
 pub use crate::attempts::Attempts;
+pub use crate::bulk::Bulk;
 pub use crate::counts::{AtCap, Counts, Exclusive, Freed, Pinned};
 pub use crate::descriptor::{Descriptor, Flags, MIGRATE_TYPES, Meta, MigrateType, State, ZoneKind};
 pub use crate::frames::Frames;

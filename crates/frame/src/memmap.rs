@@ -169,6 +169,16 @@ impl<'m> MemMap<'m> {
         Subsection(self.word(pfn).map_or(0, |word| word.raw().load(Relaxed)))
     }
 
+    /// Has fetched what is known of a subsection and its neighbours, if it is the first on its line.
+    #[inline]
+    pub(crate) fn fetch<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, pfn: Pfn) {
+        if pfn.0 >> SUBSECTION_ORDER.0 & 7 == 0
+            && let Some(word) = self.word(pfn)
+        {
+            cx.machine().prefetch(cx.cpu(), word);
+        }
+    }
+
     /// Changes what is known of a subsection.
     pub(crate) fn update<M: Machine, const L: u8>(
         &self,
@@ -177,8 +187,8 @@ impl<'m> MemMap<'m> {
         change: impl Fn(Subsection) -> Subsection,
     ) {
         let Some(word) = self.word(pfn) else { return };
-        // RELAXED: the compare-exchange decides.
-        let mut seen = cx.load(word, Relaxed);
+        // RELAXED: a guess, so not a step of its own; the compare-exchange decides.
+        let mut seen = word.raw().load(Relaxed);
         // ORDERING: AcqRel pairs with the Acquire in `subsection`.
         while let Err(now) = cx.compare_exchange(word, seen, change(Subsection(seen)).0, AcqRel) {
             seen = now;

@@ -12,7 +12,7 @@ use crate::objects::Objects;
 use crate::page::{CachedPage, PageCtx};
 use crate::swap::slot::Kept;
 use frame::counts::{AtCap, Exclusive, MAPS_MAX};
-use frame::{Flags, Id, State};
+use frame::{Bulk, Flags, Id, State};
 use machine::entry::{Attrs, Kind};
 use machine::{Cx, Entry, EntryFormat, Level, Machine, Pfn, UserFrame, Vpn, level};
 use table::{Leaf, PageTable, Payload, Reaper, Refill, Rss, Soft, TableBatch, Urgency, Verdict, Walker};
@@ -119,7 +119,12 @@ impl<'m, M: Machine> Objects<'m, M> {
             Some(Soft::Migration { frame, .. }) => Some(frame),
             None => counted::<M>(entry),
         };
-        mapped.map(|pfn| self.rss(self.folio_state(cx, pfn), file))
+        let pfn = mapped?;
+        if file.is_none() {
+            // Anonymous memory has no pages of files: the descriptor need not be read.
+            return Some(Rss::Anon);
+        }
+        Some(self.rss(self.folio_state(cx, pfn), file))
     }
 
     /// Unmaps what [`Walker::sweep`] meets. `file` is what the swept range maps; `None` for anonymous memory.
@@ -134,7 +139,12 @@ impl<'m, M: Machine> Objects<'m, M> {
         walker: &Walker<'_, 'm, M>,
         batch: &mut TableBatch<'_, 'm, M>,
     ) {
-        walker.settle(cx, batch, |cx, payload| self.finish(cx, payload));
+        let mut pages = Bulk::default();
+        walker.settle(cx, batch, |cx, payload| match payload {
+            Payload::Page { frame, .. } => self.put_mapped_bulk(cx.at(), frame, &mut pages),
+            other => self.finish(cx, other),
+        });
+        self.frames().end_bulk(cx.at(), &mut pages);
     }
 
     /// Frees what a settled change held.
@@ -198,9 +208,10 @@ impl<'m, M: Machine> Reaper<'m, M> for Unmapper<'_, 'm, M> {
             return Urgency::Settle;
         };
         let descriptor = self.objects.folio(cx, pfn).page;
-        descriptor.remove_map(cx);
+        let left = descriptor.remove_map(cx);
         let attrs = M::Entry::attrs(old);
-        if attrs.accessed && !descriptor.test(cx, Flags::REFERENCED) {
+        // With no reference but the batch's the page goes: nobody will ask.
+        if attrs.accessed && left.refs() > 1 && !descriptor.test(cx, Flags::REFERENCED) {
             descriptor.set(cx, Flags::REFERENCED);
         }
         let file = self.file.filter(|file| self.objects.file(file.file).kind() == FileKind::Regular);

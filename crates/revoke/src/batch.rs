@@ -13,7 +13,7 @@ pub const PER_FRAME: usize = 511;
 /// Payloads that a batch still takes while [`Batch::is_full`] says no.
 pub const HEADROOM: usize = 4;
 /// How many payloads ahead of the one that is finished the batch looks.
-const AHEAD: usize = 8;
+const AHEAD: usize = 16;
 
 /// Changes to one address space that were made and not yet settled.
 ///
@@ -117,6 +117,16 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
     /// more payloads are taken.
     pub fn is_full(&self) -> bool {
         self.capacity() - self.payloads < HEADROOM
+    }
+
+    /// Whether so many more payloads fit; takes room for them if not. `false`: settle first.
+    pub fn make_room(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, payloads: usize) -> bool {
+        while self.capacity() - self.payloads < payloads {
+            if !self.grow(cx) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Whether nothing was pushed since it was settled. It may have to be settled all the same: see
@@ -259,14 +269,14 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
             _ => self.inline[i] = payload.to_bits(),
         }
         self.payloads += 1;
-        if self.is_full()
-            && let Some(KernelFrame(frame)) = self.room.take_room(cx, self.frames_taken)
-        {
-            self.append(cx, frame);
+        if self.is_full() {
+            self.grow(cx);
         }
     }
 
-    fn append(&mut self, cx: &Cx<'m, M, { level::TABLE1 }>, frame: Pfn) {
+    /// Appends a frame to the room, if one is to be had.
+    fn grow(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>) -> bool {
+        let Some(KernelFrame(frame)) = self.room.take_room(cx, self.frames_taken) else { return false };
         link(cx, frame).set(None);
         match &mut self.chain {
             None => self.chain = Some(Chain { first: frame, filling: frame, last: frame }),
@@ -276,6 +286,7 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
             }
         }
         self.frames_taken += 1;
+        true
     }
 
     fn reader(&self) -> Reader {

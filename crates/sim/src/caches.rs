@@ -37,13 +37,16 @@ struct Cache {
     coming: Vec<(u64, u64)>,
     /// When each of those that can be asked for at a time is free again.
     slots: Vec<u64>,
+    /// Lines that were waited for, and lines that were asked for ahead.
+    cold: (u64, u64),
 }
 
 impl Caches {
     pub(crate) fn new(cpus: u32, costs: &Costs) -> Caches {
         let sets = (costs.cache_lines / WAYS as u64).max(1).next_power_of_two() as usize;
         let slots = costs.lines_in_flight.clamp(1, 64) as usize;
-        let cache = || Cache { sets: vec![[0; WAYS]; sets], coming: Vec::new(), slots: vec![0; slots] };
+        let cache =
+            || Cache { sets: vec![[0; WAYS]; sets], coming: Vec::new(), slots: vec![0; slots], cold: (0, 0) };
         Caches { cpus: (0..cpus).map(|_| RefCell::new(cache())).collect(), dram: costs.line_dram }
     }
 
@@ -57,6 +60,21 @@ impl Caches {
             Some(index) => Found::Coming(cache.coming.swap_remove(index).1),
             None => Found::Here,
         }
+    }
+
+    /// Counts a line that a CPU waited for.
+    pub(crate) fn count_waited(&self, cpu: u32) {
+        self.cpus[cpu as usize].borrow_mut().cold.0 += 1;
+    }
+
+    /// Counts a line that a CPU asked for.
+    pub(crate) fn count_asked(&self, cpu: u32) {
+        self.cpus[cpu as usize].borrow_mut().cold.1 += 1;
+    }
+
+    /// A CPU's cold lines so far: waited for, and asked for ahead.
+    pub(crate) fn cold(&self, cpu: u32) -> (u64, u64) {
+        self.cpus[cpu as usize].borrow().cold
     }
 
     /// A CPU asks for a line. Answers whether it was not there. `way` is how long it takes if it comes from

@@ -138,7 +138,7 @@ events! {
     /// Lines that were in no cache of the CPU, or in another's, and were waited for (for more than half of
     /// their way). Counted where caches are modelled ([`crate::SimConfig::caches`]).
     cold_lines,
-    /// Lines that were fetched early enough.
+    /// Lines that were asked for ahead.
     cold_lines_prefetched,
     /// Times a CPU stopped in a spin loop.
     spins,

@@ -382,6 +382,12 @@ impl SimMachine {
         }
     }
 
+    /// Cold lines of one CPU so far: those it waited for, and those that it asked for ahead (see
+    /// [`crate::Events::cold_lines`]).
+    pub fn cold_lines(&self, cpu: CpuId) -> (u64, u64) {
+        self.caches.as_ref().map_or((0, 0), |caches| caches.cold(cpu.0))
+    }
+
     /// The same where a line may have left this CPU's caches.
     fn charge_cached(&self, word: &Word, line: Line) {
         let Some(caches) = &self.caches else { return };
@@ -395,10 +401,11 @@ impl SimMachine {
                 (way, way)
             }
         };
-        // Who asked too late to gain anything to speak of did not prefetch.
-        let serial = wait * 2 > full;
-        let counter = if serial { &self.counts.cold_lines } else { &self.counts.cold_lines_prefetched };
-        Counts::add(counter, 1);
+        // Who asked too late to gain anything to speak of waited.
+        if wait * 2 > full {
+            Counts::add(&self.counts.cold_lines, 1);
+            caches.count_waited(self.current.get());
+        }
         self.tick(Cause::Lines, wait);
     }
 
@@ -411,6 +418,10 @@ impl SimMachine {
         if way.is_some() {
             self.count_transfer(word);
         }
-        caches.prefetch(self.current.get(), self.number(word) / 8, (self.now.get(), way));
+        let cpu = self.current.get();
+        if caches.prefetch(cpu, self.number(word) / 8, (self.now.get(), way)) {
+            Counts::add(&self.counts.cold_lines_prefetched, 1);
+            caches.count_asked(cpu);
+        }
     }
 }

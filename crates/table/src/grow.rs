@@ -3,9 +3,9 @@
 use crate::node::{Header, Life, header, lock, note_used, unlock};
 use crate::walker::{Place, Walker};
 use core::sync::atomic::Ordering::Relaxed;
-use frame::{Frames, State};
+use frame::{Bulk, Frames, State};
 use machine::{
-    Counter, Cx, Entry, EntryFormat, Event, KernelFrame, Level, Machine, Memory, Shortage, Vpn, level,
+    Counter, Cx, Entry, EntryFormat, Event, KernelFrame, Level, Machine, Memory, Order, Shortage, Vpn, level,
 };
 
 impl<'m, M: Machine> Walker<'_, 'm, M> {
@@ -92,7 +92,26 @@ pub(crate) fn free<'m, M: Machine>(
     frames: &Frames<'m, M>,
     frame: KernelFrame,
 ) {
+    note_freed(cx, frames, frame);
+    frames.put(cx, frame.0);
+}
+
+/// The same for one of many.
+pub(crate) fn free_bulk<'m, M: Machine>(
+    cx: &mut Cx<'m, M, { level::REGISTRY }>,
+    frames: &Frames<'m, M>,
+    frame: KernelFrame,
+    bulk: &mut Bulk,
+) {
+    note_freed(cx, frames, frame);
+    frames.put_head_bulk(cx, (frame.0, Order::ZERO), bulk);
+}
+
+fn note_freed<'m, M: Machine>(
+    cx: &Cx<'m, M, { level::REGISTRY }>,
+    frames: &Frames<'m, M>,
+    frame: KernelFrame,
+) {
     debug_assert_eq!(header(frames.descriptor(frame.0)).get().used, 0, "a table with entries is freed");
     cx.count(Counter::TableFree);
-    frames.put(cx, frame.0);
 }

@@ -91,23 +91,25 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     }
 
     /// From an entry of 2 MiB on to the next one in the same table, before `end`: the lock covers it too.
-    /// What is empty is skipped. `false` if there is none, or a table stands first: the leaf stays where it is.
-    pub(crate) fn move_on(&mut self, end: Vpn) -> bool {
+    /// What is empty is skipped. `None` if there is none, or a table stands first: the leaf stays where it
+    /// is.
+    pub(crate) fn move_on(&mut self, end: Vpn) -> Option<Entry> {
         let node = self.slots.node;
         let end = end.min(node.span(self.slots.span.start).end);
         let mut page = self.slots.span.end;
         while page < end {
             let pages = self.pages(page);
-            match M::Entry::kind(node.read(self.cx, page), node.level) {
+            let entry = node.read(self.cx, page);
+            match M::Entry::kind(entry, node.level) {
                 Kind::Empty => page = pages.end,
-                Kind::Table(_) => return false,
+                Kind::Table(_) => return None,
                 Kind::Leaf(_) | Kind::Absent(_) => {
                     self.slots.span = pages;
-                    return true;
+                    return Some(entry);
                 }
             }
         }
-        false
+        None
     }
 
     /// The frame that a later entry of the same table maps: a hint, not read through the machine.
@@ -170,11 +172,19 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         table.add_rss(rss, self.weight());
     }
 
-    /// Takes the spare of an entry of 2 MiB that was taken: it is freed once the change is settled.
-    pub fn take_spare(&mut self) -> Option<Revoked<Payload>> {
+    /// Takes the spares of so many entries of 2 MiB that were taken: they are freed once the change is
+    /// settled. The batch has room for them.
+    pub(crate) fn push_spares(&mut self, entries: usize, batch: &mut Batch<'_, 'm, M, Payload>) {
         let (table, pages) = (self.table(), self.slots.span);
-        let spare = table.withdraw(self)?;
-        Some(Revoked::unseen(table.domain(), pages, Some(Payload::Table(spare.0))))
+        let mut left = entries;
+        while left > 0 {
+            let spares = table.withdraw_some(self, left);
+            for table_frame in spares.into_iter().flatten() {
+                let payload = Some(Payload::Table(table_frame));
+                batch.push(self.cx, Revoked::unseen(table.domain(), pages, payload));
+            }
+            left = left.saturating_sub(spares.len());
+        }
     }
 
     /// Fills an empty entry. `rss` says how the page counts; `None` for frames that are not counted and for

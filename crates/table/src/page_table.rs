@@ -107,6 +107,10 @@ impl PageTable {
     }
 
     pub(crate) fn remove_table(&self) {
-        self.tables.add_shared(1u64.wrapping_neg());
+        self.remove_tables(1);
+    }
+
+    pub(crate) fn remove_tables(&self, tables: u64) {
+        self.tables.add_shared(tables.wrapping_neg());
     }
 }

@@ -13,6 +13,8 @@
 use crate::node::{self, Header, Life, Node, header, note_empty};
 use crate::walker::{Place, Walker, Want};
 use crate::{Payload, grow};
+use core::cell::Cell;
+use frame::Bulk;
 use machine::entry::Kind;
 use machine::{Cx, EntryFormat, Event, KernelFrame, Level, Machine, Vpn, VpnRange, level};
 use revoke::{Batch, Revoked};
@@ -50,16 +52,22 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         batch: &mut TableBatch<'_, 'm, M>,
         mut finish: impl FnMut(&mut Cx<'m, M, { level::SLEEP_MAX }>, Payload),
     ) {
+        let fetched = Cell::new(None);
         let ahead = |cx: &Cx<'m, M, _>, payload| match payload {
             Payload::Page { frame, .. } | Payload::Table(KernelFrame(frame)) => {
-                self.frames.descriptor(frame).fetch(cx);
+                // Two descriptors are on a line, and tables often follow each other.
+                if fetched.replace(Some(frame.0 / 2)) != Some(frame.0 / 2) {
+                    self.frames.fetch(cx, frame);
+                }
             }
             Payload::Special(_) | Payload::Absent(_) => {}
         };
+        let mut tables = Bulk::default();
         batch.settle_ahead(cx, ahead, |cx, payload| match payload {
-            Payload::Table(frame) => grow::free(cx.at(), self.frames, frame),
+            Payload::Table(frame) => grow::free_bulk(cx.at(), self.frames, frame, &mut tables),
             other => finish(cx, other),
         });
+        self.frames.end_bulk(cx.at(), &mut tables);
     }
 
     fn next_empty(

@@ -12,6 +12,7 @@
 //! not touch each of them (a cold line each). A spare that leaves is all zero.
 
 use crate::node::{Header, Life, header};
+use crate::page_table::Spares;
 use crate::{PageTable, Walker, grow};
 use machine::cells::cast_words;
 use machine::{Cx, Field, KernelFrame, Level, Machine, Pfn, Shortage, Vpn, level};
@@ -40,6 +41,23 @@ fn trunk<M: Machine>(machine: &M, table: Pfn) -> &Trunk {
     &cast_words::<Trunk>(machine.kernel_area(KernelFrame(table), 1))[0]
 }
 
+/// Spares that are taken under one hold of their lock.
+const AT_ONCE: usize = 16;
+
+impl Spares {
+    /// Takes one out. (lock)
+    fn pop<M: Machine>(&self, machine: &M) -> Option<KernelFrame> {
+        let first = self.first.get()?;
+        let names = trunk(machine, first);
+        let Some(last) = names.kept.get().checked_sub(1) else {
+            self.first.set(names.below.replace(None));
+            return Some(KernelFrame(first));
+        };
+        names.kept.set(last);
+        names.spares[last as usize].replace(None).map(KernelFrame)
+    }
+}
+
 impl PageTable {
     /// Keeps a table for an entry of 2 MiB that is about to be installed. (lock of the entry's table)
     pub(crate) fn deposit<M: Machine>(&self, cx: &mut Cx<'_, M, { level::TABLE1 }>, spare: Spare) {
@@ -60,23 +78,26 @@ impl PageTable {
 
     /// Takes the table of an entry of 2 MiB that goes away or becomes many. (lock of the entry's table)
     pub(crate) fn withdraw<M: Machine>(&self, cx: &mut Cx<'_, M, { level::TABLE1 }>) -> Option<Spare> {
+        self.withdraw_some(cx, 1)[0].map(Spare)
+    }
+
+    /// The same for several entries: as many tables as are wanted, or as the answer has places for.
+    pub(crate) fn withdraw_some<M: Machine>(
+        &self,
+        cx: &mut Cx<'_, M, { level::TABLE1 }>,
+        wanted: usize,
+    ) -> [Option<KernelFrame>; AT_ONCE] {
         let spares = self.spares();
         let held = spares.lock.lock(cx);
-        let first = spares.first.get()?;
-        let names = trunk(held.machine(), first);
-        let table = match names.kept.get().checked_sub(1) {
-            Some(last) => {
-                names.kept.set(last);
-                names.spares[last as usize].replace(None)?
-            }
-            None => {
-                spares.first.set(names.below.replace(None));
-                first
-            }
-        };
-        spares.count.sub(1);
-        self.remove_table();
-        Some(Spare(KernelFrame(table)))
+        let mut found = [None; AT_ONCE];
+        let mut count = 0;
+        for place in found.iter_mut().take(wanted) {
+            *place = spares.pop(held.machine());
+            count += u64::from(place.is_some());
+        }
+        spares.count.set(spares.count.get() - count);
+        self.remove_tables(count);
+        found
     }
 
     /// How many tables are kept in reserve: one for each entry of 2 MiB.

@@ -13,7 +13,7 @@ pub enum Verdict {
 }
 
 /// When translations of taken entries must be gone.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Urgency {
     /// When the batch is settled.
     Settle,
@@ -131,48 +131,28 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         reaper: &mut impl Reaper<'m, M>,
     ) {
         let mut urgency = Urgency::Settle;
+        let mut spares = 0;
         self.fetch_first(&leaf);
-        while !batch.is_full() {
-            let page = leaf.span().start;
+        let mut entry = leaf.entry(leaf.span().start);
+        while batch.make_room(&mut leaf, spares + 1) {
             if !cursor.rest().covers(&leaf.span()) {
-                let entry = leaf.entry(page);
                 reaper.splits(&mut leaf, entry);
-                // What was taken before is flushed with it or, if it needs none, here.
+                leaf.push_spares(spares, batch);
                 batch.flush_now(&mut leaf);
                 return leaf.split(self, batch);
             }
             self.fetch_ahead(&leaf);
-            if self.take_large(&mut leaf, batch, reaper) == Urgency::Unlock {
-                urgency = Urgency::Unlock;
+            if let Some(flush) = take_large(&mut leaf, entry, batch, reaper) {
+                spares += 1;
+                urgency = urgency.max(flush);
             }
             cursor.resume_at(leaf.span().end);
-            if !leaf.move_on(cursor.rest().end) {
-                break;
-            }
+            let Some(next) = leaf.move_on(cursor.rest().end) else { break };
+            entry = next;
         }
+        leaf.push_spares(spares, batch);
         if urgency == Urgency::Unlock {
             batch.flush_now(&mut leaf);
-        }
-    }
-
-    /// Takes a locked entry of 2 MiB with its spare, if the reaper gives it up.
-    fn take_large(
-        &self,
-        leaf: &mut Leaf<'_, 'm, M>,
-        batch: &mut TableBatch<'_, 'm, M>,
-        reaper: &mut impl Reaper<'m, M>,
-    ) -> Urgency {
-        let page = leaf.span().start;
-        let entry = leaf.entry(page);
-        let Verdict::Take(rss) = reaper.verdict(leaf, page, entry) else { return Urgency::Settle };
-        let (old, token) = leaf.take(page, rss);
-        batch.push(leaf, token);
-        if let Some(spare) = leaf.take_spare() {
-            batch.push(leaf, spare);
-        }
-        match (reaper.taken(leaf, page, old), reaper.refill()) {
-            (Urgency::Settle, Refill::Excluded) => Urgency::Settle,
-            _ => Urgency::Unlock,
         }
     }
 
@@ -188,7 +168,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
     /// Has the descriptor fetched that is needed some entries on, and, of every line of entries, a later one.
     fn fetch_ahead(&self, leaf: &Leaf<'_, 'm, M>) {
         self.fetch(leaf, AHEAD);
-        leaf.fetch_entries(3 * AHEAD);
+        leaf.fetch_entries(2 * AHEAD);
     }
 
     fn fetch(&self, leaf: &Leaf<'_, 'm, M>, ahead: u64) {
@@ -198,5 +178,22 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
     }
 }
 
-/// How many entries of 2 MiB ahead a sweep looks: a cold line takes about as long as two or three of them.
-const AHEAD: u64 = 8;
+/// Takes a locked entry of 2 MiB if the reaper gives it up. Its spare is taken later.
+fn take_large<'m, M: Machine>(
+    leaf: &mut Leaf<'_, 'm, M>,
+    entry: Entry,
+    batch: &mut TableBatch<'_, 'm, M>,
+    reaper: &mut impl Reaper<'m, M>,
+) -> Option<Urgency> {
+    let page = leaf.span().start;
+    let Verdict::Take(rss) = reaper.verdict(leaf, page, entry) else { return None };
+    let (old, token) = leaf.take(page, rss);
+    batch.push(leaf, token);
+    match (reaper.taken(leaf, page, old), reaper.refill()) {
+        (Urgency::Settle, Refill::Excluded) => Some(Urgency::Settle),
+        _ => Some(Urgency::Unlock),
+    }
+}
+
+/// How many entries of 2 MiB ahead a sweep looks: a line from memory takes as long as four or five of them.
+const AHEAD: u64 = 12;

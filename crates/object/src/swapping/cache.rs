@@ -4,7 +4,7 @@ use crate::objects::Objects;
 use crate::swap::slot::{self, Kept, LastStep, SlotState, TooManyEntries};
 use crate::swap::store::Place;
 use core::sync::atomic::Ordering::{Acquire, Release};
-use frame::{Counts, Descriptor, Flags};
+use frame::{Bulk, Counts, Descriptor, Flags};
 use machine::{Cx, Event, Machine, Memory, Pfn, Word, level};
 use table::Slot;
 
@@ -114,11 +114,27 @@ impl<'m, M: Machine> Objects<'m, M> {
 
     /// Gives the reference of a mapping back that is no more. What is in the cache for nobody goes with it.
     pub(crate) fn put_mapped(&self, cx: &mut Cx<'m, M, { level::TABLE1 }>, pfn: Pfn) {
+        self.leave_swap_cache(cx, pfn);
+        self.frames().put(cx.at(), pfn);
+    }
+
+    /// The same for one of many pages.
+    pub(crate) fn put_mapped_bulk(&self, cx: &mut Cx<'m, M, { level::TABLE1 }>, pfn: Pfn, pages: &mut Bulk) {
+        let meta = self.descriptor(pfn).meta(cx);
+        if meta.flags().has(Flags::SWAPCACHED) {
+            self.leave_swap_cache(cx, pfn);
+        }
+        match meta.is_head() {
+            true => self.frames().put_head_bulk(cx.at(), (pfn, meta.order()), pages),
+            false => self.frames().put_bulk(cx.at(), pfn, pages),
+        }
+    }
+
+    fn leave_swap_cache(&self, cx: &mut Cx<'m, M, { level::TABLE1 }>, pfn: Pfn) {
         let page = self.descriptor(pfn);
         if page.test(cx, Flags::SWAPCACHED) && page.maps(cx) == 0 {
             self.abandon_swap(cx, pfn);
         }
-        self.frames().put(cx.at(), pfn);
     }
 
     /// Puts another frame into the cache in a page's place, with its mark and the cache's reference: for
