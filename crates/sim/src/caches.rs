@@ -5,11 +5,16 @@
 //! for a line without waiting: so many at a time (`lines_in_flight`), the others behind them. Who then needs
 //! the line waits for the rest of its way.
 //!
+//! A line goes from one CPU to one other at a time: who wants it meanwhile waits until it has arrived there. So
+//! a word that many CPUs write is as slow as one line is, however many they are. CPUs must not run far ahead of
+//! each other for this (`quantum_ns`).
+//!
 //! Only words that go through the machine are seen. What the manager reads as plain fields is not: where it
 //! touches other lines than the words beside it, they are prefetched, and so counted.
 
 use crate::profile::Costs;
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 const WAYS: usize = 8;
 
@@ -24,10 +29,19 @@ pub(crate) enum Found {
     Cold,
 }
 
+/// What a line is wanted for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Use {
+    Read,
+    Write,
+}
+
 /// The caches of all CPUs.
 pub(crate) struct Caches {
     cpus: Vec<RefCell<Cache>>,
     dram: u64,
+    /// Lines that went from CPU to CPU, and until when the last move took.
+    moving: RefCell<HashMap<u64, u64>>,
 }
 
 struct Cache {
@@ -47,7 +61,11 @@ impl Caches {
         let slots = costs.lines_in_flight.clamp(1, 64) as usize;
         let cache =
             || Cache { sets: vec![[0; WAYS]; sets], coming: Vec::new(), slots: vec![0; slots], cold: (0, 0) };
-        Caches { cpus: (0..cpus).map(|_| RefCell::new(cache())).collect(), dram: costs.line_dram }
+        Caches {
+            cpus: (0..cpus).map(|_| RefCell::new(cache())).collect(),
+            dram: costs.line_dram,
+            moving: RefCell::default(),
+        }
     }
 
     /// A CPU touches a line: it has it from now on.
@@ -60,6 +78,18 @@ impl Caches {
             Some(index) => Found::Coming(cache.coming.swap_remove(index).1),
             None => Found::Here,
         }
+    }
+
+    /// A line comes from another CPU, which takes `way`; answers for how long the CPU waits. Who writes keeps
+    /// it until it is there.
+    pub(crate) fn transfer(&self, line: u64, (now, way): (u64, u64), want: Use) -> u64 {
+        let mut moving = self.moving.borrow_mut();
+        let until = moving.entry(line).or_default();
+        let arrives = now.max(*until) + way;
+        if want == Use::Write {
+            *until = arrives;
+        }
+        arrives - now
     }
 
     /// Counts a line that a CPU waited for.
@@ -130,6 +160,17 @@ mod tests {
             caches.touch(0, line);
         });
         assert_eq!(caches.touch(0, 7), Found::Cold);
+    }
+
+    #[test]
+    fn a_line_that_many_write_goes_from_one_to_the_next() {
+        let caches = caches(64);
+        assert_eq!(caches.transfer(7, (0, 50), Use::Write), 50);
+        assert_eq!(caches.transfer(7, (10, 50), Use::Write), 90);
+        assert_eq!(caches.transfer(7, (20, 50), Use::Read), 130);
+        assert_eq!(caches.transfer(7, (20, 50), Use::Read), 130, "readers share it");
+        assert_eq!(caches.transfer(8, (20, 50), Use::Write), 50, "another line");
+        assert_eq!(caches.transfer(7, (500, 50), Use::Write), 50);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The simulated machine's state, and its accounting.
 
-use crate::caches::{Caches, Found};
+use crate::caches::{Caches, Found, Use};
 use crate::config::{Bytes, CacheModel, Checks, SimConfig, SimError};
 use crate::contents::Contents;
 use crate::cpu::{Cpu, Task};
@@ -314,19 +314,19 @@ impl SimMachine {
     #[inline]
     pub(crate) fn charge_read(&self, word: &Word) {
         let line = self.line(word, |state, cpu| lines::read(state, cpu, self.near(cpu)));
-        self.charge(word, line, Cause::Words, self.costs.word_hit);
+        self.charge((word, Use::Read), line, Cause::Words, self.costs.word_hit);
     }
 
     #[inline]
     pub(crate) fn charge_write(&self, word: &Word) {
         let line = self.line(word, |state, cpu| self.write_line(state, cpu));
-        self.charge(word, line, Cause::Words, self.costs.word_hit);
+        self.charge((word, Use::Write), line, Cause::Words, self.costs.word_hit);
     }
 
     #[inline]
     pub(crate) fn charge_rmw(&self, word: &Word) {
         let line = self.line(word, |state, cpu| self.write_line(state, cpu));
-        self.charge(word, line, Cause::Atomics, self.costs.rmw_hit);
+        self.charge((word, Use::Write), line, Cause::Atomics, self.costs.rmw_hit);
     }
 
     #[inline]
@@ -350,11 +350,11 @@ impl SimMachine {
     }
 
     #[inline]
-    fn charge(&self, word: &Word, line: Line, cause: Cause, hit: u64) {
+    fn charge(&self, (word, want): (&Word, Use), line: Line, cause: Cause, hit: u64) {
         Counts::add(&self.counts.word_accesses, 1);
         self.tick(cause, hit);
         if self.caches.is_some() {
-            self.charge_cached(word, line);
+            self.charge_cached((word, want), line);
         } else if line != Line::Here {
             self.charge_transfer(word, line);
         }
@@ -389,7 +389,7 @@ impl SimMachine {
     }
 
     /// The same where a line may have left this CPU's caches.
-    fn charge_cached(&self, word: &Word, line: Line) {
+    fn charge_cached(&self, (word, want): (&Word, Use), line: Line) {
         let Some(caches) = &self.caches else { return };
         let found = caches.touch(self.current.get(), self.number(word) / 8);
         let (full, wait) = match (self.way(line), found) {
@@ -398,7 +398,7 @@ impl SimMachine {
             (None, Found::Cold) => (self.costs.line_dram, self.costs.line_dram),
             (Some(way), _) => {
                 self.count_transfer(word);
-                (way, way)
+                (way, caches.transfer(self.number(word) / 8, (self.now.get(), way), want))
             }
         };
         // Who asked too late to gain anything to speak of waited.
