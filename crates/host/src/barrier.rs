@@ -1,5 +1,6 @@
 //! The barrier that only who asks for it pays: `membarrier(2)`.
 
+use machine::ReaderOrder;
 use std::sync::atomic::{Ordering, compiler_fence, fence};
 
 /// How marks of the fast side are ordered before its reads.
@@ -17,10 +18,10 @@ fn membarrier(command: libc::c_int) -> libc::c_long {
 }
 
 impl Barrier {
-    /// Asks the host for the cheap kind.
-    pub(crate) fn register() -> Barrier {
-        let registered = membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
-        if registered { Barrier::Membarrier } else { Barrier::Fence }
+    /// The kind that was asked for, or a fence if the host has no other.
+    pub(crate) fn register(order: ReaderOrder) -> Barrier {
+        let registered = || membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+        if order == ReaderOrder::HeavyBarrier && registered() { Barrier::Membarrier } else { Barrier::Fence }
     }
 
     /// The fast side, between its mark and what it reads then.

@@ -1,7 +1,7 @@
 //! What machine to build, and why it may be refused.
 
 use machine::mask::CPUS_MAX;
-use machine::{CpuId, MAX_ORDER, MemoryRange, NodeId, PAGE_SIZE, Pfn};
+use machine::{CpuId, MAX_ORDER, MemoryRange, NodeId, PAGE_SIZE, Pfn, ReaderOrder};
 use thiserror::Error;
 
 /// Frames the physical address space may span: `Pfn` has 32 bits.
@@ -61,6 +61,12 @@ pub struct HostConfig {
     pub resident: bool,
     /// Whether a thread that claims a CPU is bound to a processor of the host.
     pub pin: bool,
+    /// Who pays for the order of lockless readers: grace periods, by `membarrier(2)`, or each reader, by a
+    /// fence. A host that refuses the first gets the second.
+    pub readers: ReaderOrder,
+    /// The same for accesses of user mode: flushes, by interrupting the processors of other CPUs as hardware
+    /// does, or each access, by a fence.
+    pub accesses: ReaderOrder,
     /// What is checked.
     pub checks: Checks,
 }
@@ -75,6 +81,8 @@ impl Default for HostConfig {
             huge: HugePages::Never,
             resident: false,
             pin: false,
+            readers: ReaderOrder::HeavyBarrier,
+            accesses: ReaderOrder::HeavyBarrier,
             checks: Checks::Off,
         }
     }

@@ -54,15 +54,17 @@ fn wait_while_odd(mark: &AtomicU64) {
 }
 
 /// An access of user mode that is under way.
-pub(crate) struct Section<'a>(&'a AtomicU64);
+pub(crate) struct Section<'a> {
+    mark: &'a AtomicU64,
+    /// What the mark is behind it.
+    after: u64,
+}
 
 impl Drop for Section<'_> {
     #[inline]
     fn drop(&mut self) {
-        // RELAXED: only this CPU writes it.
-        let odd = self.0.load(Relaxed);
         // ORDERING: Release pairs with the Acquire in `wait_while_odd`: the access is over.
-        self.0.store(odd.wrapping_add(1), Release);
+        self.mark.store(self.after, Release);
     }
 }
 
@@ -80,9 +82,17 @@ impl Cpu {
     pub(crate) fn section(&self, barrier: Barrier) -> Section<'_> {
         let mark = &self.marks.section;
         // RELAXED: only this CPU writes it; `light` pairs with the heavy barrier of who flushes.
-        mark.store(mark.load(Relaxed).wrapping_add(1), Relaxed);
+        let before = mark.load(Relaxed);
+        mark.store(before.wrapping_add(1), Relaxed);
         barrier.light();
-        Section(mark)
+        Section { mark, after: before.wrapping_add(2) }
+    }
+
+    /// Ends an access whose guard was forgotten.
+    #[cfg(test)]
+    pub(crate) fn end_section(&self) {
+        // ORDERING: as in `Section`'s `drop`.
+        self.marks.section.fetch_add(1, Release);
     }
 
     /// Disables interrupts; answers whether they were enabled.

@@ -23,6 +23,7 @@
 //!   other.
 //! * A CPU that is parked passes a fence when it wakes (a Dekker pair too), so nothing is waited for.
 
+use crate::barrier::Barrier;
 use crate::config::Checks;
 use crate::cpu::Cpu;
 use crate::host_machine::HostMachine;
@@ -39,7 +40,7 @@ impl HostMachine {
             state.tlb.drop_scope(scope);
             others |= target != cpu;
         }
-        if others && self.barrier_for(cpu, targets) {
+        if others && self.barrier_for(self.accesses, cpu, targets) {
             let others = self.named(targets).filter(|(target, _)| *target != cpu);
             others.for_each(|(_, state)| state.wait_for_access());
         }
@@ -50,19 +51,19 @@ impl HostMachine {
 
     /// See [`machine::Machine::heavy_barrier`].
     pub(crate) fn interrupt(&self, cpu: CpuId, targets: &CpuSet) {
-        if self.barrier_for(cpu, targets) {
+        if self.barrier_for(self.readers, cpu, targets) {
             let others = self.named(targets).filter(|(target, _)| *target != cpu);
             others.for_each(|(_, state)| state.wait_for_interrupts());
         }
     }
 
     /// The heavy barrier, if any other CPU of the set is awake. Answers whether one is.
-    fn barrier_for(&self, cpu: CpuId, targets: &CpuSet) -> bool {
+    fn barrier_for(&self, barrier: Barrier, cpu: CpuId, targets: &CpuSet) -> bool {
         // ORDERING: SeqCst pairs with the fence in `Cpu::while_parked`.
         fence(SeqCst);
         let awake = self.named(targets).any(|(target, state)| target != cpu && state.is_awake());
         if awake {
-            self.barrier.heavy();
+            barrier.heavy();
         }
         awake
     }
@@ -91,5 +92,117 @@ impl HostMachine {
                 }
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::HostConfig;
+    use machine::{Asid, Machine, ReaderOrder, Vpn, VpnRange};
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    fn machine(order: ReaderOrder) -> HostMachine {
+        HostMachine::new(&HostConfig { cpus: 2, readers: order, accesses: order, ..HostConfig::default() })
+            .expect("a machine")
+    }
+
+    fn both() -> CpuSet {
+        let mut both = CpuSet::EMPTY;
+        (0..2).for_each(|cpu| both.insert(CpuId(cpu)));
+        both
+    }
+
+    /// Whether `act` of CPU 0 is not over for as long as CPU 1 is inside of something. A host that is slow
+    /// only makes it look as if it were.
+    fn waits(
+        machine: &HostMachine,
+        enter: impl Fn(&Cpu),
+        leave: impl Fn(&Cpu),
+        act: impl Fn() + Sync,
+    ) -> bool {
+        let done = AtomicBool::new(false);
+        enter(&machine.cpus[1]);
+        std::thread::scope(|scope| {
+            let (act, done) = (&act, &done);
+            scope.spawn(move || {
+                act();
+                done.store(true, SeqCst);
+            });
+            std::thread::sleep(Duration::from_millis(60));
+            let early = done.load(SeqCst);
+            leave(&machine.cpus[1]);
+            !early
+        })
+    }
+
+    /// Whether `act` of CPU 0 is over soon.
+    fn goes_on(act: impl Fn() + Sync, leave: impl Fn()) -> bool {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (act, done) = (&act, &done);
+            scope.spawn(move || {
+                act();
+                done.store(true, SeqCst);
+            });
+            let turns = (0..5000).take_while(|_| !done.load(SeqCst));
+            turns.for_each(|_| std::thread::sleep(Duration::from_millis(1)));
+            let over = done.load(SeqCst);
+            leave();
+            over
+        })
+    }
+
+    #[test]
+    fn a_flush_waits_for_an_access_and_for_nothing_else() {
+        for order in [ReaderOrder::HeavyBarrier, ReaderOrder::Fence] {
+            let machine = machine(order);
+            let pages = Some(VpnRange::sized(Vpn(9), 1));
+            for pages in [pages, None] {
+                let scope = FlushScope { asid: Asid(1), pages, tables: false };
+                let flush = || machine.flush(CpuId(0), &both(), &scope);
+                let enter = |cpu: &Cpu| std::mem::forget(cpu.section(machine.accesses));
+                assert!(waits(&machine, enter, Cpu::end_section, flush), "{scope:?}");
+                assert!(goes_on(flush, || {}), "nobody is inside");
+                assert!(machine.cpus[1].irq_save(machine.readers));
+                assert!(goes_on(flush, || machine.cpus[1].irq_enable()), "interrupts are off");
+            }
+        }
+    }
+
+    #[test]
+    fn a_heavy_barrier_waits_until_interrupts_are_on() {
+        let machine = machine(ReaderOrder::HeavyBarrier);
+        let barrier = || machine.heavy_barrier(CpuId(0), &both());
+        let off = |cpu: &Cpu| assert!(cpu.irq_save(machine.readers));
+        assert!(waits(&machine, off, Cpu::irq_enable, barrier));
+        assert!(goes_on(barrier, || {}));
+        let mut own = CpuSet::EMPTY;
+        own.insert(CpuId(0));
+        assert!(machine.cpus[1].irq_save(machine.readers));
+        assert!(goes_on(|| machine.heavy_barrier(CpuId(0), &own), || machine.cpus[1].irq_enable()));
+    }
+
+    #[test]
+    fn a_cpu_that_is_parked_is_not_waited_for_and_wakes_once_for_each_call() {
+        let machine = machine(ReaderOrder::HeavyBarrier);
+        let task = machine::TaskId(1);
+        // A call before: no sleep.
+        machine.unpark(CpuId(0), task);
+        machine.unpark(CpuId(0), task);
+        machine.park(CpuId(1), task);
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| machine.park(CpuId(1), task));
+            while machine.cpus[1].is_awake() {
+                std::thread::yield_now();
+            }
+            assert!(!machine.barrier_for(machine.accesses, CpuId(0), &both()));
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!sleeper.is_finished());
+            machine.unpark(CpuId(0), task);
+            sleeper.join().expect("awake");
+        });
+        assert!(machine.barrier_for(machine.accesses, CpuId(0), &both()));
     }
 }

@@ -29,7 +29,10 @@ pub struct HostMachine {
     pub(crate) end: u64,
     pub(crate) contents: Contents,
     pub(crate) cpus: Box<[Cpu]>,
-    pub(crate) barrier: Barrier,
+    /// Of readers: epochs, and interrupts that are off.
+    pub(crate) readers: Barrier,
+    /// Of accesses of user mode.
+    pub(crate) accesses: Barrier,
     pub(crate) parkers: Box<[Parker]>,
     pub(crate) stored: HostFiles,
     pub(crate) started: Instant,
@@ -61,7 +64,8 @@ impl HostMachine {
             end,
             contents: config.contents,
             cpus: (0..config.cpus).map(|_| Cpu::new(config.checks)).collect(),
-            barrier: Barrier::register(),
+            readers: Barrier::register(config.readers),
+            accesses: Barrier::register(config.accesses),
             parkers: (0..config.cpus).map(|_| Parker::default()).collect(),
             stored: HostFiles::default(),
             started: Instant::now(),

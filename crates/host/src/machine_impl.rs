@@ -90,7 +90,7 @@ impl Machine for HostMachine {
 
     #[inline]
     fn reader_order(&self) -> ReaderOrder {
-        match self.barrier {
+        match self.readers {
             Barrier::Membarrier => ReaderOrder::HeavyBarrier,
             Barrier::Fence => ReaderOrder::Fence,
         }
@@ -101,7 +101,7 @@ impl Machine for HostMachine {
 
     #[inline]
     fn irq_save(&self, cpu: CpuId) -> bool {
-        self.cpu(cpu).irq_save(self.barrier)
+        self.cpu(cpu).irq_save(self.readers)
     }
     #[inline]
     fn irq_restore(&self, cpu: CpuId, were_enabled: bool) {

@@ -240,3 +240,79 @@ impl Tlb {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use machine::VpnRange;
+
+    const ASID: Asid = Asid(3);
+    const PAGE: u64 = 77;
+    const RW: Attrs = Attrs {
+        perms: Perms { read: true, write: true, execute: false },
+        accessed: true,
+        dirty: true,
+        special: false,
+        locked: false,
+    };
+
+    fn part() -> FlushScope {
+        FlushScope { asid: ASID, pages: Some(VpnRange::sized(Vpn(PAGE), 1)), tables: false }
+    }
+
+    fn all() -> FlushScope {
+        FlushScope { asid: ASID, pages: None, tables: true }
+    }
+
+    fn found(tlb: &Tlb) -> Option<Pfn> {
+        tlb.lookup(ASID, PAGE, Access::Read, tlb.begin())
+    }
+
+    fn fill(tlb: &Tlb, age: Age) {
+        tlb.fill(ASID, PAGE, &Fill { frame: Pfn(5), attrs: RW, age });
+    }
+
+    #[test]
+    fn what_is_flushed_is_gone_and_nothing_else() {
+        let tlb = Tlb::new(Checks::Off);
+        for scope in [part(), all()] {
+            fill(&tlb, tlb.age(tlb.begin(), 0));
+            assert_eq!(found(&tlb), Some(Pfn(5)));
+            assert_eq!(tlb.lookup(Asid(4), PAGE, Access::Read, tlb.begin()), None);
+            assert_eq!(tlb.lookup(ASID, PAGE, Access::Execute, tlb.begin()), None);
+            tlb.drop_scope(&FlushScope { asid: Asid(4), ..part() });
+            assert_eq!(found(&tlb), Some(Pfn(5)));
+            tlb.drop_scope(&scope);
+            assert_eq!(found(&tlb), None);
+        }
+    }
+
+    /// The tables were read before the flush, and the slot is filled behind it.
+    #[test]
+    fn a_fill_that_a_flush_overtook_is_not_kept() {
+        let tlb = Tlb::new(Checks::Off);
+        for scope in [part(), all()] {
+            let age = tlb.age(tlb.begin(), 0);
+            tlb.drop_scope(&scope);
+            fill(&tlb, age);
+            assert_eq!(found(&tlb), None, "{scope:?}");
+        }
+    }
+
+    #[test]
+    fn a_slot_does_not_come_back_when_the_number_of_flushes_comes_round() {
+        let tlb = Tlb::new(Checks::Off);
+        fill(&tlb, tlb.age(tlb.begin(), 0));
+        tlb.whole.fetch_add(WHOLES, Relaxed);
+        assert_eq!(found(&tlb), None);
+    }
+
+    #[test]
+    fn a_store_needs_a_slot_that_a_store_filled() {
+        let tlb = Tlb::new(Checks::Off);
+        let clean = Attrs { dirty: false, ..RW };
+        tlb.fill(ASID, PAGE, &Fill { frame: Pfn(5), attrs: clean, age: tlb.age(tlb.begin(), 0) });
+        assert_eq!(tlb.lookup(ASID, PAGE, Access::Write, tlb.begin()), None);
+        assert_eq!(found(&tlb), Some(Pfn(5)));
+    }
+}

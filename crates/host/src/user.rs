@@ -98,7 +98,7 @@ impl HostCpu<'_> {
         access: Access,
         body: impl FnOnce(Option<NonNull<u8>>) -> R,
     ) -> Result<R, PageFault> {
-        let _inside = self.state.section(self.machine.barrier);
+        let _inside = self.state.section(self.machine.accesses);
         let frame = self.translate(addr, access)?;
         Ok(body(self.machine.bytes_of(frame).map(|page| {
             // SAFETY: the offset is below the page's size.

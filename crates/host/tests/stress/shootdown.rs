@@ -58,6 +58,15 @@ fn against_writers(name: &str, rounds: impl Fn(&mut Program<'_, '_>) + Sync) {
     world.finish();
 }
 
+/// Waits until somebody has stored.
+fn await_store(program: &mut Program<'_, '_>) {
+    let clock = Clock::millis(2000);
+    while program.load(VirtAddr(PAGE)) == Ok(0) {
+        assert!(!clock.is_over(), "nobody stores to the new page");
+        std::thread::yield_now();
+    }
+}
+
 /// Lets the writers run for a moment that is never the same.
 fn moment(program: &mut Program<'_, '_>) {
     let turns = program.load(VirtAddr(PAGE)).unwrap_or(0) % 300;
@@ -68,9 +77,7 @@ fn moment(program: &mut Program<'_, '_>) {
 fn no_store_passes_after_mprotect() {
     against_writers("no_store_passes_after_mprotect", |program| {
         program.map(PAGE, 1, RW).expect("room");
-        while program.load(VirtAddr(PAGE)) == Ok(0) {
-            std::thread::yield_now();
-        }
+        await_store(program);
         moment(program);
         program.protect(PAGE, 1, READ).expect("mapped");
         let seen = program.load(VirtAddr(PAGE)).expect("readable");
@@ -86,9 +93,7 @@ fn no_store_passes_after_mprotect() {
 fn no_store_passes_after_munmap() {
     against_writers("no_store_passes_after_munmap", |program| {
         program.map(PAGE, 1, RW).expect("room");
-        while program.load(VirtAddr(PAGE)) == Ok(0) {
-            std::thread::yield_now();
-        }
+        await_store(program);
         program.unmap(PAGE, 1).expect("mapped");
         // The frames that are free now, the page's among them, are this mapping's soon.
         let other = PAGE + (1 << 30);
@@ -109,9 +114,7 @@ fn a_child_keeps_what_was_there_when_its_parent_forked() {
     against_writers("a_child_keeps_what_was_there_when_its_parent_forked", |program| {
         let (parent, linux) = (program.process(), program.linux());
         program.map(PAGE, 1, RW).expect("room");
-        while program.load(VirtAddr(PAGE)) == Ok(0) {
-            std::thread::yield_now();
-        }
+        await_store(program);
         let child = linux.fork(program.cx(), parent).expect("a child");
         program.switch_to(child).expect("alive");
         let seen = program.load(VirtAddr(PAGE)).expect("readable");
