@@ -31,6 +31,7 @@ const EXCLUSIVE: u64 = 1 << 63;
 pub struct AtCap;
 
 impl core::fmt::Display for AtCap {
+    #[inline]
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("a page's count is at its cap")
     }
@@ -44,6 +45,7 @@ impl core::error::Error for AtCap {}
 pub struct Pinned;
 
 impl core::fmt::Display for Pinned {
+    #[inline]
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("the page is pinned")
     }
@@ -89,6 +91,7 @@ impl Counts {
     pub const ONE: Counts = Counts(REF);
 
     /// References, and how many of them are mappings; not pinned.
+    #[inline]
     pub const fn new(refs: u64, maps: u64, exclusive: Exclusive) -> Counts {
         debug_assert!(refs <= REFS_MAX && maps <= MAPS_MAX, "counts fit");
         let bit = match exclusive {
@@ -99,27 +102,32 @@ impl Counts {
     }
 
     /// References.
+    #[inline]
     pub const fn refs(self) -> u64 {
         self.0 & REFS_MAX
     }
 
     /// How often it is mapped.
+    #[inline]
     pub const fn maps(self) -> u64 {
         self.0 >> MAPS_SHIFT & MAPS_MAX
     }
 
     /// Pins: users that may read and write it without asking again.
+    #[inline]
     pub const fn pins(self) -> u64 {
         self.0 >> PINS_SHIFT & PINS_MAX
     }
 
     /// Whether its only mapping may write without asking.
+    #[inline]
     pub const fn is_exclusive(self) -> bool {
         self.0 & EXCLUSIVE != 0
     }
 }
 
 impl core::fmt::Debug for Counts {
+    #[inline]
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let exclusive = if self.is_exclusive() { ", exclusive" } else { "" };
         write!(f, "{} references, {} maps, {} pins{exclusive}", self.refs(), self.maps(), self.pins())
@@ -127,24 +135,28 @@ impl core::fmt::Debug for Counts {
 }
 
 /// What the word holds.
+#[inline]
 pub fn read<A: Memory>(memory: &A, word: &A::Word) -> Counts {
     // ORDERING: Acquire pairs with the AcqRel of `step`: who sees a count sees what was done before it.
     Counts(memory.load(word, Acquire))
 }
 
 /// Makes a folio that nobody can reach ready: one reference, nothing else.
+#[inline]
 pub fn birth<A: Memory>(memory: &A, word: &A::Word) {
     // ORDERING: Release pairs with the Acquire in `try_get`: who gets a reference sees the fresh descriptor.
     memory.store(word, Counts::ONE.0, Release);
 }
 
 /// Wipes what is left of a folio without references (its exclusive bit).
+#[inline]
 pub fn death<A: Memory>(memory: &A, word: &A::Word) {
     // RELAXED: with no references, only `try_get` looks, and it fails either way.
     memory.store(word, 0, Relaxed);
 }
 
 /// One step on the word: `next` answers the new value, or refuses.
+#[inline]
 fn step<A: Memory, E>(
     memory: &A,
     word: &A::Word,
@@ -164,6 +176,7 @@ fn step<A: Memory, E>(
 }
 
 /// Takes a reference unless there is none (the folio is free or about to be) or there are too many.
+#[inline]
 pub fn try_get<A: Memory>(memory: &A, word: &A::Word) -> bool {
     step(memory, word, |c| match c.refs() {
         0 | REFS_MAX => Err(()),
@@ -173,6 +186,7 @@ pub fn try_get<A: Memory>(memory: &A, word: &A::Word) -> bool {
 }
 
 /// Takes another reference; the caller has, or knows of, one.
+#[inline]
 pub fn get<A: Memory>(memory: &A, word: &A::Word) -> Result<(), AtCap> {
     step(memory, word, |c| {
         debug_assert!(c.refs() > 0, "a reference to a free folio");
@@ -182,6 +196,7 @@ pub fn get<A: Memory>(memory: &A, word: &A::Word) -> Result<(), AtCap> {
 }
 
 /// Gives a reference back.
+#[inline]
 pub fn put<A: Memory>(memory: &A, word: &A::Word) -> Freed {
     // ORDERING: AcqRel: the last one sees everything the others did with the folio before they let go.
     let before = Counts(memory.fetch_add(word, REF.wrapping_neg(), AcqRel));
@@ -191,18 +206,21 @@ pub fn put<A: Memory>(memory: &A, word: &A::Word) -> Freed {
 
 /// Takes away the only reference, so that nobody can get one any more; refuses if there are others.
 /// Linux: `folio_ref_freeze`, for exactly one.
+#[inline]
 pub fn freeze<A: Memory>(memory: &A, word: &A::Word) -> bool {
     step(memory, word, |c| if c.refs() == 1 { Ok(c.0 - REF) } else { Err(()) }).is_ok()
 }
 
 /// Takes away all references if there are exactly so many, so that nobody can get one any more. Linux:
 /// `folio_ref_freeze`.
+#[inline]
 pub fn freeze_at<A: Memory>(memory: &A, word: &A::Word, refs: u64) -> bool {
     debug_assert!(refs > 0, "a folio without references is frozen already");
     step(memory, word, |c| if c.refs() == refs { Ok(c.0 - refs * REF) } else { Err(()) }).is_ok()
 }
 
 /// Undoes [`freeze_at`]: so many references again. The mappings, pins and exclusive bit are as they were.
+#[inline]
 pub fn unfreeze_to<A: Memory>(memory: &A, word: &A::Word, refs: u64) {
     // ORDERING: Release pairs with the Acquire in `try_get`.
     let before = Counts(memory.fetch_add(word, refs * REF, Release));
@@ -210,6 +228,7 @@ pub fn unfreeze_to<A: Memory>(memory: &A, word: &A::Word, refs: u64) {
 }
 
 /// Makes one of the parts of a folio that was taken apart ready: from here on it can be got.
+#[inline]
 pub fn publish<A: Memory>(memory: &A, word: &A::Word, counts: Counts) {
     debug_assert!(counts.refs() > 0, "who takes a folio apart has a reference to each part");
     // ORDERING: Release pairs with the Acquire in `try_get`: who gets a reference sees the new descriptor.
@@ -217,6 +236,7 @@ pub fn publish<A: Memory>(memory: &A, word: &A::Word, counts: Counts) {
 }
 
 /// Undoes [`freeze`]: one reference again. The mappings, pins and exclusive bit are as they were.
+#[inline]
 pub fn unfreeze<A: Memory>(memory: &A, word: &A::Word) {
     // ORDERING: Release pairs with the Acquire in `try_get`.
     let before = Counts(memory.fetch_add(word, REF, Release));
@@ -224,6 +244,7 @@ pub fn unfreeze<A: Memory>(memory: &A, word: &A::Word) {
 }
 
 /// Counts one more mapping.
+#[inline]
 pub fn add_map<A: Memory>(memory: &A, word: &A::Word, exclusive: Exclusive) -> Result<(), AtCap> {
     let bit = if exclusive == Exclusive::Yes { EXCLUSIVE } else { 0 };
     step(memory, word, |c| if c.maps() == MAPS_MAX { Err(AtCap) } else { Ok((c.0 + MAP) | bit) }).map(drop)
@@ -231,6 +252,7 @@ pub fn add_map<A: Memory>(memory: &A, word: &A::Word, exclusive: Exclusive) -> R
 
 /// Counts `entries` more mappings, each with a reference, in one step: where one entry becomes many. Refuses
 /// if the folio has more than `most` mappings then.
+#[inline]
 pub fn add_entries<A: Memory>(memory: &A, word: &A::Word, entries: u64, most: u64) -> Result<(), AtCap> {
     debug_assert!(most <= MAPS_MAX, "a limit below the cap");
     step(memory, word, |c| {
@@ -244,6 +266,7 @@ pub fn add_entries<A: Memory>(memory: &A, word: &A::Word, entries: u64, most: u6
 /// away ([`share`] and [`add_entries`]). Refuses, and changes nothing, if the page is exclusive and pinned,
 /// or has `most` mappings.
 // LINUX: include/linux/rmap.h folio_try_dup_anon_rmap_pte(), folio_get().
+#[inline]
 pub fn share_again<A: Memory>(memory: &A, word: &A::Word, most: u64) -> Result<(), NotShared> {
     debug_assert!(most <= MAPS_MAX, "a limit below the cap");
     step(memory, word, |c| {
@@ -259,6 +282,7 @@ pub fn share_again<A: Memory>(memory: &A, word: &A::Word, most: u64) -> Result<(
 }
 
 /// Counts one mapping less; answers the counts after it.
+#[inline]
 pub fn remove_map<A: Memory>(memory: &A, word: &A::Word) -> Counts {
     // ORDERING: AcqRel: who sees no maps sees what was written through them (with
     // the flush that came before).
@@ -268,6 +292,7 @@ pub fn remove_map<A: Memory>(memory: &A, word: &A::Word) -> Counts {
 }
 
 /// Takes a pin, with the reference that goes with it.
+#[inline]
 pub fn pin<A: Memory>(memory: &A, word: &A::Word) -> Result<(), AtCap> {
     step(memory, word, |c| {
         debug_assert!(c.refs() > 0, "a pin on a free folio");
@@ -277,6 +302,7 @@ pub fn pin<A: Memory>(memory: &A, word: &A::Word) -> Result<(), AtCap> {
 }
 
 /// Takes a pin unless the folio has no reference or is at a cap: for walks without a lock.
+#[inline]
 pub fn try_pin<A: Memory>(memory: &A, word: &A::Word) -> bool {
     step(memory, word, |c| {
         let refused = matches!(c.refs(), 0 | REFS_MAX) || c.pins() == PINS_MAX;
@@ -288,6 +314,7 @@ pub fn try_pin<A: Memory>(memory: &A, word: &A::Word) -> bool {
 /// Takes a pin, with its reference, only if the page is exclusive (CR3). The counterpart of [`share`], on the
 /// same word: of a pin and a share at the same time either the pin finds the bit gone, or the share the pin.
 /// So a walk without a lock needs neither a fence nor a sequence count of fork (C-6, C-7, C-8).
+#[inline]
 pub fn pin_exclusive<A: Memory>(memory: &A, word: &A::Word) -> bool {
     step(memory, word, |c| {
         let refused = !c.is_exclusive() || matches!(c.refs(), 0 | REFS_MAX) || c.pins() == PINS_MAX;
@@ -297,6 +324,7 @@ pub fn pin_exclusive<A: Memory>(memory: &A, word: &A::Word) -> bool {
 }
 
 /// Gives a pin and its reference back.
+#[inline]
 pub fn unpin<A: Memory>(memory: &A, word: &A::Word) -> Freed {
     // ORDERING: AcqRel, as in `put`.
     let before = Counts(memory.fetch_add(word, (PIN + REF).wrapping_neg(), AcqRel));
@@ -305,6 +333,7 @@ pub fn unpin<A: Memory>(memory: &A, word: &A::Word) -> Freed {
 }
 
 /// Clears the exclusive bit unless somebody pinned the page (CR8): one step, so no pin can slip in between.
+#[inline]
 pub fn share<A: Memory>(memory: &A, word: &A::Word) -> Result<(), Pinned> {
     step(memory, word, |c| if c.is_exclusive() && c.pins() > 0 { Err(Pinned) } else { Ok(c.0 & !EXCLUSIVE) })
         .map(drop)
@@ -312,12 +341,14 @@ pub fn share<A: Memory>(memory: &A, word: &A::Word) -> Result<(), Pinned> {
 
 /// Clears the exclusive bit, whoever has the page pinned: for rules of copy-on-write that know no pins, and
 /// where what it said was written elsewhere ([`crate::subpages`]).
+#[inline]
 pub fn forget_exclusive<A: Memory>(memory: &A, word: &A::Word) {
     // ORDERING: AcqRel, as in `step`.
     memory.fetch_and(word, !EXCLUSIVE, AcqRel);
 }
 
 /// Sets the exclusive bit.
+#[inline]
 pub fn make_exclusive<A: Memory>(memory: &A, word: &A::Word) {
     // ORDERING: AcqRel, as in `step`.
     memory.fetch_or(word, EXCLUSIVE, AcqRel);

@@ -64,11 +64,13 @@ impl State {
     ];
 
     /// Whether somebody the allocator handed the block to has it.
+    #[inline]
     pub const fn is_handed_out(self) -> bool {
         !matches!(self, State::Absent | State::Free | State::PerCpu | State::Reserved | State::Offline)
     }
 
     /// Whether its bytes belong to user space or a file, so that the kernel does not look at them.
+    #[inline]
     pub const fn is_user(self) -> bool {
         matches!(self, State::Fresh | State::Anon | State::File | State::Zero | State::Ksm)
     }
@@ -103,6 +105,7 @@ impl MigrateType {
         MigrateType::Isolate,
     ];
 
+    #[inline]
     pub(crate) const fn from_bits(bits: u64) -> MigrateType {
         let bits = bits as usize;
         Self::ALL[if bits < MIGRATE_TYPES { bits } else { 0 }]
@@ -128,6 +131,7 @@ impl ZoneKind {
     /// All of them, lowest first.
     pub const ALL: [ZoneKind; ZONE_KINDS] = [ZoneKind::Dma32, ZoneKind::Normal, ZoneKind::Movable];
 
+    #[inline]
     pub(crate) const fn from_bits(bits: u64) -> ZoneKind {
         match bits {
             0 => ZoneKind::Dma32,
@@ -158,15 +162,18 @@ pub(crate) const USER_NODE: (u32, u64) = (57, 0x7f);
 pub struct Meta(pub u64);
 
 impl Meta {
+    #[inline]
     pub(crate) const fn part(self, (shift, mask): (u32, u64)) -> u64 {
         self.0 >> shift & mask
     }
 
+    #[inline]
     pub(crate) const fn with(self, (shift, mask): (u32, u64), value: u64) -> Meta {
         Meta(self.0 & !(mask << shift) | (value & mask) << shift)
     }
 
     /// The flags.
+    #[inline]
     pub const fn flags(self) -> Flags {
         Flags((self.0 & FLAGS) as u16)
     }
@@ -178,68 +185,82 @@ impl Meta {
     }
 
     /// Order of the block.
+    #[inline]
     pub const fn order(self) -> Order {
         Order(self.part(ORDER) as u8)
     }
 
     /// Whether the frame is the first of a block.
+    #[inline]
     pub const fn is_head(self) -> bool {
         self.0 & HEAD != 0
     }
 
     /// Which of the free lists of its order a free block is in.
+    #[inline]
     pub const fn list(self) -> MigrateType {
         MigrateType::from_bits(self.part(LIST))
     }
 
     /// The frame's zone.
+    #[inline]
     pub const fn zone(self) -> ZoneKind {
         ZoneKind::from_bits(self.part(ZONE))
     }
 
     /// The frame's node.
+    #[inline]
     pub const fn node(self) -> NodeId {
         NodeId(self.part(NODE) as u8)
     }
 
     /// Grows each time the block is freed: a reader without a lock can tell one life of
     /// a frame from the next.
+    #[inline]
     pub const fn generation(self) -> u16 {
         self.part(GENERATION) as u16
     }
 
     /// A tail of a block in that zone, never used yet.
+    #[inline]
     pub(crate) const fn unused(zone: ZoneKind, node: NodeId) -> Meta {
         Meta(0).with(ZONE, zone as u64).with(NODE, node.0 as u64)
     }
 
+    #[inline]
     pub(crate) const fn with_state(self, state: State) -> Meta {
         self.with(STATE, state as u64)
     }
 
+    #[inline]
     pub(crate) const fn as_head(self, order: Order) -> Meta {
         Meta(self.with(ORDER, order.0 as u64).0 | HEAD)
     }
 
+    #[inline]
     pub(crate) const fn as_tail(self) -> Meta {
         Meta(self.0 & !HEAD)
     }
 
+    #[inline]
     pub(crate) const fn with_list(self, list: MigrateType) -> Meta {
         self.with(LIST, list as u64)
     }
 
     /// Without the flags that describe what a frame holds rather than the frame.
+    #[inline]
     pub(crate) const fn without_contents(self) -> Meta {
         Meta(self.0 & !(FLAGS & !(Flags::UNMAPPED.0 as u64))).with(AGE, 0).with(USER_NODE, 0)
     }
 
+    #[inline]
     pub(crate) const fn next_generation(self) -> Meta {
         self.with(GENERATION, self.part(GENERATION) + 1)
     }
 }
 
 impl core::fmt::Debug for Meta {
+    #[inline]
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let part = if self.is_head() { "head" } else { "tail" };
         let (state, order, flags) = (self.state(), self.order().0, self.flags().0);
@@ -248,9 +269,11 @@ impl core::fmt::Debug for Meta {
 }
 
 impl FieldValue for Meta {
+    #[inline]
     fn to_bits(self) -> u64 {
         self.0
     }
+    #[inline]
     fn from_bits(bits: u64) -> Self {
         Meta(bits)
     }
@@ -268,10 +291,12 @@ impl Links {
 }
 
 impl FieldValue for Links {
+    #[inline]
     fn to_bits(self) -> u64 {
         let half = |link: Option<Pfn>| u64::from(link.map_or(Links::NONE, |pfn| pfn.0));
         half(self.previous) << 32 | half(self.next)
     }
+    #[inline]
     fn from_bits(bits: u64) -> Self {
         let half = |bits: u32| (bits != Links::NONE).then_some(Pfn(bits));
         Links { previous: half((bits >> 32) as u32), next: half(bits as u32) }
@@ -307,32 +332,38 @@ impl Descriptor {
     }
 
     /// The counts now.
+    #[inline]
     pub fn counts<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Counts {
         counts::read(cx, &self.counts)
     }
 
     /// The references now.
+    #[inline]
     pub fn refs<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u64 {
         self.counts(cx).refs()
     }
 
     /// The number of mappings now.
+    #[inline]
     pub fn maps<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u64 {
         self.counts(cx).maps()
     }
 
     /// The pins now.
+    #[inline]
     pub fn pins<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u64 {
         self.counts(cx).pins()
     }
 
     /// Whether the exclusive bit is set now.
+    #[inline]
     pub fn is_exclusive<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
         self.counts(cx).is_exclusive()
     }
 
     /// See [`counts::try_get`].
     #[must_use]
+    #[inline]
     pub fn try_get<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
         if cx.planted(Plant::GetFromZero) {
             return counts::get(cx, &self.counts).is_ok();
@@ -341,38 +372,45 @@ impl Descriptor {
     }
 
     /// See [`counts::get`].
+    #[inline]
     pub fn get<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Result<(), AtCap> {
         counts::get(cx, &self.counts)
     }
 
     /// See [`counts::put`]; most callers want [`crate::Frames::put`], which also frees.
+    #[inline]
     pub fn put<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Freed {
         counts::put(cx, &self.counts)
     }
 
     /// See [`counts::freeze`].
     #[must_use]
+    #[inline]
     pub fn freeze<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
         counts::freeze(cx, &self.counts)
     }
 
     /// See [`counts::unfreeze`].
+    #[inline]
     pub fn unfreeze<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
         counts::unfreeze(cx, &self.counts);
     }
 
     /// See [`counts::freeze_at`].
     #[must_use]
+    #[inline]
     pub fn freeze_at<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, refs: u64) -> bool {
         counts::freeze_at(cx, &self.counts, refs)
     }
 
     /// See [`counts::unfreeze_to`].
+    #[inline]
     pub fn unfreeze_to<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, refs: u64) {
         counts::unfreeze_to(cx, &self.counts, refs);
     }
 
     /// See [`counts::add_entries`].
+    #[inline]
     pub fn add_entries<M: Machine, const L: u8>(
         &self,
         cx: &Cx<'_, M, L>,
@@ -383,6 +421,7 @@ impl Descriptor {
     }
 
     /// See [`counts::add_map`].
+    #[inline]
     pub fn add_map<M: Machine, const L: u8>(
         &self,
         cx: &Cx<'_, M, L>,
@@ -392,38 +431,45 @@ impl Descriptor {
     }
 
     /// See [`counts::remove_map`].
+    #[inline]
     pub fn remove_map<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Counts {
         counts::remove_map(cx, &self.counts)
     }
 
     /// See [`counts::pin`].
+    #[inline]
     pub fn pin<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Result<(), AtCap> {
         counts::pin(cx, &self.counts)
     }
 
     /// See [`counts::try_pin`].
     #[must_use]
+    #[inline]
     pub fn try_pin<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
         counts::try_pin(cx, &self.counts)
     }
 
     /// See [`counts::pin_exclusive`].
     #[must_use]
+    #[inline]
     pub fn pin_exclusive<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
         counts::pin_exclusive(cx, &self.counts)
     }
 
     /// See [`counts::unpin`]; most callers want [`crate::Frames::unpin`], which also frees.
+    #[inline]
     pub fn unpin<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Freed {
         counts::unpin(cx, &self.counts)
     }
 
     /// See [`counts::share`].
+    #[inline]
     pub fn share<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Result<(), Pinned> {
         counts::share(cx, &self.counts)
     }
 
     /// See [`counts::share_again`].
+    #[inline]
     pub fn share_again<M: Machine, const L: u8>(
         &self,
         cx: &Cx<'_, M, L>,
@@ -433,11 +479,13 @@ impl Descriptor {
     }
 
     /// See [`counts::forget_exclusive`].
+    #[inline]
     pub fn forget_exclusive<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
         counts::forget_exclusive(cx, &self.counts);
     }
 
     /// See [`counts::make_exclusive`].
+    #[inline]
     pub fn make_exclusive<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
         counts::make_exclusive(cx, &self.counts);
     }
@@ -445,17 +493,20 @@ impl Descriptor {
     // ---- the second word ----
 
     /// The second word now.
+    #[inline]
     pub fn meta<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Meta {
         // ORDERING: Acquire pairs with the Release in `set_state` and the AcqRel of the flags.
         Meta(cx.load(&self.meta, Acquire))
     }
 
     /// What the block is used for. Only a head's answer means something.
+    #[inline]
     pub fn state<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> State {
         self.meta(cx).state()
     }
 
     /// Says what the block is used for. Only its owner does.
+    #[inline]
     pub fn set_state<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, state: State) {
         // RELAXED: the compare-exchange decides.
         let mut seen = cx.load(&self.meta, Relaxed);
@@ -467,49 +518,58 @@ impl Descriptor {
     }
 
     /// Order of the block. Only a head's answer means something.
+    #[inline]
     pub fn order<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Order {
         self.meta(cx).order()
     }
 
     /// The frame's zone.
+    #[inline]
     pub fn zone<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> ZoneKind {
         self.meta(cx).zone()
     }
 
     /// The frame's node.
+    #[inline]
     pub fn node<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> NodeId {
         self.meta(cx).node()
     }
 
     /// All flags now.
+    #[inline]
     pub fn flags<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Flags {
         self.meta(cx).flags()
     }
 
     /// Whether one of the flags is set.
+    #[inline]
     pub fn test<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, flags: Flags) -> bool {
         self.flags(cx).has(flags)
     }
 
     /// Sets flags.
+    #[inline]
     pub fn set<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, flags: Flags) {
         // ORDERING: AcqRel: a flag orders what it tells of (bytes that are up to date, say) before itself.
         cx.fetch_or(&self.meta, u64::from(flags.0), AcqRel);
     }
 
     /// Clears flags.
+    #[inline]
     pub fn clear<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, flags: Flags) {
         // ORDERING: AcqRel, as in `set`.
         cx.fetch_and(&self.meta, !u64::from(flags.0), AcqRel);
     }
 
     /// Sets flags; answers whether one of them was set before.
+    #[inline]
     pub fn test_and_set<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, flags: Flags) -> bool {
         // ORDERING: AcqRel, as in `set`.
         Meta(cx.fetch_or(&self.meta, u64::from(flags.0), AcqRel)).flags().has(flags)
     }
 
     /// Clears flags; answers whether one of them was set before.
+    #[inline]
     pub fn test_and_clear<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, flags: Flags) -> bool {
         // ORDERING: AcqRel, as in `set`.
         Meta(cx.fetch_and(&self.meta, !u64::from(flags.0), AcqRel)).flags().has(flags)
@@ -517,6 +577,7 @@ impl Descriptor {
 
     /// Takes the page lock if it is free.
     #[must_use]
+    #[inline]
     pub fn try_lock<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
         let taken = !self.test_and_set(cx, Flags::LOCKED);
         if taken {
@@ -529,6 +590,7 @@ impl Descriptor {
     /// The caller then wakes all who wait at [`Descriptor::wait_key`]; who still has something to
     /// wait for marks it again.
     #[must_use = "waiters are woken by the caller"]
+    #[inline]
     pub fn unlock<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
         cx.trace(|| Event::Unlocked(LockId::new(level::PAGE, &self.meta)));
         let gone = Flags::LOCKED.and(Flags::WAITERS);
@@ -539,6 +601,7 @@ impl Descriptor {
     }
 
     /// Where to park for this page: its own queue, never one shared with other pages.
+    #[inline]
     pub fn wait_key(&self) -> u64 {
         machine::lock::key(&self.meta)
     }
@@ -546,16 +609,19 @@ impl Descriptor {
     // ---- owner, index, links ----
 
     /// Whose it is: 28 bits, the state says of what.
+    #[inline]
     pub fn owner<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u32 {
         self.owner_and_index(cx).0
     }
 
     /// Where in its owner it is: 36 bits.
+    #[inline]
     pub fn index<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u64 {
         self.owner_and_index(cx).1
     }
 
     /// Owner and index, read in one step.
+    #[inline]
     pub fn owner_and_index<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> (u32, u64) {
         // ORDERING: Acquire pairs with the Release in `set_owner`.
         let bits = cx.load(&self.owner, Acquire);
@@ -563,6 +629,7 @@ impl Descriptor {
     }
 
     /// Writes owner and index in one step.
+    #[inline]
     pub fn set_owner<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, owner: u32, index: u64) {
         debug_assert!(owner >> OWNER_BITS == 0 && index >> INDEX_BITS == 0, "owner or index is too large");
         // ORDERING: Release pairs with the Acquire in `owner_and_index`.
@@ -570,11 +637,13 @@ impl Descriptor {
     }
 
     /// The third word, for owners that want all 64 bits of it.
+    #[inline]
     pub fn owner_word(&self) -> &Word {
         &self.owner
     }
 
     /// The fourth word: the owner's to use while the folio is handed out.
+    #[inline]
     pub fn link_word(&self) -> &Word {
         &self.links
     }
@@ -582,22 +651,26 @@ impl Descriptor {
     // ---- views for the allocator, and for checkers of a quiet machine ----
 
     /// The counts, on a quiet machine.
+    #[inline]
     pub fn quiet_counts(&self) -> Counts {
         Counts(self.counts.raw().load(Relaxed))
     }
 
     /// What is counted of it, for events: the caller knows why it does not change just now.
+    #[inline]
     pub fn held(&self) -> Held {
         let counts = self.quiet_counts();
         Held { refs: counts.refs() as u32, maps: counts.maps() as u32, pins: counts.pins() as u32 }
     }
 
     /// The second word, on a quiet machine.
+    #[inline]
     pub fn quiet_meta(&self) -> Meta {
         Meta(self.meta.raw().load(Relaxed))
     }
 
     /// Owner and index, on a quiet machine.
+    #[inline]
     pub fn quiet_owner(&self) -> (u32, u64) {
         let bits = self.owner.raw().load(Relaxed);
         ((bits >> INDEX_BITS) as u32, bits & ((1 << INDEX_BITS) - 1))

@@ -29,11 +29,13 @@ impl Flags {
     pub const LAZY_FREE: Flags = Flags(1 << 15);
 
     /// Both sets.
+    #[inline]
     pub const fn and(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
     }
 
     /// Whether one of `other` is in it.
+    #[inline]
     pub const fn has(self, other: Flags) -> bool {
         self.0 & other.0 != 0
     }

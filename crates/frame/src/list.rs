@@ -24,15 +24,18 @@ pub(crate) enum End {
 
 impl FreeList {
     /// An empty list, for blocks on their way.
+    #[inline]
     pub(crate) fn new() -> Self {
         FreeList { first: Field::new(None), last: Field::new(None), count: Field::new(0) }
     }
 
+    #[inline]
     pub(crate) fn first(&self) -> Option<Pfn> {
         self.first.get()
     }
 
     /// How many blocks are in it.
+    #[inline]
     pub(crate) fn count(&self) -> u64 {
         self.count.get()
     }
@@ -69,6 +72,7 @@ impl FreeList {
     }
 
     /// Moves all of `other` behind what is here.
+    #[inline]
     pub(crate) fn append(&self, memmap: &MemMap<'_>, other: &FreeList) {
         let Some(first) = other.first.get() else { return };
         let last = other.last.replace(None);
@@ -81,6 +85,7 @@ impl FreeList {
     }
 
     /// The blocks, from the front, on a quiet machine.
+    #[inline]
     pub(crate) fn iter<'a>(&'a self, memmap: &'a MemMap<'_>) -> impl Iterator<Item = Pfn> + 'a {
         core::iter::successors(self.first.get(), |&pfn| memmap.descriptor(pfn).links_field().get().next)
     }

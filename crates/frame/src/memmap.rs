@@ -41,15 +41,18 @@ const SKIP: (u32, u64) = (20, 0x1);
 pub struct Subsection(pub u64);
 
 impl Subsection {
+    #[inline]
     const fn part(self, (shift, mask): (u32, u64)) -> u64 {
         self.0 >> shift & mask
     }
 
+    #[inline]
     const fn with(self, (shift, mask): (u32, u64), value: u64) -> Self {
         Subsection(self.0 & !(mask << shift) | (value & mask) << shift)
     }
 
     /// Its state.
+    #[inline]
     pub const fn state(self) -> SubsectionState {
         match self.part(STATE) {
             0 => SubsectionState::Absent,
@@ -60,21 +63,25 @@ impl Subsection {
     }
 
     /// Zone of its first memory.
+    #[inline]
     pub const fn zone(self) -> ZoneKind {
         ZoneKind::from_bits(self.part(ZONE))
     }
 
     /// Node of its first memory.
+    #[inline]
     pub const fn node(self) -> NodeId {
         NodeId(self.part(NODE) as u8)
     }
 
     /// The pageblock's type.
+    #[inline]
     pub const fn migrate_type(self) -> MigrateType {
         MigrateType::from_bits(self.part(TYPE))
     }
 
     /// Order of the handed-out folio that covers all of it (and perhaps its neighbour).
+    #[inline]
     pub const fn whole(self) -> Option<Order> {
         match self.part(WHOLE) {
             0 => None,
@@ -83,19 +90,23 @@ impl Subsection {
     }
 
     /// Whether compaction found nothing to move in it the last time.
+    #[inline]
     pub const fn is_skipped(self) -> bool {
         self.part(SKIP) != 0
     }
 
+    #[inline]
     pub(crate) const fn skipped(self) -> Self {
         self.with(SKIP, 1)
     }
 
+    #[inline]
     pub(crate) const fn not_skipped(self) -> Self {
         self.with(SKIP, 0)
     }
 
     /// Fresh memory: present, and movable, as Linux starts every pageblock.
+    #[inline]
     pub(crate) const fn present(zone: ZoneKind, node: NodeId) -> Self {
         Subsection(0)
             .with(STATE, SubsectionState::Present as u64)
@@ -104,14 +115,17 @@ impl Subsection {
             .with(TYPE, MigrateType::Movable as u64)
     }
 
+    #[inline]
     pub(crate) const fn with_state(self, state: SubsectionState) -> Self {
         self.with(STATE, state as u64)
     }
 
+    #[inline]
     pub(crate) const fn with_type(self, list: MigrateType) -> Self {
         self.with(TYPE, list as u64)
     }
 
+    #[inline]
     pub(crate) const fn with_whole(self, order: Option<Order>) -> Self {
         self.with(
             WHOLE,
@@ -132,6 +146,7 @@ pub struct MemMap<'m> {
 
 impl<'m> MemMap<'m> {
     /// Lays descriptors over the machine's memmap. Touches none of it.
+    #[inline]
     pub(crate) fn new<M: Machine>(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
         let descriptors = cast_words::<Descriptor>(boot.machine().memmap());
         let subsections = boot.array(descriptors.len().div_ceil(SUBSECTION_ORDER.frames() as usize))?;
@@ -139,6 +154,7 @@ impl<'m> MemMap<'m> {
     }
 
     /// One past the last frame that has a descriptor.
+    #[inline]
     pub fn end(&self) -> Pfn {
         Pfn(self.descriptors.len() as u32)
     }
@@ -158,6 +174,7 @@ impl<'m> MemMap<'m> {
     }
 
     /// What is known of the 2 MiB around a frame number. Any number may be asked about.
+    #[inline]
     pub fn subsection<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, pfn: Pfn) -> Subsection {
         // ORDERING: Acquire pairs with the AcqRel in `update`: who sees Active
         // sees initialised descriptors (HR2).
@@ -165,6 +182,7 @@ impl<'m> MemMap<'m> {
     }
 
     /// The same, on a quiet machine.
+    #[inline]
     pub fn quiet_subsection(&self, pfn: Pfn) -> Subsection {
         Subsection(self.word(pfn).map_or(0, |word| word.raw().load(Relaxed)))
     }
@@ -180,6 +198,7 @@ impl<'m> MemMap<'m> {
     }
 
     /// Changes what is known of a subsection.
+    #[inline]
     pub(crate) fn update<M: Machine, const L: u8>(
         &self,
         cx: &Cx<'_, M, L>,
@@ -197,6 +216,7 @@ impl<'m> MemMap<'m> {
 
     /// Marks fresh memory as present, before anything runs; memory that came first to
     /// a subsection names its zone.
+    #[inline]
     pub(crate) fn mark_present<M: Machine>(&self, machine: &M, pfn: Pfn, zone: ZoneKind, node: NodeId) {
         let Some(word) = self.word(pfn) else { return };
         // RELAXED: nothing else runs yet.
@@ -208,6 +228,7 @@ impl<'m> MemMap<'m> {
     /// The head of the block the frame is in, and the block's order. Stable while the caller has a
     /// reference to the folio (or the machine is quiet); otherwise a guess, to be checked again
     /// once a reference was taken.
+    #[inline]
     pub fn head<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, pfn: Pfn) -> Option<(Pfn, Order)> {
         if let Some(order) = self.subsection(cx, pfn).whole() {
             return Some((aligned(pfn, order), order));
@@ -217,12 +238,14 @@ impl<'m> MemMap<'m> {
     }
 
     /// The same, on a quiet machine.
+    #[inline]
     pub fn quiet_head(&self, pfn: Pfn) -> Option<(Pfn, Order)> {
         self.find_head(pfn, Descriptor::quiet_meta)
     }
 
     /// Blocks are aligned and disjoint and only their first descriptor is a head, so of the aligned frames at
     /// or before `pfn` the nearest head that reaches `pfn` is that of its block.
+    #[inline]
     fn find_head(
         &self,
         pfn: Pfn,
@@ -238,6 +261,7 @@ impl<'m> MemMap<'m> {
 }
 
 /// The first frame of the block of this order that a frame lies in.
+#[inline]
 pub(crate) const fn aligned(pfn: Pfn, order: Order) -> Pfn {
     Pfn(pfn.0 & !((1 << order.0) - 1))
 }

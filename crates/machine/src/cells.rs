@@ -42,6 +42,7 @@ unsafe impl<T: FieldValue> Send for Field<T> {}
 
 impl<T: FieldValue> Field<T> {
     /// A field holding `value`.
+    #[inline]
     pub fn new(value: T) -> Self {
         Field(AtomicU64::new(value.to_bits()), PhantomData)
     }
@@ -82,6 +83,7 @@ impl Field<u64> {
     }
 
     /// Adds atomically: for statistics shared between CPUs.
+    #[inline]
     pub fn add_shared(&self, n: u64) -> u64 {
         // RELAXED: a statistic orders nothing.
         self.0.fetch_add(n, Ordering::Relaxed).wrapping_add(n)
@@ -89,6 +91,7 @@ impl Field<u64> {
 }
 
 impl<T: FieldValue + core::fmt::Debug> core::fmt::Debug for Field<T> {
+    #[inline]
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         self.get().fmt(f)
     }
@@ -107,9 +110,11 @@ macro_rules! integer_fields {
 integer_fields!(u8, u16, u32, u64, i64);
 
 impl FieldValue for bool {
+    #[inline]
     fn to_bits(self) -> u64 {
         self as u64
     }
+    #[inline]
     fn from_bits(bits: u64) -> Self {
         bits != 0
     }
@@ -194,6 +199,7 @@ macro_rules! cells {
         #[repr(C)]
         $vis struct $name { $($(#[$fmeta])* $fvis $field: $ty),* }
         const _: () = {
+            #[inline]
             const fn is_cells<T: $crate::Cells>() {}
             $( is_cells::<$ty>(); )*
             assert!(!core::mem::needs_drop::<$name>());
@@ -207,6 +213,7 @@ macro_rules! cells {
 ///
 /// # Panics
 /// If the words are not aligned for `T` (a bug of the machine: kernel frames are page-aligned).
+#[inline]
 pub fn cast_words<T: Cells>(words: &[Word]) -> &[T] {
     let align = align_of::<T>();
     assert!(align <= 64 && (words.as_ptr() as usize).is_multiple_of(align));

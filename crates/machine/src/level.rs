@@ -40,6 +40,7 @@ pub const ZONE: u8 = 14;
 pub const PARK: u8 = 15;
 
 /// A level's name, for people.
+#[inline]
 pub const fn name(level: u8) -> &'static str {
     match level {
         PROCESS => "process",

@@ -4,12 +4,14 @@ use crate::{Cells, Memory, Word};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Takes a lock word if it is free. `owner` is not 0.
+#[inline]
 pub fn try_acquire<A: Memory>(memory: &A, word: &A::Word, owner: u64) -> bool {
     // ORDERING: Acquire pairs with the Release in `release`.
     memory.compare_exchange(word, 0, owner, Acquire).is_ok()
 }
 
 /// Takes a lock word, waiting for it.
+#[inline]
 pub fn acquire<A: Memory>(memory: &A, word: &A::Word, owner: u64) {
     while !try_acquire(memory, word, owner) {
         // RELAXED: only a hint; `try_acquire` decides.
@@ -20,6 +22,7 @@ pub fn acquire<A: Memory>(memory: &A, word: &A::Word, owner: u64) {
 }
 
 /// Gives a lock word back.
+#[inline]
 pub fn release<A: Memory>(memory: &A, word: &A::Word) {
     // ORDERING: Release pairs with the Acquire in `try_acquire`.
     memory.store(word, 0, Release);
@@ -35,11 +38,13 @@ unsafe impl<const L: u8> Cells for Spin<L> {}
 
 impl<const L: u8> Spin<L> {
     /// A free lock.
+    #[inline]
     pub const fn new() -> Self {
         Spin(Word::new(0))
     }
 
     /// Whether somebody holds it: for checkers of a quiet machine.
+    #[inline]
     pub fn is_held(&self) -> bool {
         self.0.raw().load(Relaxed) != 0
     }

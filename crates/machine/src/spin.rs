@@ -6,6 +6,7 @@ use core::ops::{Deref, DerefMut};
 
 impl<const L: u8> Spin<L> {
     /// Waits for the lock. The result is the context to go on with: it derefs to [`Cx`] at level `L`.
+    #[inline]
     pub fn lock<'a, 'm, M: Machine, const H: u8>(&'a self, cx: &'a mut Cx<'m, M, H>) -> Held<'a, 'm, M, L> {
         const { assert!(H < L, "lock order: a lock of this level or above is held") };
         acquire(cx, &self.0, owner(cx));
@@ -13,6 +14,7 @@ impl<const L: u8> Spin<L> {
     }
 
     /// Takes the lock if it is free.
+    #[inline]
     pub fn try_lock<'a, 'm, M: Machine, const H: u8>(
         &'a self,
         cx: &'a mut Cx<'m, M, H>,
@@ -22,6 +24,7 @@ impl<const L: u8> Spin<L> {
     }
 
     /// Disables interrupts, then waits for the lock. Both are undone when the result is dropped.
+    #[inline]
     pub fn lock_irq<'a, 'm, M: Machine, const H: u8>(
         &'a self,
         cx: &'a mut Cx<'m, M, H>,
@@ -33,6 +36,7 @@ impl<const L: u8> Spin<L> {
     }
 }
 
+#[inline]
 fn owner<M: Machine, const H: u8>(cx: &Cx<'_, M, H>) -> u64 {
     u64::from(cx.cpu().0) + 1
 }
@@ -46,6 +50,7 @@ pub struct Held<'a, 'm, M: Machine, const L: u8> {
 }
 
 impl<'a, 'm, M: Machine, const L: u8> Held<'a, 'm, M, L> {
+    #[inline]
     fn new(cx: &'a mut Cx<'m, M, L>, word: &'a Word, irq: bool) -> Self {
         cx.trace(|| Event::Locked(LockId::new(L, word)));
         Held { cx, word, irq }
@@ -54,18 +59,21 @@ impl<'a, 'm, M: Machine, const L: u8> Held<'a, 'm, M, L> {
 
 impl<'m, M: Machine, const L: u8> Deref for Held<'_, 'm, M, L> {
     type Target = Cx<'m, M, L>;
+    #[inline]
     fn deref(&self) -> &Cx<'m, M, L> {
         self.cx
     }
 }
 
 impl<'m, M: Machine, const L: u8> DerefMut for Held<'_, 'm, M, L> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Cx<'m, M, L> {
         self.cx
     }
 }
 
 impl<M: Machine, const L: u8> Drop for Held<'_, '_, M, L> {
+    #[inline]
     fn drop(&mut self) {
         self.cx.trace(|| Event::Unlocked(LockId::new(L, self.word)));
         release(self.cx, self.word);

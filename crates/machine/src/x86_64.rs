@@ -26,6 +26,7 @@ impl EntryFormat for X86_64 {
     /// Linux's `TASK_SIZE_MAX`: the last page below 2^47 is left out.
     const USER_END: u64 = (1 << 47) - 4096;
 
+    #[inline]
     fn kind(entry: Entry, level: Level) -> Kind {
         let bits = entry.0;
         let frame = Pfn(((bits & FRAME) >> 12) as u32);
@@ -38,6 +39,7 @@ impl EntryFormat for X86_64 {
         }
     }
 
+    #[inline]
     fn attrs(entry: Entry) -> Attrs {
         let bits = entry.0;
         let present = bits & PRESENT != 0;
@@ -54,6 +56,7 @@ impl EntryFormat for X86_64 {
         }
     }
 
+    #[inline]
     fn leaf(frame: Pfn, attrs: Attrs, level: Level) -> Entry {
         let Attrs { perms, accessed, dirty, special, locked } = attrs;
         let mut bits = u64::from(frame.0) << 12 | USER;
@@ -72,16 +75,19 @@ impl EntryFormat for X86_64 {
         Entry(bits)
     }
 
+    #[inline]
     fn table(frame: KernelFrame) -> Entry {
         Entry(u64::from(frame.0.0) << 12 | PRESENT | WRITE | USER)
     }
 
+    #[inline]
     fn absent(payload: u64) -> Entry {
         // Bits 0 and 8 stay clear: not present, and not a leaf without permissions. Bit 5 marks it as not
         // empty.
         Entry(payload >> 4 << 9 & !NO_EXECUTE | (payload & 0xf) << 1 | ACCESSED)
     }
 
+    #[inline]
     fn touched(entry: Entry, access: Access) -> Entry {
         Entry(entry.0 | ACCESSED | if access == Access::Write { DIRTY } else { 0 })
     }

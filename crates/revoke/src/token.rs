@@ -29,37 +29,44 @@ pub struct Revoked<P> {
 
 impl<P> Revoked<P> {
     /// A leaf over `pages` was cleared; `payload` is what it held.
+    #[inline]
     pub fn page(domain: &Domain, pages: VpnRange, payload: P) -> Self {
         Revoked { payload: Some(payload), pages, what: What::Page, asid: domain.asid() }
     }
 
     /// A leaf over `pages` was changed and keeps its frame.
+    #[inline]
     pub fn change(domain: &Domain, pages: VpnRange) -> Self {
         Revoked { payload: None, pages, what: What::Change, asid: domain.asid() }
     }
 
     /// A table that spans `pages` was unlinked; `payload` names it.
+    #[inline]
     pub fn table(domain: &Domain, pages: VpnRange, payload: P) -> Self {
         Revoked { payload: Some(payload), pages, what: What::Table, asid: domain.asid() }
     }
 
     /// A table that spans `pages` was unlinked and goes on being used by the caller.
+    #[inline]
     pub fn unlinked(domain: &Domain, pages: VpnRange) -> Self {
         Revoked { payload: None, pages, what: What::Table, asid: domain.asid() }
     }
 
     /// An entry that hardware could not use was cleared or changed; `payload` is what it held, if that must
     /// be freed.
+    #[inline]
     pub fn unseen(domain: &Domain, pages: VpnRange, payload: Option<P>) -> Self {
         Revoked { payload, pages, what: What::Unseen, asid: domain.asid() }
     }
 
     /// How the right was taken back.
+    #[inline]
     pub fn what(&self) -> What {
         self.what
     }
 
     /// The pages whose translation changed.
+    #[inline]
     pub fn pages(&self) -> VpnRange {
         self.pages
     }

@@ -51,6 +51,7 @@ const DEAD: u64 = 1 << 20;
 const SPARE: u64 = 1 << 21;
 
 impl FieldValue for Header {
+    #[inline]
     fn to_bits(self) -> u64 {
         let life = match self.life {
             Life::Linked => 0,
@@ -59,6 +60,7 @@ impl FieldValue for Header {
         };
         u64::from(self.owner) << INDEX_BITS | life | u64::from(self.level.0) << LEVEL | u64::from(self.used)
     }
+    #[inline]
     fn from_bits(bits: u64) -> Self {
         Header {
             owner: (bits >> INDEX_BITS) as u32,
@@ -83,15 +85,18 @@ pub(crate) struct Node<'m> {
 }
 
 impl<'m> Node<'m> {
+    #[inline]
     pub(crate) fn new<M: Machine>(machine: &'m M, frame: KernelFrame, level: Level) -> Self {
         Node { frame, level, words: machine.kernel_area(frame, 1) }
     }
 
+    #[inline]
     fn word(&self, page: Vpn) -> &'m Word {
         &self.words[(page.0 >> self.level.span_shift() & (ENTRIES - 1)) as usize]
     }
 
     /// The entry for a page, read once.
+    #[inline]
     pub(crate) fn read<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, page: Vpn) -> Entry {
         // ORDERING: Acquire pairs with the Release in `write`: the table a link leads to is zeroed and
         // described.
@@ -106,12 +111,14 @@ impl<'m> Node<'m> {
     }
 
     /// Writes an entry that hardware does not change meanwhile: the one before was empty. The lock is held.
+    #[inline]
     pub(crate) fn write<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, page: Vpn, entry: Entry) {
         // ORDERING: Release pairs with the Acquire in `read`.
         cx.store(self.word(page), entry.0, Release);
     }
 
     /// Empties an entry and answers what it held, with all that hardware noted in it. The lock is held.
+    #[inline]
     pub(crate) fn clear<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, page: Vpn) -> Entry {
         // ORDERING: AcqRel: hardware's bits up to here are in the answer; the flush that follows begins
         // with a fence.
@@ -120,6 +127,7 @@ impl<'m> Node<'m> {
 
     /// Puts another entry in the place of one that is not empty; answers that with all that hardware noted.
     /// The lock is held.
+    #[inline]
     pub(crate) fn exchange<M: Machine, const L: u8>(
         &self,
         cx: &Cx<'_, M, L>,
@@ -131,6 +139,7 @@ impl<'m> Node<'m> {
     }
 
     /// Changes an entry by `f`, again for as long as hardware sets bits in between. The lock is held.
+    #[inline]
     pub(crate) fn update<M: Machine, const L: u8>(
         &self,
         cx: &Cx<'_, M, L>,
@@ -151,17 +160,20 @@ impl<'m> Node<'m> {
     }
 
     /// The pages all its entries span.
+    #[inline]
     pub(crate) fn span(&self, page: Vpn) -> VpnRange {
         span(page, Level(self.level.0 + 1))
     }
 
     /// The entry for a page, on a quiet machine.
+    #[inline]
     pub(crate) fn quiet_entry(&self, page: Vpn) -> Entry {
         // RELAXED: nobody writes.
         Entry(self.word(page).raw().load(Relaxed))
     }
 
     /// The entries, on a quiet machine.
+    #[inline]
     pub(crate) fn quiet(&self) -> impl Iterator<Item = Entry> + 'm {
         // RELAXED: nobody writes.
         self.words.iter().map(|word| Entry(word.raw().load(Relaxed)))
@@ -169,17 +181,20 @@ impl<'m> Node<'m> {
 }
 
 /// The pages one entry of `level` spans, around a page.
+#[inline]
 pub(crate) fn span(page: Vpn, level: Level) -> VpnRange {
     let pages = 1u64 << level.span_shift();
     VpnRange::sized(Vpn(page.0 & !(pages - 1)), pages)
 }
 
 /// (table's lock) The header. Reading it without the lock gives a hint.
+#[inline]
 pub(crate) fn header(descriptor: &Descriptor) -> &Field<Header> {
     &cast_words::<Field<Header>>(core::slice::from_ref(descriptor.owner_word()))[0]
 }
 
 /// Counts an entry that is no longer empty. The lock is held.
+#[inline]
 pub(crate) fn note_used(descriptor: &Descriptor) {
     let header = header(descriptor);
     let before = header.get();
@@ -188,6 +203,7 @@ pub(crate) fn note_used(descriptor: &Descriptor) {
 }
 
 /// Counts an entry that is empty now. The lock is held.
+#[inline]
 pub(crate) fn note_empty(descriptor: &Descriptor) {
     let header = header(descriptor);
     let before = header.get();
@@ -197,12 +213,14 @@ pub(crate) fn note_empty(descriptor: &Descriptor) {
 
 /// Waits for a table's lock. Inside an epoch: holders never wait for a grace period (they may not sleep),
 /// so a reader that waits here holds nobody up for ever.
+#[inline]
 pub(crate) fn lock<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, descriptor: &Descriptor) {
     acquire(cx, descriptor.link_word(), u64::from(cx.cpu().0) + 1);
     cx.trace(|| Event::Locked(LockId::new(level::TABLE1, descriptor.link_word())));
 }
 
 /// Gives a table's lock back.
+#[inline]
 pub(crate) fn unlock<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, descriptor: &Descriptor) {
     cx.trace(|| Event::Unlocked(LockId::new(level::TABLE1, descriptor.link_word())));
     release(cx, descriptor.link_word());
