@@ -28,14 +28,21 @@ impl Mapping {
             return Err(HostError::last(what));
         }
         let base = NonNull::new(base.cast::<u8>()).ok_or_else(|| refused(&"address zero"))?;
-        Ok(Mapping { base, len })
+        let mapping = Mapping { base, len };
+        mapping.advise(libc::MADV_DONTFORK);
+        Ok(mapping)
+    }
+
+    /// Gives the host advice. An answer of no is none.
+    fn advise(&self, advice: libc::c_int) {
+        // SAFETY: the range is this mapping; none of the advice given here changes a byte of it. (A child of
+        // this process, which has no part in the machine, does not get it.)
+        unsafe { libc::madvise(self.base.as_ptr().cast(), self.len, advice) };
     }
 
     /// Tells the host how the mapping will be used. An answer of no is none: it is advice.
     pub(crate) fn advise_huge(&self, huge: bool) {
-        let advice = if huge { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
-        // SAFETY: the range is this mapping; the advice changes no byte of it.
-        unsafe { libc::madvise(self.base.as_ptr().cast(), self.len, advice) };
+        self.advise(if huge { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE });
     }
 
     /// Takes all pages from the host now.

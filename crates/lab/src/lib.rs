@@ -51,6 +51,9 @@ enum Verb {
     /// The process that runs programs natively for `diff`
     #[command(name = diff::WORKER, hide = true)]
     DiffWorker(diff::WorkerArgs),
+    /// The process that works in another address space for `bench`
+    #[command(name = bench::WORKER, hide = true)]
+    BenchWorker(bench::WorkerArgs),
     /// The recorder's helper; `record` starts it between the watching tool and the program
     #[command(name = record::HELPER, hide = true)]
     Helper(record::HelperArgs),
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Verb::Info(args) => info::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Diff(args) => diff::run(&args),
+        Verb::BenchWorker(args) => bench::run_worker(&args),
         Verb::DiffWorker(args) => diff::run_worker(&args),
         Verb::Helper(args) => record::run_helper(&args),
     })

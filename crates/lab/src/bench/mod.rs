@@ -12,6 +12,7 @@
 mod json;
 mod native;
 mod options;
+mod plot;
 mod progress;
 mod registry;
 mod row;
@@ -20,11 +21,17 @@ mod stats;
 mod table;
 mod trouble;
 
+pub(crate) use native::{WORKER, WorkerArgs, run_worker};
+
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use ::native::peer::Clock;
 
 use crate::exit::{self, Error, Verdict};
 use options::{Options, Size};
+use plot::Plots;
 use progress::Progress;
 use row::{Goal, Peer, Row, Side};
 use trouble::Trouble;
@@ -36,20 +43,35 @@ pub(crate) struct Args {
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Show what benches there are
-    #[arg(long, conflicts_with_all = ["json", "reps", "seconds", "quick"])]
+    #[arg(long, conflicts_with_all = ["json", "reps", "seconds", "clock", "quick", "plot"])]
     list: bool,
     /// Print one JSON array instead of the tables
     #[arg(long)]
     json: bool,
+    /// Draw what was measured, as SVG files in this directory
+    #[arg(long, value_name = "DIR")]
+    plot: Option<PathBuf>,
     /// Repetitions of a native measurement, each side in turn
     #[arg(long, default_value = "11", value_parser = clap::value_parser!(u32).range(1..=1000))]
     reps: u32,
     /// Begin no further repetition of a native bench after this many seconds
     #[arg(long)]
     seconds: Option<NonZeroU32>,
+    /// Time of native benches of one thread: what the thread ran for, or the clock on the wall
+    #[arg(long, value_enum, default_value_t = Time::Thread)]
+    clock: Time,
     /// Tiny sizes: does everything work? The figures say nothing
     #[arg(long)]
     quick: bool,
+}
+
+/// Whose time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum Time {
+    /// What others on the machine run for is not in it.
+    Thread,
+    /// From begin to end.
+    Wall,
 }
 
 impl Args {
@@ -57,6 +79,10 @@ impl Args {
         Options {
             reps: self.reps as usize,
             budget: self.seconds.map(|seconds| Duration::from_secs(u64::from(seconds.get()))),
+            clock: match self.clock {
+                Time::Thread => Clock::Thread,
+                Time::Wall => Clock::Wall,
+            },
             size: if self.quick { Size::Quick } else { Size::Full },
         }
     }
@@ -68,6 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
     if args.list {
         return exit::print(&registry::listed(&benches)).map(|()| Verdict::Good);
     }
+    let plots = args.plot.as_deref().map(Plots::into).transpose()?;
     let options = args.options();
     let mut progress = Progress::new(benches.len());
     let mut rows = Vec::new();
@@ -77,6 +104,9 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
         rows.extend(found.map_err(|trouble| Error::broken(&format!("{}: {trouble}", bench.name)))?);
     }
     progress.ends();
+    if let Some(plots) = plots {
+        plots.write(&rows)?;
+    }
     let text = if args.json { json::text(&rows) } else { table::text(&rows) };
     exit::print(&text).map(|()| Verdict::Good)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use native::peer::Clock;
+
 /// How much work a bench does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Size {
@@ -18,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) reps: usize,
     /// After how long a native bench begins no further repetition.
     pub(crate) budget: Option<Duration>,
+    /// Whose time a native bench of one thread measures.
+    pub(crate) clock: Clock,
     /// How much work.
     pub(crate) size: Size,
 }

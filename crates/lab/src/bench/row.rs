@@ -1,5 +1,4 @@
 //! One figure, and what it is compared with.
-#![allow(dead_code, reason = "not every kind of row has its bench yet")]
 
 /// What kind of nanoseconds a figure is made of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -185,6 +184,12 @@ impl Row {
     pub(crate) fn beside(self, peer: Peer) -> Row {
         let ratio = (peer.value != 0.0).then(|| self.value / peer.value);
         Row { ratio, peer: Some(peer), ..self }
+    }
+
+    /// With more that was counted.
+    pub(crate) fn counted(mut self, counts: Vec<(&'static str, u64)>) -> Row {
+        self.counts.extend(counts);
+        self
     }
 
     /// What was counted under a name; 0 for what of [`COUNTS`] was not counted is wrong: leave it out.

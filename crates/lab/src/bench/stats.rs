@@ -21,9 +21,27 @@ impl Samples {
         }
     }
 
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many took over twice the median. None is thrown away: where the host had taken memory back, or
+    /// others had the processor, this says how often.
+    pub(crate) fn slow(&self) -> usize {
+        let twice = 2.0 * self.median();
+        self.0.iter().filter(|sample| **sample > twice).count()
+    }
+
     /// The least; 0 of none.
     pub(crate) fn min(&self) -> f64 {
         self.0.iter().copied().min_by(f64::total_cmp).unwrap_or(0.0)
+    }
+}
+
+impl FromIterator<f64> for Samples {
+    fn from_iter<I: IntoIterator<Item = f64>>(samples: I) -> Self {
+        Samples(samples.into_iter().collect())
     }
 }
 
@@ -53,8 +71,13 @@ pub(crate) fn in_turn(options: &Options, sides: &mut [Measurement<'_>]) -> Resul
 mod tests {
     use super::*;
     use crate::bench::Size;
+    use native::peer::Clock;
     use std::cell::RefCell;
     use std::time::Duration;
+
+    fn options(reps: usize, budget: Option<Duration>) -> Options {
+        Options { reps, budget, clock: Clock::Thread, size: Size::Quick }
+    }
 
     fn of(values: &[f64]) -> Samples {
         Samples(values.to_vec())
@@ -67,7 +90,8 @@ mod tests {
         assert_eq!(of(&[7.0]).median(), 7.0);
         assert_eq!(of(&[]).median(), 0.0);
         // One far outlier moves a mean, not a median.
-        assert_eq!(of(&[1.0, 1.0, 1.0, 1.0, 1e9]).median(), 1.0);
+        let outlier = of(&[1.0, 1.0, 1.0, 1.0, 1e9]);
+        assert_eq!((outlier.median(), outlier.slow(), outlier.len()), (1.0, 1, 5));
     }
 
     #[test]
@@ -79,7 +103,7 @@ mod tests {
     #[test]
     fn sides_take_turns_and_the_first_round_does_not_count() {
         let order = RefCell::new(String::new());
-        let options = Options { reps: 2, budget: None, size: Size::Quick };
+        let options = options(2, None);
         let mut count = 0.0;
         let mut ours = || {
             order.borrow_mut().push('a');
@@ -97,7 +121,7 @@ mod tests {
 
     #[test]
     fn no_time_leaves_one_round() {
-        let options = Options { reps: 5, budget: Some(Duration::ZERO), size: Size::Quick };
+        let options = options(5, Some(Duration::ZERO));
         let samples = in_turn(&options, &mut [&mut || Ok(1.0)]).expect("no trouble");
         assert_eq!(samples, [of(&[1.0])]);
     }

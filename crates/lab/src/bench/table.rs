@@ -7,7 +7,7 @@ use super::{Goal, Row, Side};
 pub(super) fn text(rows: &[Row]) -> String {
     let mut text = String::new();
     for (side, title) in [
-        (Side::Native, "Native: the clock on the wall, beside this Linux"),
+        (Side::Native, "Native: on this machine, beside this Linux"),
         (Side::Simulated, "Simulated: the simulator's nanoseconds, beside others in the same simulator"),
     ] {
         let rows: Vec<&Row> = rows.iter().filter(|row| row.side == side).collect();

@@ -1,5 +1,4 @@
 //! Why a bench has no figures.
-#![allow(dead_code, reason = "not every kind of row has its bench yet")]
 
 use std::fmt::{self, Display};
 

@@ -28,7 +28,7 @@ pub enum Protection {
     ReadWrite,
 }
 
-/// A mapping of its own, at a multiple of 2 MiB.
+/// A mapping of its own; if it is as long as a large page, at a multiple of one.
 #[derive(Debug)]
 pub struct Area {
     start: usize,
@@ -45,18 +45,26 @@ unsafe fn unmap(start: usize, len: usize) -> io::Result<()> {
     answered(unsafe { sys3(libc::SYS_munmap, start as u64, len as u64, 0) }).map(drop)
 }
 
+/// `mmap`, where Linux finds room.
+fn map(len: usize) -> io::Result<usize> {
+    let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let args = [0, len as u64, prot as u64, flags as u64, u64::MAX, 0];
+    // SAFETY: a new mapping where Linux finds room is nobody else's.
+    answered(unsafe { sys(libc::SYS_mmap, args) }).map(|start| start as usize)
+}
+
 impl Area {
-    /// Maps so many bytes, a multiple of a page's. Nothing is touched yet.
+    /// Maps so many bytes, a multiple of a page's. Nothing is touched yet. An area that is shorter than a large
+    /// page is one `mmap`, and has no large page whatever is asked for.
     ///
     /// # Errors
     ///
     /// Linux's.
     pub fn map(len: usize, pages: PagesOf) -> io::Result<Area> {
-        let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        let room = len.checked_add(HUGE).ok_or(io::ErrorKind::InvalidInput)?;
-        let args = [0, room as u64, prot as u64, flags as u64, u64::MAX, 0];
-        // SAFETY: a new mapping where Linux finds room is nobody else's.
-        let room_start = answered(unsafe { sys(libc::SYS_mmap, args) })? as usize;
+        if len < HUGE {
+            return Ok(Area { start: map(len)?, len });
+        }
+        let room_start = map(len.checked_add(HUGE).ok_or(io::ErrorKind::InvalidInput)?)?;
         let start = room_start.next_multiple_of(HUGE);
         let area = Area { start, len };
         let before = start - room_start;
@@ -190,8 +198,10 @@ mod tests {
 
     #[test]
     fn an_area_is_populated_protected_given_up_and_unmapped() {
+        let large = Area::map(2 * HUGE, PagesOf::TwoMib).expect("mapped");
+        assert_eq!(large.start % HUGE, 0);
+        large.populate().expect("populated");
         let mut area = Area::map(16 * PAGE, PagesOf::FourKib).expect("mapped");
-        assert_eq!(area.start % HUGE, 0);
         assert_eq!(area.pages(), 16);
         area.populate().expect("populated");
         area.write(15, &[7; PAGE]).expect("written");

@@ -1,10 +1,10 @@
 //! What nobody can be faster than.
 
 use std::hint::black_box;
-use std::time::Instant;
 
-use super::{Options, Row, Side, Trouble};
-use crate::bench::stats;
+use native::peer::{Clock, null_call};
+
+use super::{Options, Row, Side, Trouble, stats};
 
 /// Words of a page.
 const WORDS: usize = 512;
@@ -13,50 +13,69 @@ const LINE: usize = 8;
 
 /// The bench.
 pub(super) fn rows(options: &Options) -> Result<Vec<Row>, Trouble> {
+    let clock = options.clock;
     // Larger than the caches of any machine of today.
-    let pages = options.sized(131_072, 64);
-    let (mut hot, mut cold) = (vec![1u64; WORDS], vec![1u64; pages * WORDS]);
-    let mut zero_hot = || Ok(zero(&mut hot, options.sized(10_000, 10)));
-    let hot_zeroed = stats::in_turn(options, &mut [&mut zero_hot])?;
-    let mut zero_cold = || Ok(zero(&mut cold, 1));
-    let cold_zeroed = stats::in_turn(options, &mut [&mut zero_cold])?;
-    let (from, to) = cold.split_at_mut(pages / 2 * WORDS);
-    let mut copy_cold = || Ok(copy(from, to));
-    let copied = stats::in_turn(options, &mut [&mut copy_cold])?;
-    chain(&mut cold);
-    let mut chase_cold = || Ok(chase(&cold, options.sized(1_000_000, 100)));
-    let missed = stats::in_turn(options, &mut [&mut chase_cold])?;
-    let row = |name: &str, samples: &[stats::Samples]| Row {
-        min: Some(samples[0].min()),
-        ..Row::new(Side::Native, name, samples[0].median(), "ns")
+    let (mut hot, mut cold) = (memory(4096), memory(options.sized(512 << 20, 64 << 12)));
+    let (mut from, mut to) =
+        (memory(options.sized(256 << 20, 4 << 12)), memory(options.sized(256 << 20, 4 << 12)));
+    let mut lines = memory(options.sized(512 << 20, 64 << 12));
+    from.fill(1);
+    to.fill(2);
+    chain(&mut lines);
+    let mut zero_hot = || Ok(zero(clock, &mut hot, options.sized(100_000, 10)));
+    let mut zero_cold = || Ok(zero(clock, &mut cold, 1));
+    let mut copy_cold = || Ok(copy(clock, &from, &mut to));
+    let mut chase_cold = || Ok(chase(clock, &lines, options.sized(1_000_000, 100)));
+    let mut call = || Ok(calls(clock, options.sized(1_000_000, 100)));
+    let samples = stats::in_turn(
+        options,
+        &mut [&mut zero_hot, &mut zero_cold, &mut copy_cold, &mut chase_cold, &mut call],
+    )?;
+    let names = [
+        "zero 4 KiB in cache",
+        "zero 4 KiB in memory",
+        "copy 4 KiB in memory",
+        "cache and TLB miss",
+        "system call that does nothing",
+    ];
+    let row = |(name, samples): (&str, &stats::Samples)| Row {
+        min: Some(samples.min()),
+        ..Row::new(Side::Native, name, samples.median(), "ns")
     };
-    Ok(vec![
-        row("zero 4 KiB in cache", &hot_zeroed),
-        row("zero 4 KiB in memory", &cold_zeroed),
-        row("copy 4 KiB in memory", &copied),
-        row("cache miss", &missed),
-    ])
+    Ok(names.into_iter().zip(&samples).map(row).collect())
+}
+
+/// So many bytes, all in memory.
+pub(super) fn memory(bytes: u64) -> Vec<u64> {
+    vec![1; bytes as usize / 8]
 }
 
 /// Nanoseconds to zero a page of `words`, all of them `times` times.
-fn zero(words: &mut [u64], times: usize) -> f64 {
-    let started = Instant::now();
+pub(super) fn zero(clock: Clock, words: &mut [u64], times: usize) -> f64 {
+    let started = clock.now();
     for _ in 0..times {
         for page in words.chunks_exact_mut(WORDS) {
             black_box(&mut *page).fill(0);
         }
     }
     let pages = words.len() / WORDS * times;
-    started.elapsed().as_nanos() as f64 / pages as f64
+    (clock.now() - started) as f64 / pages as f64
 }
 
 /// Nanoseconds to copy a page.
-fn copy(from: &[u64], to: &mut [u64]) -> f64 {
-    let started = Instant::now();
+fn copy(clock: Clock, from: &[u64], to: &mut [u64]) -> f64 {
+    let started = clock.now();
     for (from, to) in from.chunks_exact(WORDS).zip(to.chunks_exact_mut(WORDS)) {
         black_box(to).copy_from_slice(black_box(from));
     }
-    started.elapsed().as_nanos() as f64 / (from.len() / WORDS) as f64
+    (clock.now() - started) as f64 / (from.len() / WORDS) as f64
+}
+
+/// Nanoseconds of an empty system call.
+fn calls(clock: Clock, times: u32) -> f64 {
+    let started = clock.now();
+    (0..times).for_each(|_| null_call());
+    (clock.now() - started) as f64 / f64::from(times)
 }
 
 /// Makes the first word of each line the number of another line: one round through all of them, at random
@@ -75,14 +94,14 @@ fn chain(words: &mut [u64]) {
 }
 
 /// Nanoseconds of a load that hangs on the load before it, in a chain through all lines.
-fn chase(words: &[u64], loads: usize) -> f64 {
+fn chase(clock: Clock, words: &[u64], loads: u32) -> f64 {
     let mut line = 0;
-    let started = Instant::now();
+    let started = clock.now();
     for _ in 0..loads {
         line = words[line as usize * LINE];
     }
     black_box(line);
-    started.elapsed().as_nanos() as f64 / loads as f64
+    (clock.now() - started) as f64 / f64::from(loads)
 }
 
 #[cfg(test)]
