@@ -33,6 +33,7 @@ use crate::exit::{self, Error, Verdict};
 use options::{Options, Size};
 use plot::Plots;
 use progress::Progress;
+use registry::Bench;
 use row::{Goal, Peer, Row, Side};
 use trouble::Trouble;
 
@@ -88,9 +89,14 @@ impl Args {
     }
 }
 
+/// All benches.
+fn all() -> Vec<&'static Bench> {
+    native::BENCHES.iter().chain(simulated::BENCHES).collect()
+}
+
 /// Runs the verb.
 pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
-    let benches = registry::chosen(&args.names)?;
+    let benches = registry::chosen(&all(), &args.names)?;
     if args.list {
         return exit::print(&registry::listed(&benches)).map(|()| Verdict::Good);
     }
@@ -109,4 +115,24 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
     }
     let text = if args.json { json::text(&rows) } else { table::text(&rows) };
     exit::print(&text).map(|()| Verdict::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_no_side() {
+        let names: Vec<&str> = all().iter().map(|bench| bench.name).collect();
+        let unique: BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(names.len(), unique.len());
+        assert!(!unique.contains("native") && !unique.contains("simulated"));
+    }
+
+    #[test]
+    fn benches_are_on_the_side_that_lists_them() {
+        assert!(native::BENCHES.iter().all(|bench| bench.side == Side::Native));
+        assert!(simulated::BENCHES.iter().all(|bench| bench.side == Side::Simulated));
+    }
 }

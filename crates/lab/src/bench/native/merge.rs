@@ -87,7 +87,10 @@ fn linux_merges(scanner: &Scanner, pages: u64) -> Result<Cost, Trouble> {
         area.write(page as usize, &twice(page, pages)).at("a store")?;
     }
     area.merge().at("MADV_MERGEABLE")?;
-    scanner.merges(pages / 2)
+    let cost = scanner.merges(pages / 2);
+    area.unmap().at("munmap")?;
+    scanner.forget()?;
+    cost
 }
 
 fn ours_merges(ours: &mut Ours<'_, '_>, pages: u64) -> Result<Cost, Trouble> {

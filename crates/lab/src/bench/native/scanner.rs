@@ -57,8 +57,8 @@ impl Scanner {
     /// The scanner; the error says why it cannot be used here.
     pub(super) fn find() -> Result<Scanner, Trouble> {
         let pid = find("ksmd").ok_or_else(|| Trouble::new(&"there is no ksmd here"))?;
-        if number("run")? == 1 {
-            return Err(Trouble::new(&"ksmd runs for others"));
+        if number("run")? == 1 || number("pages_sharing")? > 0 {
+            return Err(Trouble::new(&"ksmd merges pages of others"));
         }
         let mut saved = Vec::new();
         for (file, _) in SETTINGS {
@@ -68,6 +68,12 @@ impl Scanner {
         // Whether this process may at all.
         write("run", &number("run")?.to_string())?;
         Ok(scanner)
+    }
+
+    /// Makes it forget what it merged: pages that are mapped no more count as merged until then.
+    pub(super) fn forget(&self) -> Result<(), Trouble> {
+        write("run", "2")?;
+        write("run", "0")
     }
 
     /// What it ran for, ever.
@@ -99,8 +105,9 @@ impl Scanner {
 
 impl Drop for Scanner {
     fn drop(&mut self) {
+        // Nobody is left to tell.
+        let _ = self.forget();
         for (file, value) in &self.saved {
-            // Nobody is left to tell.
             let _ = write(file, value);
         }
     }

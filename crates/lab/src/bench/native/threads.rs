@@ -1,5 +1,6 @@
 //! Two threads, in one address space and in two.
 
+use std::cell::RefCell;
 use std::sync::Barrier;
 use std::thread::ScopedJoinHandle;
 
@@ -55,6 +56,9 @@ impl Kind {
     }
 }
 
+/// Two threads of one space, beside two of two.
+const GOAL: Goal = Goal { measure: Measure::Ratio, better: Better::Higher, must: 0.95, aim: None };
+
 /// Who works where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Shape {
@@ -69,39 +73,55 @@ pub(super) fn rows(options: &Options) -> Result<Vec<Row>, Trouble> {
     let machine = room.machine()?;
     let manager = manager(&machine, &room)?;
     let rounds = options.sized(4000, 4);
-    let mut worker = Worker::start()?;
+    let worker = RefCell::new(Worker::start()?);
     let mut rows = Vec::new();
     for kind in [Kind::Populate, Kind::Map] {
-        let ours = |shape| ours_rate(&manager, (kind, rounds), shape);
-        let mut linux = |shape| linux_rate(&mut worker, (kind, rounds), shape);
-        let samples = in_turn(
-            options,
-            &mut [&mut || ours(Shape::OneThread), &mut || ours(Shape::OneSpace), &mut || {
-                ours(Shape::TwoSpaces)
-            }],
-        )?;
-        rows.extend(of_side("", kind, &samples, true));
-        let linux = std::cell::RefCell::new(&mut linux);
-        let samples = in_turn(
-            options,
-            &mut [
-                &mut || linux.borrow_mut()(Shape::OneThread),
-                &mut || linux.borrow_mut()(Shape::OneSpace),
-                &mut || linux.borrow_mut()(Shape::TwoSpaces),
-            ],
-        )?;
-        rows.extend(of_side("Linux: ", kind, &samples, false));
+        let ran = RefCell::new([Vec::new(), Vec::new(), Vec::new()]);
+        let ours = |shape: Shape| {
+            let times = ours_times(&manager, (kind, rounds), shape)?;
+            ran.borrow_mut()[shape as usize].push(each(&times, rounds));
+            Ok(rate(&times, rounds))
+        };
+        let samples = in_shapes(options, &ours)?;
+        rows.extend(of_side("", kind, &samples, Some(GOAL)));
+        rows.push(cpu_row(kind, &ran.into_inner().map(|ran| ran.into_iter().skip(1).collect())));
+        let linux = |shape| linux_times(&mut worker.borrow_mut(), (kind, rounds), shape);
+        let samples = in_shapes(options, &|shape| linux(shape).map(|times| rate(&times, rounds)))?;
+        rows.extend(of_side("Linux: ", kind, &samples, None));
     }
     Ok(rows)
 }
 
+/// Measures the three shapes in turn.
+fn in_shapes(
+    options: &Options,
+    measure: &dyn Fn(Shape) -> Result<f64, Trouble>,
+) -> Result<Vec<Samples>, Trouble> {
+    in_turn(
+        options,
+        &mut [&mut || measure(Shape::OneThread), &mut || measure(Shape::OneSpace), &mut || {
+            measure(Shape::TwoSpaces)
+        }],
+    )
+}
+
+/// What two threads ran for, in one space beside two: what is left of the comparison where others use the
+/// machine, too. Sleeping is not in it.
+fn cpu_row(kind: Kind, [_, same, apart]: &[Samples; 3]) -> Row {
+    let peer = Peer { name: "in two spaces".into(), value: apart.median(), min: Some(apart.min()) };
+    Row {
+        min: Some(same.min()),
+        cpus: Some(2),
+        ..Row::new(Side::Native, format!("{}: CPU time", kind.about()), same.median(), "ns/page").beside(peer)
+    }
+}
+
 /// The rows of a side: one thread; two in one space, beside two in two.
-fn of_side(side: &str, kind: Kind, samples: &[Samples], is_ours: bool) -> Vec<Row> {
+fn of_side(side: &str, kind: Kind, samples: &[Samples], goal: Option<Goal>) -> Vec<Row> {
     let name = format!("{side}{}", kind.about());
     let unit = "Mpages/s";
     let [one, same, apart] = samples else { return Vec::new() };
     let peer = Peer { name: "in two spaces".into(), value: apart.median(), min: Some(apart.min()) };
-    let goal = Goal { measure: Measure::Ratio, better: Better::Higher, must: 0.95, aim: None };
     vec![
         Row {
             min: Some(one.min()),
@@ -111,33 +131,55 @@ fn of_side(side: &str, kind: Kind, samples: &[Samples], is_ours: bool) -> Vec<Ro
         Row {
             min: Some(same.min()),
             cpus: Some(2),
-            goal: is_ours.then_some(goal),
+            goal,
             leaves_out: LEAVES_OUT.into(),
             ..Row::new(Side::Native, name, same.median(), unit).beside(peer)
         },
     ]
 }
 
-/// When a thread began, and when it ended.
-type Span = (u64, u64);
+/// What a thread took.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    /// When it began and ended, on the wall.
+    wall: (u64, u64),
+    /// What it ran for. Not known of another process.
+    ran: u64,
+}
 
-/// Millions of pages a second.
-fn rate(threads: u64, rounds: u64, ns: u64) -> f64 {
-    (threads * rounds * CHUNK / PAGE_SIZE) as f64 * 1e3 / ns.max(1) as f64
+/// Times work.
+fn timed(work: impl FnOnce() -> Result<(), Trouble>) -> Result<Span, Trouble> {
+    let (wall, ran) = (Clock::Wall.now(), Clock::Thread.now());
+    work()?;
+    Ok(Span { wall: (wall, Clock::Wall.now()), ran: Clock::Thread.now() - ran })
+}
+
+/// Millions of pages a second, of all threads.
+fn rate(times: &[Span], rounds: u64) -> f64 {
+    pages(times, rounds) * 1e3 / span(times).max(1) as f64
+}
+
+/// Nanoseconds that threads ran for, a page.
+fn each(times: &[Span], rounds: u64) -> f64 {
+    times.iter().map(|span| span.ran).sum::<u64>() as f64 / pages(times, rounds)
+}
+
+fn pages(times: &[Span], rounds: u64) -> f64 {
+    (times.len() as u64 * rounds * CHUNK / PAGE_SIZE) as f64
 }
 
 // ---- Freehold ----
 
-fn ours_rate(
+fn ours_times(
     manager: &Manager<'_, HostMachine>,
     (kind, rounds): (Kind, u64),
     shape: Shape,
-) -> Result<f64, Trouble> {
+) -> Result<Vec<Span>, Trouble> {
     let [first, second] = processes(manager, shape)?;
     let threads: &[(u32, Id<Process>)] =
         if shape == Shape::OneThread { &[(0, first)] } else { &[(0, first), (1, second)] };
     let barrier = Barrier::new(threads.len());
-    let times = manager.machine().run(|running| {
+    manager.machine().run(|running| {
         let handles: Vec<_> = threads
             .iter()
             .map(|&(cpu, process)| {
@@ -146,17 +188,14 @@ fn ours_rate(
                     let thread = Ours::new(cpu, manager, process);
                     barrier.wait();
                     let mut thread = thread?;
-                    let started = Clock::Wall.now();
-                    ours_rounds(&mut thread, kind, rounds)?;
-                    let ended = Clock::Wall.now();
+                    let span = timed(|| ours_rounds(&mut thread, kind, rounds))?;
                     thread.program.exit(Exit::Code(0));
-                    Ok((started, ended))
+                    Ok(span)
                 })
             })
             .collect();
-        handles.into_iter().map(joined).collect::<Result<Vec<_>, Trouble>>()
-    })?;
-    Ok(rate(threads.len() as u64, rounds, span(&times)))
+        handles.into_iter().map(joined).collect()
+    })
 }
 
 /// A process for each thread: the same, or another.
@@ -179,8 +218,8 @@ fn joined(
 
 /// From the first begin to the last end.
 fn span(times: &[Span]) -> u64 {
-    let begin = times.iter().map(|(begin, _)| *begin).min().unwrap_or(0);
-    times.iter().map(|(_, end)| *end).max().unwrap_or(0) - begin
+    let begin = times.iter().map(|span| span.wall.0).min().unwrap_or(0);
+    times.iter().map(|span| span.wall.1).max().unwrap_or(0) - begin
 }
 
 fn ours_rounds(ours: &mut Ours<'_, '_>, kind: Kind, rounds: u64) -> Result<(), Trouble> {
@@ -202,17 +241,15 @@ fn ours_rounds(ours: &mut Ours<'_, '_>, kind: Kind, rounds: u64) -> Result<(), T
 
 // ---- Linux ----
 
-fn linux_rate(worker: &mut Worker, (kind, rounds): (Kind, u64), shape: Shape) -> Result<f64, Trouble> {
+fn linux_times(worker: &mut Worker, (kind, rounds): (Kind, u64), shape: Shape) -> Result<Vec<Span>, Trouble> {
     let barrier = Barrier::new(if shape == Shape::OneSpace { 2 } else { 1 });
     let here = |cpu: usize| -> Result<Span, Trouble> {
         let bound = run_on(cpu).at("sched_setaffinity");
         barrier.wait();
         bound?;
-        let started = Clock::Wall.now();
-        linux_rounds(kind, rounds)?;
-        Ok((started, Clock::Wall.now()))
+        timed(|| linux_rounds(kind, rounds))
     };
-    let times = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let begun = Clock::Wall.now();
         if shape == Shape::TwoSpaces {
             worker.begin(kind, rounds)?;
@@ -225,12 +262,10 @@ fn linux_rate(worker: &mut Worker, (kind, rounds): (Kind, u64), shape: Shape) ->
         let mut times = handles.into_iter().map(joined).collect::<Result<Vec<_>, Trouble>>()?;
         if shape == Shape::TwoSpaces {
             worker.finish()?;
-            times.push((begun, Clock::Wall.now()));
+            times.push(Span { wall: (begun, Clock::Wall.now()), ran: 0 });
         }
-        Ok::<_, Trouble>(times)
-    })?;
-    let threads = if shape == Shape::OneThread { 1 } else { 2 };
-    Ok(rate(threads, rounds, span(&times)))
+        Ok(times)
+    })
 }
 
 /// Linux's rounds, on the calling thread.

@@ -1,6 +1,6 @@
 //! Benches in simulated nanoseconds, beside other algorithms in the same simulator.
 
-use super::registry::Bench;
+use super::Bench;
 
 /// All of them.
 pub(super) const BENCHES: &[Bench] = &[];
