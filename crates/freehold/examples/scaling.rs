@@ -205,7 +205,7 @@ fn name(manager: &Manager<'_, SimMachine>, process: Id<Process>, word: &str) -> 
             }
         }
         for id in spaces.tables().ids() {
-            let table = spaces.tables().get(id);
+            let table = spaces.tables().get(id).page_table();
             let at = std::ptr::from_ref(table) as usize;
             if (at..at + size_of_val(table)).contains(&address) {
                 return format!("page table, word {}", (address - at) / 8);

@@ -9,7 +9,7 @@ use frame::Id;
 use machine::lock::Sleep;
 use machine::{Cx, Field, Machine, Memory, PAGE_SHIFT, Vpn, Word, level};
 use object::Attachment;
-use table::PageTable;
+use table::{Counted, PageTable};
 
 /// Limits of a process on its memory, in bytes (`RLIM_INFINITY` is `u64::MAX`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -166,6 +166,17 @@ impl Space {
     pub(crate) fn let_live<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
         // ORDERING: Release pairs with the Acquire in `is_killed`: who may choose it finds it complete.
         cx.store(&self.killed, 0, Release);
+    }
+
+    /// Notes how much is resident if it is more than ever before.
+    pub(crate) fn note_peak(&self, table: &Counted<'_>) {
+        let note = |peak: &Field<u64>, now: u64| {
+            if now > peak.get() {
+                peak.set(now);
+            }
+        };
+        note(&self.peak_rss, table.resident());
+        note(&self.peak_tables, table.tables());
     }
 
     /// Its users and holds.

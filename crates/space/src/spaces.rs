@@ -7,9 +7,14 @@ use crate::tree::Nodes;
 use crate::uses::{self, Left};
 use crate::vma::{STACK_GUARD, Snapshot, Vma};
 use frame::{Frames, Id, Slab};
-use machine::{Boot, Cx, EntryFormat, Field, HUGE_ORDER, Machine, PAGE_SHIFT, Plant, Shortage, Vpn, level};
+use machine::{
+    Boot, Cx, EntryFormat, HUGE_ORDER, Machine, PAGE_SHIFT, Plant, Shortage, Vpn, VpnRange, level,
+};
 use object::{Attachment, Lineage, Objects, Owner};
 use table::{PageTable, Rss, Tables, Walker};
+
+/// Pages, for each CPU of the machine, for whose going counts of many CPUs are added up to note a peak.
+const PEAK_PAGES: u64 = 32;
 
 /// What [`Spaces`] needs of boot memory: made before the frame allocator takes the rest of it.
 pub struct Slabs<'m, M: Machine> {
@@ -305,23 +310,31 @@ impl<'m, M: Machine> Spaces<'m, M> {
             [stats.anon_rss, stats.file_rss, stats.shmem_rss, stats.swapped] =
                 Rss::ALL.map(|kind| table.rss(kind));
             stats.tables = table.tables();
+            stats.peak_rss = stats.peak_rss.max(table.resident());
+            stats.peak_tables = stats.peak_tables.max(stats.tables);
             stats.mlocked = table.locked();
             stats.anon_huge = table.spare_tables() * HUGE_ORDER.frames();
         }
         stats
     }
 
-    /// Notes how much is resident if it is more than ever before; called where residence grew.
+    /// Notes how much is resident if it is more than ever before; called where residence grew. Where several
+    /// CPUs count apart this does nothing: [`Spaces::note_peak_before`] does it, as seldom as Linux
+    /// (`update_hiwater_rss`).
     pub fn note_peak(&self, id: Id<Space>) {
         let space = self.space(id);
+        let table = space.table.get().map(|table| self.tables().get(table));
+        if let Some(table) = table.filter(|table| !table.is_counted_apart()) {
+            space.note_peak(&table);
+        }
+    }
+
+    /// The same before pages of a range go. What CPUs count apart is only added up if many may go.
+    pub(crate) fn note_peak_before(&self, space: &Space, range: VpnRange) {
         let Some(table) = space.table.get().map(|table| self.tables().get(table)) else { return };
-        let note = |peak: &Field<u64>, now: u64| {
-            if now > peak.get() {
-                peak.set(now);
-            }
-        };
-        note(&space.peak_rss, table.resident());
-        note(&space.peak_tables, table.tables());
+        if table.is_counted_apart() && range.pages() >= PEAK_PAGES * table.lines() {
+            space.note_peak(&table);
+        }
     }
 }
 

@@ -81,6 +81,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
     pub(crate) fn zap(&mut self, range: VpnRange, tables: Tables) {
         let (spaces, space) = (self.spaces, self.space);
         let Some(table) = space.table.get() else { return };
+        spaces.note_peak_before(space, range);
         let walker = spaces.walker(table);
         let work = if tables == Tables::FreeEmpty { Work::Unmap } else { Work::Discard };
         let asid = walker.table().domain().asid();

@@ -67,7 +67,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         node::lock(&*cx, above);
         let found = self.take_out(&cx, parent, page);
         if let Some(unlinked) = &found {
-            self.table.remove_table();
+            self.table.remove_table(cx.cpu());
             // Under the parent's lock, as every change.
             batch.push(cx.at(), Revoked::unlinked(self.table.domain(), unlinked.pages()));
         }
@@ -109,7 +109,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         parent.exchange(&cx, first, M::Entry::table(table.frame));
         let (asid, level) = (self.table.domain().asid(), Level::LEAF);
         cx.trace(|| Event::TableLinked { asid, table: table.frame, level, page: first });
-        self.table.add_table();
+        self.table.add_table(cx.cpu());
         node::unlock(&*cx, above);
     }
 
@@ -133,8 +133,8 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         let asid = self.table.domain().asid();
         let (before, level) = (Entry::EMPTY, Level::HUGE);
         cx.trace(|| Event::EntryChanged { asid, page: first, level, before, after: entry });
-        self.table.remove_rss(Some(Rss::Anon), resident);
-        self.table.add_rss(Some(Rss::Anon), ENTRIES);
+        self.table.remove_rss(cx.cpu(), Some(Rss::Anon), resident);
+        self.table.add_rss(cx.cpu(), Some(Rss::Anon), ENTRIES);
         if is_locked::<M>(entry, level) {
             self.table.change_locked(&*cx, (resident, ENTRIES));
         }

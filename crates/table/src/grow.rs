@@ -56,7 +56,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
             let (asid, level) = (self.table.domain().asid(), Level(at.0 - 1));
             cx.trace(|| Event::TableLinked { asid, table: new, level, page });
             note_used(descriptor);
-            self.table.add_table();
+            self.table.add_table(cx.cpu());
         }
         unlock(&*cx, descriptor);
         if free { Linked::Yes } else { Linked::No }

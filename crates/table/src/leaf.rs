@@ -1,7 +1,7 @@
 //! A locked table whose entries map pages: the only way to change entries.
 
 use crate::node::{self, Node, note_empty, note_used};
-use crate::{PageTable, Payload, Rss, Spare};
+use crate::{Counted, Payload, Rss, Spare};
 use core::ops::{Deref, DerefMut};
 use frame::Descriptor;
 use machine::entry::{Attrs, Kind};
@@ -13,7 +13,7 @@ use revoke::{Batch, Revoked, What};
 /// The entries a [`Leaf`] covers.
 #[derive(Clone, Copy)]
 pub(crate) struct Slots<'m> {
-    pub(crate) table: &'m PageTable,
+    pub(crate) table: Counted<'m>,
     pub(crate) node: Node<'m>,
     pub(crate) descriptor: &'m Descriptor,
     /// 2 MiB: all entries of a table of level 1, or one entry of a table of level 2.
@@ -45,7 +45,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     }
 
     /// The address space's translations.
-    pub fn table(&self) -> &'m PageTable {
+    pub fn table(&self) -> Counted<'m> {
         self.slots.table
     }
 
@@ -169,7 +169,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.slots.node.exchange(self.cx, page, entry);
         self.note_lock(Entry::EMPTY, entry);
         self.cx.trace(|| self.changed(page, Entry::EMPTY, entry));
-        table.add_rss(rss, self.weight());
+        table.add_rss(self.cx.cpu(), rss, self.weight());
     }
 
     /// Takes the spares of so many entries of 2 MiB that were taken: they are freed once the change is
@@ -197,7 +197,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.note_lock(Entry::EMPTY, entry);
         self.cx.trace(|| self.changed(page, Entry::EMPTY, entry));
         note_used(self.slots.descriptor);
-        self.table().add_rss(rss, self.weight());
+        self.table().add_rss(self.cx.cpu(), rss, self.weight());
     }
 
     /// Changes an entry that stays in use and keeps its frame. `f` may run again if hardware set a bit in
@@ -253,7 +253,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.note_walked_changed();
         self.note_lock(old, Entry::EMPTY);
         self.cx.trace(|| self.changed(page, old, Entry::EMPTY));
-        self.table().remove_rss(rss, self.weight());
+        self.table().remove_rss(self.cx.cpu(), rss, self.weight());
         (old, self.token(page, old, Keep::Nothing))
     }
 
@@ -265,7 +265,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.slots.node.exchange(self.cx, page, entry);
         self.note_lock(Entry::EMPTY, entry);
         self.cx.trace(|| self.changed(page, Entry::EMPTY, entry));
-        self.table().add_rss(rss, self.weight());
+        self.table().add_rss(self.cx.cpu(), rss, self.weight());
     }
 
     /// Puts another entry in the place of one in use (copy-on-write): the old one is cleared and flushed
@@ -291,7 +291,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.slots.node.write(self.cx, page, new);
         self.note_lock(Entry::EMPTY, new);
         self.cx.trace(|| self.changed(page, Entry::EMPTY, new));
-        self.table().add_rss(new_rss, self.weight());
+        self.table().add_rss(self.cx.cpu(), new_rss, self.weight());
         old
     }
 
@@ -307,8 +307,8 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         );
         self.note_lock(old, new);
         self.cx.trace(|| self.changed(page, old, new));
-        self.table().remove_rss(old_rss, self.weight());
-        self.table().add_rss(new_rss, self.weight());
+        self.table().remove_rss(self.cx.cpu(), old_rss, self.weight());
+        self.table().add_rss(self.cx.cpu(), new_rss, self.weight());
     }
 
     /// Empties an entry that hardware could not use and that holds nothing (software's own): nothing is to be
@@ -352,7 +352,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.note_lock(old, Entry::EMPTY);
         self.cx.trace(|| self.changed(page, old, Entry::EMPTY));
         debug_assert!(old != Entry::EMPTY, "nothing is there to take");
-        self.table().remove_rss(rss, self.weight());
+        self.table().remove_rss(self.cx.cpu(), rss, self.weight());
         old
     }
 

@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod collapse;
+pub mod counts;
 pub mod cursor;
 pub mod dump;
 mod grow;
@@ -43,6 +44,7 @@ pub mod walk;
 pub mod walker;
 
 pub use crate::collapse::Unlinked;
+pub use crate::counts::Counted;
 pub use crate::cursor::Cursor;
 pub use crate::dump::Mapped;
 pub use crate::leaf::{Leaf, is_locked};

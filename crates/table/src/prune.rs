@@ -94,7 +94,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         node::lock(&*cx, above);
         if let Some(table) = self.unlink_locked(&cx, &parent, page) {
             note_empty(above);
-            self.table.remove_table();
+            self.table.remove_table(cx.cpu());
             let pages = table.span(page);
             let token = Revoked::table(self.table.domain(), pages, Payload::Table(table.frame));
             // Under the parent's lock, as every change: who finds the link gone sees that a flush is owed.

@@ -13,7 +13,7 @@
 
 use crate::node::{Header, Life, header};
 use crate::page_table::Spares;
-use crate::{PageTable, Walker, grow};
+use crate::{Counted, Walker, grow};
 use machine::cells::cast_words;
 use machine::{Cx, Field, KernelFrame, Level, Machine, Pfn, Shortage, Vpn, level};
 
@@ -58,7 +58,7 @@ impl Spares {
     }
 }
 
-impl PageTable {
+impl Counted<'_> {
     /// Keeps a table for an entry of 2 MiB that is about to be installed. (lock of the entry's table)
     pub(crate) fn deposit<M: Machine>(&self, cx: &mut Cx<'_, M, { level::TABLE1 }>, spare: Spare) {
         let spares = self.spares();
@@ -73,7 +73,7 @@ impl PageTable {
             None => trunk(held.machine(), spare.0.0).below.set(spares.first.replace(Some(spare.0.0))),
         }
         spares.count.add(1);
-        self.add_table();
+        self.add_table(held.cpu());
     }
 
     /// Takes the table of an entry of 2 MiB that goes away or becomes many. (lock of the entry's table)
@@ -96,7 +96,7 @@ impl PageTable {
             count += u64::from(place.is_some());
         }
         spares.count.set(spares.count.get() - count);
-        self.remove_tables(count);
+        self.remove_tables(held.cpu(), count);
         found
     }
 

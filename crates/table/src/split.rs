@@ -34,7 +34,7 @@ impl<'m, M: Machine> Leaf<'_, 'm, M> {
         header.set(Header { used: ENTRIES as u16, life: Life::Linked, ..header.get() });
         let node = self.node();
         node.write(&self, page, M::Entry::table(spare.0));
-        table.add_table();
+        table.add_table(self.cpu());
     }
 
     /// Makes the entry let nothing pass, and flushes it; answers it with all that hardware noted.

@@ -1,7 +1,8 @@
 //! The page tables of all address spaces.
 
+use crate::counts::CpuCounts;
 use crate::node::{Header, Life, header};
-use crate::{PageTable, Payload, TableBatch, Walker, grow};
+use crate::{Counted, PageTable, Payload, TableBatch, Walker, grow};
 use frame::{Frames, Id, Slab, SlabView};
 use machine::{Asid, Boot, CpuId, Cx, Event, Level, Machine, Shortage, level};
 use revoke::{CpuTlbs, Revoked};
@@ -10,12 +11,14 @@ use revoke::{CpuTlbs, Revoked};
 pub struct Tables<'m, M: Machine> {
     slab: Slab<'m, M, PageTable>,
     tlbs: CpuTlbs<'m>,
+    counts: &'m [CpuCounts],
 }
 
 impl<'m, M: Machine> Tables<'m, M> {
     /// None so far.
     pub fn new(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
-        Ok(Tables { slab: Slab::new(boot)?, tlbs: CpuTlbs::new(boot)? })
+        let counts = boot.array(boot.machine().cpus() as usize)?;
+        Ok(Tables { slab: Slab::new(boot)?, tlbs: CpuTlbs::new(boot)?, counts })
     }
 
     /// A page table without entries.
@@ -32,11 +35,11 @@ impl<'m, M: Machine> Tables<'m, M> {
                 return Err(shortage);
             }
         };
-        let table = self.slab.get(id);
+        let table = self.get(id);
         table.root.set(root.0);
         table.number.set(id.raw());
         table.domain.init(cx, &self.tlbs, Asid(id.raw() + 1));
-        table.add_table();
+        table.add_table(cx.cpu());
         cx.trace(|| Event::SpaceMade { asid: table.domain.asid(), root });
         Ok(id)
     }
@@ -54,7 +57,7 @@ impl<'m, M: Machine> Tables<'m, M> {
         let walker = self.walker(frames, id);
         let table = walker.table;
         debug_assert!(table.domain.active(cx).is_empty(), "a page table in use is freed");
-        debug_assert!(table.tables() == 1 && table.resident() == 0, "a page table with entries is freed");
+        debug_assert!(table.is_bare(), "a page table with entries is freed");
         if batch.is_full() {
             walker.settle(cx, &mut batch, &mut finish);
         }
@@ -62,15 +65,15 @@ impl<'m, M: Machine> Tables<'m, M> {
         root.set(Header { life: Life::Dead, ..root.get() });
         let token = Revoked::table(&table.domain, Walker::<M>::whole(), Payload::Table(table.root()));
         batch.push(cx.at(), token);
-        table.remove_table();
+        table.remove_table(cx.cpu());
         cx.trace(|| Event::SpaceEnded { asid: table.domain.asid() });
         walker.settle(cx, &mut batch, finish);
         self.slab.free(cx.at(), id);
     }
 
     /// The page table itself.
-    pub fn get(&self, id: Id<PageTable>) -> &'m PageTable {
-        self.slab.get(id)
+    pub fn get(&self, id: Id<PageTable>) -> Counted<'m> {
+        Counted::new(self.slab.get(id), self.counts)
     }
 
     /// The way to its entries.
@@ -103,17 +106,22 @@ impl<'m, M: Machine> Tables<'m, M> {
     /// Makes this CPU, which translates through no page table, translate through this one.
     pub fn activate(&self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, id: Id<PageTable>) {
         let table = self.get(id);
+        table.begin(cx.cpu());
         table.domain.activate(cx, &self.tlbs, table.root());
     }
 
     /// Makes this CPU, which translates through this page table, translate through none.
     pub fn deactivate(&self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, id: Id<PageTable>) {
-        self.get(id).domain.deactivate(cx, &self.tlbs);
+        let table = self.get(id);
+        table.end(cx.cpu());
+        table.domain.deactivate(cx, &self.tlbs);
     }
 
     /// Moves this CPU from one page table to another.
     pub fn switch(&self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, from: Id<PageTable>, to: Id<PageTable>) {
-        let to = self.get(to);
-        self.get(from).domain.switch(cx, &self.tlbs, (&to.domain, to.root()));
+        let (from, to) = (self.get(from), self.get(to));
+        from.end(cx.cpu());
+        to.begin(cx.cpu());
+        from.domain.switch(cx, &self.tlbs, (&to.domain, to.root()));
     }
 }

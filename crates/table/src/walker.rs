@@ -1,6 +1,6 @@
 //! Walks from the root, and reading without a lock.
 
-use crate::PageTable;
+use crate::Counted;
 use crate::node::{Life, Node, header, span};
 use frame::{Descriptor, Frames};
 use machine::entry::Kind;
@@ -9,7 +9,7 @@ use machine::{Cx, Entry, EntryFormat, KernelFrame, Level, Machine, Plant, Vpn, V
 /// The way to one address space's tables: all operations on entries start here. A handle, made by
 /// [`crate::Tables::walker`].
 pub struct Walker<'a, 'm, M: Machine> {
-    pub(crate) table: &'m PageTable,
+    pub(crate) table: Counted<'m>,
     pub(crate) frames: &'a Frames<'m, M>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum Place<'m> {
 
 impl<'m, M: Machine> Walker<'_, 'm, M> {
     /// The address space's translations.
-    pub fn table(&self) -> &'m PageTable {
+    pub fn table(&self) -> Counted<'m> {
         self.table
     }
 

@@ -193,7 +193,7 @@ fn tr2<M: Machine>(
     holds!(run, TR2, within, "{at}: {entry:?} in a VMA with {vma:?}");
 }
 
-fn tr4<M: Machine>(run: &mut Run<'_, '_, M>, id: Id<Space>, tree: &PageTable, counted: &Counted) {
+fn tr4<M: Machine>(run: &mut Run<'_, '_, M>, id: Id<Space>, tree: table::Counted<'_>, counted: &Counted) {
     for kind in Rss::ALL {
         let (own, found) = (tree.rss(kind), counted.rss[kind as usize]);
         holds!(run, TR4, own == found, "space {}: {own} {kind:?} pages, {found} are mapped", id.raw());

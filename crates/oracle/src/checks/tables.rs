@@ -4,7 +4,7 @@ use crate::context::{Run, holds};
 use frame::State;
 use machine::{KernelFrame, Level, Machine, Vpn};
 use table::survey::Lock;
-use table::{Header, Life, PageTable, Walker};
+use table::{Counted, Header, Life, Walker};
 
 /// A table as a survey met it.
 pub(crate) struct Table {
@@ -17,7 +17,7 @@ pub(crate) struct Table {
 }
 
 /// One table: claims its frame.
-pub(crate) fn check<M: Machine>(run: &mut Run<'_, '_, M>, tree: &PageTable, table: &Table) {
+pub(crate) fn check<M: Machine>(run: &mut Run<'_, '_, M>, tree: Counted<'_>, table: &Table) {
     run.report.tables += 1;
     tr1(run, tree, table);
     let (number, level, first) = (tree.number(), table.level.0, table.first);
@@ -25,7 +25,7 @@ pub(crate) fn check<M: Machine>(run: &mut Run<'_, '_, M>, tree: &PageTable, tabl
     holds!(run, LK1, free, "tables {number}: the one of level {level} at {first:?} is locked");
 }
 
-fn tr1<M: Machine>(run: &mut Run<'_, '_, M>, tree: &PageTable, table: &Table) {
+fn tr1<M: Machine>(run: &mut Run<'_, '_, M>, tree: Counted<'_>, table: &Table) {
     let (number, level, first) = (tree.number(), table.level.0, table.first);
     let Header { owner, level: named, used: counted, life } = table.header;
     let state = run.descriptor(table.frame.0).map(|page| page.quiet_meta().state());
@@ -43,7 +43,7 @@ fn tr1<M: Machine>(run: &mut Run<'_, '_, M>, tree: &PageTable, table: &Table) {
 /// The tables in reserve: one for each entry of 2 MiB, empty, each in one chain once.
 pub(crate) fn tr1_spares<'m, M: Machine>(
     run: &mut Run<'_, 'm, M>,
-    (walker, tree): (&Walker<'_, 'm, M>, &PageTable),
+    (walker, tree): (&Walker<'_, 'm, M>, Counted<'_>),
     wholes: u64,
 ) {
     let (number, counted) = (tree.number(), tree.spare_tables());
@@ -62,7 +62,7 @@ pub(crate) fn tr1_spares<'m, M: Machine>(
 }
 
 /// The count of all tables of a space.
-pub(crate) fn tr1_count<M: Machine>(run: &mut Run<'_, '_, M>, tree: &PageTable, linked: u64) {
+pub(crate) fn tr1_count<M: Machine>(run: &mut Run<'_, '_, M>, tree: Counted<'_>, linked: u64) {
     let (number, counted) = (tree.number(), tree.tables());
     let found = linked + tree.spare_tables();
     holds!(run, TR1, found == counted, "tables {number}: {found} there are, {counted} were counted");
