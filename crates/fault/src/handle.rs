@@ -22,6 +22,16 @@ pub(crate) enum Outcome {
     Again,
 }
 
+/// What came of a try that looked first.
+enum Tried {
+    /// The access will pass now.
+    Done,
+    /// Something changed meanwhile: look again.
+    Again,
+    /// A stack grew: look again.
+    StackGrew,
+}
+
 /// What a fault is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Purpose {
@@ -183,14 +193,32 @@ impl<'m, M: Machine> Faults<'m, M> {
             if self.spaces().space(space).is_killed(cx) {
                 return Err(FaultError::Killed);
             }
-            let Some(wish) = self.look(cx, space, addr.page(), access)? else { continue };
-            if self.try_once(cx, &wish)? == Outcome::Done {
-                self.spaces().note_peak(space);
-                return Ok(());
+            let holding = self.spaces().begin_fault(cx, space, addr.page());
+            let tried = self.look_and_try(cx, space, addr.page(), access);
+            self.spaces().end_fault(cx, space, holding);
+            match tried? {
+                Tried::Done => {
+                    self.spaces().note_peak(space);
+                    return Ok(());
+                }
+                Tried::StackGrew => continue,
+                Tried::Again => {}
             }
             cx.count(Counter::FaultRetry);
             cx.trace(|| Event::FaultRetried { page: addr.page() });
         }
+    }
+
+    /// One try, from the beginning.
+    fn look_and_try(
+        &self,
+        cx: &mut Cx<'m, M, { level::PROCESS }>,
+        space: Id<Space>,
+        page: Vpn,
+        access: Access,
+    ) -> Result<Tried, FaultError> {
+        let Some(wish) = self.look(cx, space, page, access)? else { return Ok(Tried::StackGrew) };
+        Ok(if self.try_once(cx, &wish)? == Outcome::Done { Tried::Done } else { Tried::Again })
     }
 
     /// The VMA and the entry, if the access is allowed; `None` after a stack grew.

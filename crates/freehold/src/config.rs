@@ -11,6 +11,8 @@ pub struct Config {
     pub cow: &'static dyn object::Cow,
     /// How walks of page tables without a lock are kept from what is freed.
     pub walk: machine::WalkRule,
+    /// How the layout of a space is locked.
+    pub lock: space::LayoutLock,
 }
 
 impl Default for Config {
@@ -20,6 +22,7 @@ impl Default for Config {
             linux: Default::default(),
             cow: &object::cow::Exclusive,
             walk: Default::default(),
+            lock: Default::default(),
         }
     }
 }

@@ -28,7 +28,7 @@ impl<'m, M: Machine> Manager<'m, M> {
         let core = Core::new(&boot)?.with_walk(&boot, config.walk)?;
         let tables = Tables::new(&boot)?;
         let objects = object::Slabs::new(&boot)?.with_cow(config.cow);
-        let spaces = space::Slabs::new(&boot)?;
+        let spaces = space::Slabs::new(&boot)?.with_layout_lock(config.lock);
         let system = linux::Layout::new(&boot)?;
         let frames = Frames::new(machine, &boot, &config.frames)?;
         let mut cx = Cx::new(machine, core, CpuId(0), TaskId(0));

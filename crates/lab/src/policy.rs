@@ -9,6 +9,7 @@ use std::str::FromStr;
 use freehold::Config;
 use freehold::object::cow::{Claims, Cow};
 use freehold::object::rules;
+use freehold::space::LayoutLock;
 use oracle::Rule;
 
 /// One thing that can be done in several ways.
@@ -23,7 +24,10 @@ struct Axis {
 }
 
 /// All of them.
-const AXES: &[Axis] = &[Axis { name: "cow", values: cows, choose: choose_cow, unclaimed: unclaimed_by_cow }];
+const AXES: &[Axis] = &[
+    Axis { name: "cow", values: cows, choose: choose_cow, unclaimed: unclaimed_by_cow },
+    Axis { name: "lock", values: layout_locks, choose: choose_layout_lock, unclaimed: |_| &[] },
+];
 
 /// What the rules of copy-on-write without exclusive pages do not claim.
 const EXCLUSIVITY: &[Rule] = &[Rule::CR1, Rule::CR2, Rule::CR4];
@@ -54,6 +58,15 @@ fn unclaimed_by_cow(value: &str) -> &'static [Rule] {
         Some(Claims::Nothing) => EXCLUSIVITY,
         Some(Claims::Exclusivity) | None => &[],
     }
+}
+
+fn layout_locks() -> Vec<&'static str> {
+    LayoutLock::ALL.iter().map(|lock| lock.name()).collect()
+}
+
+fn choose_layout_lock(config: &mut Config, value: &str) {
+    let known = LayoutLock::ALL.iter().find(|lock| lock.name() == value);
+    config.lock = known.copied().unwrap_or(config.lock);
 }
 
 /// Which value is chosen on which axes. Where nothing is chosen, the axis's first value holds.
@@ -203,7 +216,9 @@ mod tests {
             assert_eq!(policy.to_string(), text);
             assert_eq!(policy.config().cow.name(), value);
         }
-        assert_eq!(Policy::default().to_string(), "cow=exclusive");
+        assert_eq!(Policy::default().to_string(), "cow=exclusive,lock=ranges");
+        let global: Policy = "lock=global".parse().expect("it is known");
+        assert_eq!(global.config().lock, LayoutLock::Global);
     }
 
     #[test]

@@ -44,6 +44,19 @@ impl<const L: u8> Sleep<L> {
         SleepHeld { cx: cx.at(), word: &self.0, held: 1 }
     }
 
+    /// Holds the lock for reading until [`Sleep::let_go`], whatever the context says that it holds: no lock
+    /// order is checked. For a baseline, where faults hold the layout lock while they take what they take.
+    #[cfg(feature = "baselines")]
+    pub fn hold_to_read<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>) {
+        self.take(cx, WRITER | WAITERS, 1);
+    }
+
+    /// Ends [`Sleep::hold_to_read`].
+    #[cfg(feature = "baselines")]
+    pub fn let_go<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>) {
+        give_back::<M, H, L>(cx, &self.0, 1);
+    }
+
     /// Adds `grant` to the word once none of `blockers` is set.
     fn take<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>, blockers: u64, grant: u64) {
         const { assert!(H <= level::SLEEP_MAX, "lock order: a sleeping lock is taken too late") };
@@ -51,7 +64,7 @@ impl<const L: u8> Sleep<L> {
             // RELAXED: the compare-exchange decides.
             let seen = cx.load(&self.0, Relaxed);
             if seen & blockers == 0 {
-                // ORDERING: Acquire pairs with the Release in `SleepHeld::drop`.
+                // ORDERING: Acquire pairs with the Release in `give_back`.
                 if cx.compare_exchange(&self.0, seen, seen + grant, Acquire).is_ok() {
                     cx.trace(|| Event::Locked(LockId::new(L, &self.0)));
                     return;
@@ -59,7 +72,7 @@ impl<const L: u8> Sleep<L> {
                 continue;
             }
             if seen == WAITERS {
-                // A holder is between its two steps in `drop`. Parking would be refused: this is a spin loop.
+                // A holder is between its two steps in `give_back`. Parking would be refused: this is a spin loop.
                 cx.relax(&self.0);
                 continue;
             }
@@ -72,13 +85,13 @@ impl<const L: u8> Sleep<L> {
         let parking = cx.core().parking;
         parking.park_unless(cx, key(&self.0), |cx| {
             // RELAXED: both are steps on one word, and so in one order: the waiters bit is set before the
-            // holder's last look (its fetch in `drop`), or this sees the lock free. The queue's lock keeps
+            // holder's last look (its fetch in `give_back`), or this sees the lock free. The queue's lock keeps
             // the waker out until this task is queued.
             let seen = cx.fetch_or(&self.0, WAITERS, Relaxed);
             let free = seen & (WRITER | READERS) == 0;
             if free && seen & WAITERS == 0 {
                 // Nobody holds it, so nobody would clear the mark set just now. (If it was set before, the
-                // holder who left is between its two steps in `drop`, and clears it.)
+                // holder who left is between its two steps in `give_back`, and clears it.)
                 // RELAXED: what a holder before released stays so: this is one step on its word.
                 cx.fetch_and(&self.0, !WAITERS, Relaxed);
             }
@@ -125,17 +138,22 @@ impl<'m, M: Machine, const L: u8> DerefMut for SleepHeld<'_, 'm, M, L> {
 
 impl<M: Machine, const L: u8> Drop for SleepHeld<'_, '_, M, L> {
     fn drop(&mut self) {
-        self.cx.trace(|| Event::Unlocked(LockId::new(L, self.word)));
-        // ORDERING: Release pairs with the Acquire in `Sleep::take`.
-        let before = self.cx.fetch_add(self.word, self.held.wrapping_neg(), Release);
-        let after = before - self.held;
-        if after == WAITERS {
-            // The last holder left and somebody waits: clear the mark, wake them, they compete again.
-            // RELAXED: the next to take the lock still acquires the release above, through this step.
-            if self.cx.compare_exchange(self.word, WAITERS, 0, Relaxed).is_ok() {
-                let parking = self.cx.core().parking;
-                parking.wake_all(self.cx, key(self.word));
-            }
+        give_back::<M, L, L>(self.cx, self.word, self.held);
+    }
+}
+
+/// Takes `held` off the word of a lock of level `L`, and wakes who waits if nobody holds it any more.
+fn give_back<M: Machine, const H: u8, const L: u8>(cx: &mut Cx<'_, M, H>, word: &Word, held: u64) {
+    cx.trace(|| Event::Unlocked(LockId::new(L, word)));
+    // ORDERING: Release pairs with the Acquire in `Sleep::take`.
+    let before = cx.fetch_add(word, held.wrapping_neg(), Release);
+    let after = before - held;
+    if after == WAITERS {
+        // The last holder left and somebody waits: clear the mark, wake them, they compete again.
+        // RELAXED: the next to take the lock still acquires the release above, through this step.
+        if cx.compare_exchange(word, WAITERS, 0, Relaxed).is_ok() {
+            let parking = cx.core().parking;
+            parking.wake_all(cx, key(word));
         }
     }
 }

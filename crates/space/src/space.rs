@@ -4,6 +4,7 @@ use crate::policy::MemPolicy;
 use crate::tree::Tree;
 use crate::uses;
 use crate::vma::VmaFlags;
+use core::mem::offset_of;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use frame::Id;
 use machine::lock::Sleep;
@@ -31,22 +32,37 @@ impl Limits {
 }
 
 machine::cells! {
-    /// An address space, in a slab.
+    /// An address space, in a slab. What changes with the layout is on other lines than what faults read.
+    #[repr(align(64))]
     pub struct Space {
         /// Who uses it, and on how many CPUs it is loaded ([`uses`]). 0: free.
         uses: Word,
-        /// Non-zero once its processes are to die.
-        killed: Word,
         /// Covers the VMA tree and everything marked (layout).
         pub(crate) layout: Sleep<{ level::LAYOUT }>,
+        /// (layout) How many stamps were given to VMAs.
+        stamps: Field<u64>,
+        /// (layout) Pages, by use.
+        pub(crate) total: Field<u64>,
+        /// (layout) Most pages ever mapped.
+        pub(crate) peak_total: Field<u64>,
+        /// (layout) Pages of private writable VMAs that are no stack.
+        pub(crate) data: Field<u64>,
+        /// (layout) Pages of executable, not writable VMAs.
+        pub(crate) exec: Field<u64>,
         /// (layout; read inside an epoch) The VMAs by address.
         pub(crate) tree: Tree,
+        /// Non-zero once its processes are to die.
+        killed: Word,
         /// (set once) Translations.
         pub(crate) table: Field<Option<Id<PageTable>>>,
         /// (set once) Its membership in a lineage: the reverse map of its anonymous pages.
         pub(crate) member: Field<Option<Id<Attachment>>>,
-        /// (layout) How many stamps were given to VMAs.
-        stamps: Field<u64>,
+        /// (layout; read without it by faults) Which nodes new pages come from, if their VMA does not say.
+        pub(crate) policy: Field<MemPolicy>,
+        /// (a choice of the program) It gets no pages of 2 MiB.
+        pub(crate) huge_refused: Field<bool>,
+        /// (only ever set) Whether some VMA ever was mergeable: who scans looks here.
+        has_mergeable: Field<bool>,
         /// (layout) One past the highest page `mmap` searches from, downwards.
         pub(crate) mmap_base: Field<Vpn>,
         /// (layout) Where the heap starts, in bytes.
@@ -57,22 +73,8 @@ machine::cells! {
         pub(crate) future: Field<VmaFlags>,
         /// (layout) New VMAs that can be merged may be.
         pub(crate) merge_any: Field<bool>,
-        /// (only ever set) Whether some VMA ever was mergeable: who scans looks here.
-        has_mergeable: Field<bool>,
         /// (layout) Fork took locks from its VMAs.
         pub(crate) lost_locks: Field<bool>,
-        /// (a choice of the program) It gets no pages of 2 MiB.
-        pub(crate) huge_refused: Field<bool>,
-        /// (layout; read without it by faults) Which nodes new pages come from, if their VMA does not say.
-        pub(crate) policy: Field<MemPolicy>,
-        /// (layout) Pages, by use.
-        pub(crate) total: Field<u64>,
-        /// (layout) Most pages ever mapped.
-        pub(crate) peak_total: Field<u64>,
-        /// (layout) Pages of private writable VMAs that are no stack.
-        pub(crate) data: Field<u64>,
-        /// (layout) Pages of executable, not writable VMAs.
-        pub(crate) exec: Field<u64>,
         /// (layout) Pages of stacks.
         pub(crate) stack: Field<u64>,
         /// (layout) Pages of locked VMAs.
@@ -89,6 +91,9 @@ machine::cells! {
         limit_memlock: Field<u64>,
     }
 }
+
+// The tree's root begins the line of what faults read.
+const _: () = assert!(offset_of!(Space, killed) == 72 && offset_of!(Space, mmap_base) < 128);
 
 impl Space {
     /// Whether what is mapped from now on will be locked (`MCL_FUTURE`).

@@ -1,6 +1,7 @@
 //! All address spaces of a machine, and the floors they stand on.
 
 use crate::error::Error;
+use crate::layout_lock::LayoutLock;
 use crate::promises::Promises;
 use crate::space::{Limits, Space, Stats};
 use crate::tree::Nodes;
@@ -18,15 +19,17 @@ const PEAK_PAGES: u64 = 32;
 
 /// What [`Spaces`] needs of boot memory: made before the frame allocator takes the rest of it.
 pub struct Slabs<'m, M: Machine> {
-    spaces: Slab<'m, M, Space>,
-    vmas: Slab<'m, M, Vma>,
-    nodes: Nodes<'m, M>,
+    pub(crate) spaces: Slab<'m, M, Space>,
+    pub(crate) vmas: Slab<'m, M, Vma>,
+    pub(crate) nodes: Nodes<'m, M>,
+    pub(crate) lock: LayoutLock,
 }
 
 impl<'m, M: Machine> Slabs<'m, M> {
     /// Empty ones.
     pub fn new(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
-        Ok(Slabs { spaces: Slab::new(boot)?, vmas: Slab::new(boot)?, nodes: Nodes::new(boot)? })
+        let lock = LayoutLock::default();
+        Ok(Slabs { spaces: Slab::new(boot)?, vmas: Slab::new(boot)?, nodes: Nodes::new(boot)?, lock })
     }
 }
 
@@ -40,14 +43,15 @@ pub struct Spaces<'m, M: Machine> {
     pub(crate) vmas: Slab<'m, M, Vma>,
     pub(crate) nodes: Nodes<'m, M>,
     pub(crate) promises: Promises,
+    pub(crate) lock: LayoutLock,
     objects: Objects<'m, M>,
 }
 
 impl<'m, M: Machine> Spaces<'m, M> {
     /// No space yet.
     pub fn new(slabs: Slabs<'m, M>, objects: Objects<'m, M>) -> Self {
-        let Slabs { spaces, vmas, nodes } = slabs;
-        Spaces { spaces, vmas, nodes, promises: Promises::new(), objects }
+        let Slabs { spaces, vmas, nodes, lock } = slabs;
+        Spaces { spaces, vmas, nodes, promises: Promises::new(), lock, objects }
     }
 
     /// What pages belong to.
@@ -260,7 +264,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
     }
 
     /// The VMA that has this page, if it can be read without a lock.
-    fn covering_lockless(
+    pub(crate) fn covering_lockless(
         &self,
         cx: &mut Cx<'m, M, { level::PROCESS }>,
         id: Id<Space>,

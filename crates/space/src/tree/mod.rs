@@ -59,10 +59,10 @@ machine::cells! {
     /// A tree. Zeroed memory is an empty one. It lives in what it maps (an address space); the nodes live in
     /// [`Nodes`].
     pub struct Tree {
-        /// 0: empty. Otherwise the number of levels << 32 | the root.
-        root: Word,
         /// (layout) How many ranges.
         count: Field<u64>,
+        /// 0: empty. Otherwise the number of levels << 32 | the root.
+        root: Word,
     }
 }
 
@@ -73,7 +73,7 @@ fn unpack_root(word: u64) -> Option<(usize, u32)> {
 
 impl Default for Tree {
     fn default() -> Self {
-        Tree { root: Word::new(0), count: Field::new(0) }
+        Tree { count: Field::new(0), root: Word::new(0) }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Benches in simulated nanoseconds, beside other algorithms in the same simulator.
 
-use super::Bench;
+mod scaling;
+
+use super::registry::Bench;
 
 /// All of them.
-pub(super) const BENCHES: &[Bench] = &[];
+pub(super) const BENCHES: &[Bench] = &[scaling::BENCH];
