@@ -21,9 +21,9 @@ pub use crate::cow::Reuse;
 use crate::cow::{Facts, Losing};
 use crate::large::{Folio, PARTS_MAX};
 use crate::objects::Objects;
-use frame::Descriptor;
 use frame::counts::{AtCap, Counts, MAPS_MAX, Pinned};
-use machine::{Cx, HUGE_ORDER, Level, Machine, Pfn, Plant, Vpn};
+use frame::{Descriptor, State};
+use machine::{Cx, HUGE_ORDER, Level, Machine, Order, Pfn, Plant, Vpn};
 use table::Leaf;
 
 impl<'m, M: Machine> Objects<'m, M> {
@@ -98,6 +98,16 @@ impl<'m, M: Machine> Objects<'m, M> {
             }
             MustCopy
         })
+    }
+
+    /// [`Objects::share_for_fork`] for a page that is no part of a large folio. `false`, and nothing has changed:
+    /// it is none, or no anonymous page, or must be looked at more closely.
+    #[inline]
+    pub fn share_small_for_fork<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> bool {
+        let page = self.descriptor(pfn);
+        let meta = page.meta(cx);
+        let small = meta.is_head() && meta.order() == Order::ZERO;
+        small && matches!(meta.state(), State::Anon | State::Ksm) && page.share_again(cx, MAPS_MAX).is_ok()
     }
 
     /// How many pages of the folio of an anonymous page follow it, itself included, if it is a large one.
@@ -199,7 +209,7 @@ impl<'m, M: Machine> Objects<'m, M> {
     }
 
     /// Whether fork asks about pins, takes exclusivity away and counts, all in one step.
-    fn forks_in_one_step<const L: u8>(&self, cx: &Cx<'m, M, L>) -> bool {
+    pub fn forks_in_one_step<const L: u8>(&self, cx: &Cx<'m, M, L>) -> bool {
         let plants = [Plant::ForkLeavesExclusive, Plant::ShareInTwoSteps, Plant::PartSharedInTwoSteps];
         self.heeds_pins(cx, Losing::Fork) && !plants.into_iter().any(|plant| cx.planted(plant))
     }

@@ -20,8 +20,8 @@
 use crate::objects::Objects;
 use crate::page::{PageCtx, owner_id};
 use frame::counts::{PINS_MAX, REFS_MAX};
-use frame::{Flags, State};
-use machine::{Counter, Cx, Event, FieldValue, HUGE_ORDER, Machine, Pfn, Plant, UserFrame, level};
+use frame::{Flags, Meta, State};
+use machine::{Counter, Cx, Event, FieldValue, HUGE_ORDER, Machine, Order, Pfn, Plant, UserFrame, level};
 
 /// How a page is held.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -125,7 +125,40 @@ impl<'m, M: Machine> Objects<'m, M> {
         Err(NotHeld::Refused)
     }
 
+    /// The same for a page found without a lock, if what the head of its folio says `fits`. A small anonymous
+    /// page is pinned in one step, between two looks at what its head is.
+    #[inline]
+    pub fn hold_found(
+        &self,
+        cx: &mut Cx<'m, M, { level::REGISTRY }>,
+        (pfn, hold): (Pfn, Hold),
+        fits: impl FnOnce(Meta) -> bool,
+    ) -> Option<Held> {
+        let memmap = self.frames().memmap();
+        let found = memmap.head(cx, pfn)?;
+        let page = self.descriptor(found.0);
+        let meta = page.meta(cx);
+        if !fits(meta) {
+            return None;
+        }
+        if hold == Hold::Get || found.1 != Order::ZERO || !self.is_pinned_by_state(cx, meta.state()) {
+            return self.hold_mapped(cx, pfn, hold).ok();
+        }
+        if !page.pin_exclusive(cx) {
+            return None;
+        }
+        // With a reference, heads stay what they are.
+        if memmap.head(cx, pfn) != Some(found) {
+            self.frames().unpin(cx, found.0);
+            return None;
+        }
+        cx.count(Counter::PinAcquired);
+        cx.trace(|| Event::Pinned { frame: pfn, held: page.held() });
+        Some(Held::Pinned(pfn))
+    }
+
     /// Gives a hold back.
+    #[inline]
     pub fn let_go(&self, cx: &mut Cx<'m, M, { level::REGISTRY }>, held: Held) {
         match held {
             Held::Nothing | Held::Zero(_) => {}
@@ -173,7 +206,11 @@ impl<'m, M: Machine> Objects<'m, M> {
     /// Whether a page, which may be freed at any moment, is pinned only while it is exclusive.
     fn is_pinned_by_bit<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> bool {
         let state = self.frames().memmap().head(cx, pfn).map(|(head, _)| self.descriptor(head).state(cx));
-        let anonymous = matches!(state, Some(State::Anon | State::Ksm));
+        state.is_some_and(|state| self.is_pinned_by_state(cx, state))
+    }
+
+    fn is_pinned_by_state<const L: u8>(&self, cx: &Cx<'m, M, L>, state: State) -> bool {
+        let anonymous = matches!(state, State::Anon | State::Ksm);
         anonymous && self.cow().unshares() && !cx.planted(Plant::PinWhateverTheBit)
     }
 

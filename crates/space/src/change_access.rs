@@ -22,7 +22,7 @@ impl<M: Machine> Layout<'_, '_, M> {
             };
             let attrs = M::Entry::attrs(entry);
             let mut perms = seen.flags.perms();
-            perms.write &= spaces.may_write_at_once(leaf, &seen, pfn, attrs);
+            perms.write = perms.write && spaces.may_write_at_once(leaf, &seen, pfn, attrs);
             M::Entry::with_attrs(entry, Attrs { perms, ..attrs }, level)
         });
     }
@@ -62,28 +62,7 @@ impl<M: Machine> Layout<'_, '_, M> {
             let splits = |cx: &mut _, entry| spaces.objects().splits(cx, entry);
             let next = cursor.next_whole(&walker, self.at(), &mut batch, splits);
             let Some((mut leaf, part)) = next else { break };
-            let mut next = part.start;
-            while let Some((page, old)) = leaf.next_used(next, part.end) {
-                next = leaf.pages(page).end;
-                let new = change(spaces, &leaf, old);
-                if new == old {
-                    continue;
-                }
-                if matches!(M::Entry::kind(old, leaf.level()), Kind::Absent(_)) {
-                    let (_, token) = leaf.change(page, |_| new);
-                    batch.push(&mut leaf, token);
-                    continue;
-                }
-                // Hardware may set bits meanwhile: only what was decided here changes.
-                let level = leaf.level();
-                let decided = |now: Entry| keep_hardware_bits::<M>(now, (old, new), level);
-                if widens::<M>(old, new) {
-                    leaf.relax(page, decided);
-                } else {
-                    let (_, token) = leaf.change(page, decided);
-                    batch.push(&mut leaf, token);
-                }
-            }
+            leaf.change_each(&mut batch, part, |leaf, old| change(spaces, leaf, old));
         }
         spaces.settle(self, table, &mut batch);
     }
@@ -96,22 +75,6 @@ fn narrow_soft<M: Machine>(entry: Entry, level: Level, perms: Perms) -> Entry {
     let Soft::Migration { frame, kind, attrs } = soft else { return entry };
     let perms = Perms { write: kind == MigrationKind::Writable, ..perms };
     Soft::Migration { frame, kind, attrs: Attrs { perms, ..attrs } }.entry::<M>()
-}
-
-/// `new` with the accessed and dirty bits that hardware set since `old` was read.
-fn keep_hardware_bits<M: Machine>(now: Entry, (old, new): (Entry, Entry), level: Level) -> Entry {
-    let (now, old, wanted) = (M::Entry::attrs(now), M::Entry::attrs(old), M::Entry::attrs(new));
-    let accessed = wanted.accessed || (now.accessed && !old.accessed);
-    let dirty = wanted.dirty || (now.dirty && !old.dirty);
-    M::Entry::with_attrs(new, Attrs { accessed, dirty, ..wanted }, level)
-}
-
-/// Whether a change only adds rights, so that nothing has to be flushed.
-fn widens<M: Machine>(old: Entry, new: Entry) -> bool {
-    let (old, new) = (M::Entry::attrs(old), M::Entry::attrs(new));
-    let keeps =
-        |a: Perms, b: Perms| (!a.read || b.read) && (!a.write || b.write) && (!a.execute || b.execute);
-    keeps(old.perms, new.perms) && (!old.dirty || new.dirty) && (!old.accessed || new.accessed)
 }
 
 impl<'m, M: Machine> Spaces<'m, M> {

@@ -172,6 +172,10 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             let mut next = part.start;
             loop {
                 let Some((page, entry)) = pair.from().next_used(next, part.end) else { break };
+                next = spaces.share_small_run(&mut pair, VpnRange::new(page, part.end), batch);
+                if next > page {
+                    continue;
+                }
                 let run = spaces.copy_run(&mut pair, (page, part.end), entry, batch);
                 next = page + run.max(1);
                 if run > 0 {
@@ -239,9 +243,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
             let (_, token) = pair.from().change(page, |entry| read_only_entry::<M>(entry, Level::LEAF));
             batch.push(pair.cx(), token);
         }
-        // Locks are not inherited.
-        let perms = attrs.perms.read_only();
-        let read_only = Attrs { perms, accessed: false, locked: false, ..attrs };
+        let read_only = without_rights(attrs);
         let copy = M::Entry::leaf(pfn, read_only, Level::LEAF);
         self.objects().count_merged_zero(copy, ZeroSign::Comes);
         pair.to().install(page, copy, rss);
@@ -302,4 +304,11 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let work = if copies { Work::Fork { child } } else { Work::ForkPasses { child } };
         Event::WorkBegun { asid, pages, work }
     }
+}
+
+/// What a child's entry of a shared page says: it lets no store pass, was not used yet, and locks are not
+/// inherited.
+#[inline]
+pub(crate) fn without_rights(attrs: Attrs) -> Attrs {
+    Attrs { perms: attrs.perms.read_only(), accessed: false, locked: false, ..attrs }
 }

@@ -1,12 +1,46 @@
-//! Fork of pages that follow each other in a large folio: counted in one step (Linux: `copy_present_ptes`
-//! with `folio_pte_batch`).
+//! Fork of many entries at once: small anonymous pages one after the other, and pages that follow each other
+//! in a large folio, which are counted in one step (Linux: `copy_present_ptes` with `folio_pte_batch`).
 
+use crate::fork::without_rights;
 use crate::spaces::Spaces;
 use machine::entry::Kind;
-use machine::{Entry, EntryFormat, Level, Machine, Pfn, Vpn};
-use table::{Pair, Rss, TableBatch};
+use machine::trace::Shared;
+use machine::{Counter, Entry, EntryFormat, Event, Level, Machine, Pfn, Plant, Vpn, VpnRange};
+use table::{Handed, Keeps, Pair, Rss, TableBatch};
 
 impl<'m, M: Machine> Spaces<'m, M> {
+    /// Shares the small anonymous pages from a page on, as long as each can be shared in one step; answers
+    /// the page it stopped at.
+    pub(crate) fn share_small_run(
+        &self,
+        pair: &mut Pair<'_, 'm, M>,
+        pages: VpnRange,
+        batch: &mut TableBatch<'_, 'm, M>,
+    ) -> Vpn {
+        if !self.objects().forks_in_one_step(pair.cx()) {
+            return pages.start;
+        }
+        let parent = pair.from().table().domain().asid();
+        let child = pair.to().table().domain().asid();
+        let keeps_all = pair.cx().planted(Plant::ForkLeavesWritable);
+        let mut shared = 0;
+        let end = pair.hand_on(batch, (pages, Rss::Anon), |cx, page, entry| {
+            let pfn = counted::<M>(entry)?;
+            if !self.objects().share_small_for_fork(cx, pfn) {
+                return None;
+            }
+            let what = Shared::Anonymous;
+            cx.trace(|| Event::ForkShared { page, frame: pfn, parent, child, what });
+            shared += 1;
+            let attrs = M::Entry::attrs(entry);
+            let reads = attrs.perms.write && !keeps_all;
+            let parent = if reads { Keeps::Reads } else { Keeps::All };
+            Some(Handed { child: M::Entry::leaf(pfn, without_rights(attrs), Level::LEAF), parent })
+        });
+        pair.cx().count_n(Counter::ForkShared, shared);
+        end
+    }
+
     /// Copies the entry of 4 KiB of a page, and those behind it that map what follows in its folio; answers
     /// how many. 0, and nothing has changed, if the folio is not a large one, or does not let all of them be
     /// shared: then each is shared or copied by itself (CR6).

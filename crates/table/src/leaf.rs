@@ -1,13 +1,12 @@
 //! A locked table whose entries map pages: the only way to change entries.
 
-use crate::node::{self, Node, note_empty, note_used};
+use crate::node::{self, Node};
+use crate::tally::Tally;
 use crate::{Counted, Payload, Rss, Spare};
 use core::ops::{Deref, DerefMut};
 use frame::Descriptor;
 use machine::entry::{Attrs, Kind};
-use machine::{
-    Access, Cx, Entry, EntryFormat, Event, Level, Machine, Perms, Pfn, Plant, Vpn, VpnRange, level,
-};
+use machine::{Cx, Entry, EntryFormat, Event, Level, Machine, Perms, Pfn, Plant, Vpn, VpnRange, level};
 use revoke::{Batch, Revoked, What};
 
 /// The entries a [`Leaf`] covers.
@@ -36,12 +35,13 @@ pub struct Leaf<'a, 'm, M: Machine> {
     cx: &'a mut Cx<'m, M, { level::TABLE1 }>,
     slots: Slots<'m>,
     unlock: Unlock,
+    tally: Tally,
 }
 
 impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     /// A leaf whose lock was just taken.
     pub(crate) fn new(cx: &'a mut Cx<'m, M, { level::TABLE1 }>, slots: Slots<'m>, unlock: Unlock) -> Self {
-        Leaf { cx, slots, unlock }
+        Leaf { cx, slots, unlock, tally: Tally::default() }
     }
 
     /// The address space's translations.
@@ -66,7 +66,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
 
     /// How many entries of the locked table are not empty.
     pub fn used(&self) -> u64 {
-        u64::from(node::header(self.slots.descriptor).get().used)
+        self.tally.used_with(node::header(self.slots.descriptor).get().used)
     }
 
     /// The entry of a page. Hardware may set its accessed and dirty bits the next moment.
@@ -143,7 +143,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.check(page);
         debug_assert!(self.level() == Level::HUGE && self.entry(page) == Entry::EMPTY, "an empty entry");
         self.slots.node.write(self.cx, page, self.closed());
-        note_used(self.slots.descriptor);
+        self.tally.entry_came();
     }
 
     /// A leaf that lets nothing pass and is no page.
@@ -155,7 +155,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     /// Takes a claim back.
     pub fn unclaim(&mut self, page: Vpn) {
         self.slots.node.clear(self.cx, page);
-        note_empty(self.slots.descriptor);
+        self.tally.entry_went();
     }
 
     /// [`Leaf::install`] for an entry of 2 MiB, claimed or empty, with the table it may become one day.
@@ -164,12 +164,12 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         let table = self.table();
         table.deposit(self, spare);
         if self.entry(page) == Entry::EMPTY {
-            note_used(self.slots.descriptor);
+            self.tally.entry_came();
         }
         self.slots.node.exchange(self.cx, page, entry);
         self.note_lock(Entry::EMPTY, entry);
         self.cx.trace(|| self.changed(page, Entry::EMPTY, entry));
-        table.add_rss(self.cx.cpu(), rss, self.weight());
+        self.came(rss);
     }
 
     /// Takes the spares of so many entries of 2 MiB that were taken: they are freed once the change is
@@ -196,8 +196,8 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.slots.node.write(self.cx, page, entry);
         self.note_lock(Entry::EMPTY, entry);
         self.cx.trace(|| self.changed(page, Entry::EMPTY, entry));
-        note_used(self.slots.descriptor);
-        self.table().add_rss(self.cx.cpu(), rss, self.weight());
+        self.tally.entry_came();
+        self.came(rss);
     }
 
     /// Changes an entry that stays in use and keeps its frame. `f` may run again if hardware set a bit in
@@ -229,7 +229,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     /// ([`crate::Refill`]).
     pub fn take(&mut self, page: Vpn, rss: Option<Rss>) -> (Entry, Revoked<Payload>) {
         let old = self.empty(page, rss);
-        note_empty(self.slots.descriptor);
+        self.tally.entry_went();
         (old, self.token(page, old, Keep::Payload(rss)))
     }
 
@@ -237,7 +237,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     /// token has no payload.
     pub fn lift(&mut self, page: Vpn, rss: Option<Rss>) -> (Entry, Revoked<Payload>) {
         let old = self.empty(page, rss);
-        note_empty(self.slots.descriptor);
+        self.tally.entry_went();
         (old, self.token(page, old, Keep::Nothing))
     }
 
@@ -253,7 +253,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.note_walked_changed();
         self.note_lock(old, Entry::EMPTY);
         self.cx.trace(|| self.changed(page, old, Entry::EMPTY));
-        self.table().remove_rss(self.cx.cpu(), rss, self.weight());
+        self.went(rss);
         (old, self.token(page, old, Keep::Nothing))
     }
 
@@ -265,7 +265,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.slots.node.exchange(self.cx, page, entry);
         self.note_lock(Entry::EMPTY, entry);
         self.cx.trace(|| self.changed(page, Entry::EMPTY, entry));
-        self.table().add_rss(self.cx.cpu(), rss, self.weight());
+        self.came(rss);
     }
 
     /// Puts another entry in the place of one in use (copy-on-write): the old one is cleared and flushed
@@ -291,7 +291,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.slots.node.write(self.cx, page, new);
         self.note_lock(Entry::EMPTY, new);
         self.cx.trace(|| self.changed(page, Entry::EMPTY, new));
-        self.table().add_rss(self.cx.cpu(), new_rss, self.weight());
+        self.came(new_rss);
         old
     }
 
@@ -307,8 +307,8 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         );
         self.note_lock(old, new);
         self.cx.trace(|| self.changed(page, old, new));
-        self.table().remove_rss(self.cx.cpu(), old_rss, self.weight());
-        self.table().add_rss(self.cx.cpu(), new_rss, self.weight());
+        self.went(old_rss);
+        self.came(new_rss);
     }
 
     /// Empties an entry that hardware could not use and that holds nothing (software's own): nothing is to be
@@ -316,7 +316,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     pub fn drop_absent(&mut self, page: Vpn, rss: Option<Rss>) {
         let old = self.empty(page, rss);
         debug_assert!(!self.reachable(old), "what hardware may have cached is taken and flushed");
-        note_empty(self.slots.descriptor);
+        self.tally.entry_went();
     }
 
     /// The pages the entry of a page maps.
@@ -352,8 +352,24 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         self.note_lock(old, Entry::EMPTY);
         self.cx.trace(|| self.changed(page, old, Entry::EMPTY));
         debug_assert!(old != Entry::EMPTY, "nothing is there to take");
-        self.table().remove_rss(self.cx.cpu(), rss, self.weight());
+        self.went(rss);
         old
+    }
+
+    /// Counts the pages of an entry as resident.
+    fn came(&mut self, rss: Option<Rss>) {
+        self.tally.pages_came((self.slots.table, self.cx.cpu()), rss, self.weight());
+    }
+
+    /// Counts so many entries of 4 KiB that were written.
+    pub(crate) fn came_by_run(&mut self, rss: Rss, entries: u16) {
+        self.tally.entries_came(entries);
+        self.tally.pages_came((self.slots.table, self.cx.cpu()), Some(rss), u64::from(entries));
+    }
+
+    /// Counts the pages of an entry as resident no more.
+    fn went(&mut self, rss: Option<Rss>) {
+        self.tally.pages_came((self.slots.table, self.cx.cpu()), rss, self.weight().wrapping_neg());
     }
 
     /// Does what the rule of walks wants where an entry of 2 MiB was taken or changed its kind.
@@ -365,13 +381,14 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     }
 
     /// Counts pages that a locked entry maps from now on, or no more.
-    fn note_lock(&self, old: Entry, new: Entry) {
+    #[inline]
+    pub(crate) fn note_lock(&self, old: Entry, new: Entry) {
         let pages = |entry| if is_locked::<M>(entry, self.level()) { self.weight() } else { 0 };
         self.table().change_locked(self.cx, (pages(old), pages(new)));
     }
 
     /// What those who watch are told.
-    fn changed(&self, page: Vpn, before: Entry, after: Entry) -> Event {
+    pub(crate) fn changed(&self, page: Vpn, before: Entry, after: Entry) -> Event {
         let (asid, pages) = (self.table().domain().asid(), self.pages(page));
         Event::EntryChanged { asid, page: pages.start, level: self.level(), before, after }
     }
@@ -403,9 +420,10 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     }
 
     /// Whether hardware could use the entry, and so may have cached it.
-    fn reachable(&self, entry: Entry) -> bool {
-        let reads = [Access::Read, Access::Write, Access::Execute];
-        reads.into_iter().any(|access| M::Entry::permits(entry, self.level(), access))
+    pub(crate) fn reachable(&self, entry: Entry) -> bool {
+        let perms = M::Entry::attrs(entry).perms;
+        let any = perms.read || perms.write || perms.execute;
+        any && matches!(M::Entry::kind(entry, self.level()), Kind::Leaf(_))
     }
 
     fn widens(&self, old: Entry, new: Entry) -> bool {
@@ -456,6 +474,7 @@ impl<M: Machine> DerefMut for Leaf<'_, '_, M> {
 
 impl<M: Machine> Drop for Leaf<'_, '_, M> {
     fn drop(&mut self) {
+        self.tally.note((self.slots.table, self.cx.cpu()), self.slots.descriptor);
         if self.unlock == Unlock::AtDrop {
             node::unlock(self.cx, self.slots.descriptor);
         }

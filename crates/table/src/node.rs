@@ -91,7 +91,7 @@ impl<'m> Node<'m> {
     }
 
     #[inline]
-    fn word(&self, page: Vpn) -> &'m Word {
+    pub(crate) fn word(&self, page: Vpn) -> &'m Word {
         &self.words[(page.0 >> self.level.span_shift() & (ENTRIES - 1)) as usize]
     }
 

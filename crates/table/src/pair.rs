@@ -1,7 +1,8 @@
 //! Two leaves locked at once: for fork (parent and child) and mremap (from and to).
 
+use crate::Counted;
 use crate::leaf::{Leaf, Slots, Unlock};
-use crate::node;
+use crate::node::{self, Node};
 use crate::walker::Walker;
 use machine::{Cx, Level, Machine, Shortage, Vpn, level};
 
@@ -22,6 +23,14 @@ impl<'m, M: Machine> Pair<'_, 'm, M> {
     /// The second leaf.
     pub fn to(&mut self) -> Leaf<'_, 'm, M> {
         Leaf::new(self.cx, self.to, Unlock::ByOwner)
+    }
+
+    pub(crate) fn nodes(&self) -> (Node<'m>, Node<'m>) {
+        (self.from.node, self.to.node)
+    }
+
+    pub(crate) fn to_table(&self) -> Counted<'m> {
+        self.to.table
     }
 
     /// The levels of both.

@@ -41,6 +41,10 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
 }
 
 impl<'m, M: Machine> Walk<'_, 'm, M> {
+    pub(crate) fn walker(&self) -> Walker<'_, 'm, M> {
+        self.walker
+    }
+
     /// What is mapped at a page of user space: each level is read once, from the root (LR1).
     #[inline]
     pub fn see(&self, page: Vpn) -> Seen {

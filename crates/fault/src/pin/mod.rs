@@ -16,9 +16,12 @@ mod slow;
 use crate::error::FaultError;
 use crate::faults::Faults;
 use frame::Id;
-use machine::{Access, Counter, Cx, Machine, Vpn, level};
+use machine::{Access, Counter, Cx, HUGE_ORDER, Machine, Vpn, level};
 use object::{Held, Hold};
 use space::Space;
+
+/// Pages of a leaf.
+const LEAF_PAGES: u64 = HUGE_ORDER.frames();
 
 /// For how long pages are held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,13 +145,23 @@ impl<'m, M: Machine> Faults<'m, M> {
         into: &mut [Held],
     ) -> Result<usize, HoldError> {
         let mut done = 0;
-        for place in into.iter_mut() {
+        while done < into.len() {
             let page = first + done as u64;
-            match self.hold_one(cx, space, page, how) {
-                Ok(held) => *place = held,
+            if how.look == Look::Entry {
+                let run = self.hold_run(cx, space, (page, how), &mut into[done..]);
+                cx.count_n(Counter::HeldFast, run as u64);
+                done += run;
+                // At the end of a leaf: the next one. Else the page has to be asked for.
+                if done == into.len() || run > 0 && (first + done as u64).0.is_multiple_of(LEAF_PAGES) {
+                    continue;
+                }
+            }
+            match self.hold_slow(cx, space, first + done as u64, how) {
+                Ok(held) => into[done] = held,
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => break,
             }
+            cx.count(Counter::HeldSlow);
             done += 1;
         }
         Ok(done)
@@ -162,23 +175,5 @@ impl<'m, M: Machine> Faults<'m, M> {
     /// Gives a hold back through which bytes were stored.
     pub fn let_go_dirty(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, held: Held) {
         self.spaces().objects().let_go_dirty(cx.at(), held);
-    }
-
-    fn hold_one(
-        &self,
-        cx: &mut Cx<'m, M, { level::PROCESS }>,
-        space: Id<Space>,
-        page: Vpn,
-        how: How,
-    ) -> Result<Held, HoldError> {
-        if how.look == Look::Entry
-            && let Some(held) = self.hold_fast(cx, space, page, how)
-        {
-            cx.count(Counter::HeldFast);
-            return Ok(held);
-        }
-        let held = self.hold_slow(cx, space, page, how)?;
-        cx.count(Counter::HeldSlow);
-        Ok(held)
     }
 }
