@@ -146,6 +146,35 @@ impl<'m> Buddy<'_, 'm> {
         Some(pfn)
     }
 
+    /// Takes some frames that follow each other, at most so many: those that as many single requests would
+    /// get, one after the other. Each is on its way: in no list.
+    pub(crate) fn take_singles<M: Machine>(
+        &self,
+        cx: &Locked<'m, M>,
+        most: u64,
+        list: MigrateType,
+    ) -> Option<(Pfn, u64)> {
+        let room = Order(most.max(1).ilog2() as u8);
+        let has_one = |order: &Order| self.zone.list(*order, list).first().is_some();
+        let Some(order) = (0..=MAX_ORDER.0).map(Order).find(has_one) else {
+            return self.take(cx, Order::ZERO, list).map(|pfn| (pfn, 1));
+        };
+        let part = order.min(room);
+        let pfn = self.zone.list(order, list).first()?;
+        self.take_at(pfn, part);
+        Some((pfn, part.frames()))
+    }
+
+    /// Frames on their way, an aligned block of them, go to the zone as one block.
+    pub(crate) fn give_singles<M: Machine>(&self, cx: &Locked<'m, M>, pfn: Pfn, order: Order) {
+        for i in 1..order.frames() {
+            let part = self.descriptor(pfn.plus(i)).meta_field();
+            part.set(part.get().as_tail());
+        }
+        self.descriptor(pfn).meta_field().set(self.meta(pfn).as_head(order));
+        self.give(cx, pfn, order);
+    }
+
     /// Takes the smallest block of the type that is large enough.
     fn take_smallest(&self, order: Order, list: MigrateType) -> Option<Pfn> {
         (order.0..=MAX_ORDER.0).find_map(|o| {

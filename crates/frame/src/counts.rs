@@ -291,6 +291,15 @@ pub fn remove_map<A: Memory>(memory: &A, word: &A::Word) -> Counts {
     Counts(before.0.wrapping_sub(MAP))
 }
 
+/// Counts one mapping less, and gives its reference back, in one step.
+#[inline]
+pub fn put_entry<A: Memory>(memory: &A, word: &A::Word) -> Freed {
+    // ORDERING: AcqRel, as in `put`.
+    let before = Counts(memory.fetch_add(word, (MAP + REF).wrapping_neg(), AcqRel));
+    debug_assert!(before.maps() > 0 && before.refs() > 0, "a mapping is given back twice");
+    if before.refs() == 1 { Freed::Yes } else { Freed::No }
+}
+
 /// Takes a pin, with the reference that goes with it.
 #[inline]
 pub fn pin<A: Memory>(memory: &A, word: &A::Word) -> Result<(), AtCap> {

@@ -436,6 +436,12 @@ impl Descriptor {
         counts::remove_map(cx, &self.counts)
     }
 
+    /// See [`counts::put_entry`]; who is told that it was the last reference frees the folio.
+    #[inline]
+    pub fn put_entry<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Freed {
+        counts::put_entry(cx, &self.counts)
+    }
+
     /// See [`counts::pin`].
     #[inline]
     pub fn pin<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Result<(), AtCap> {

@@ -128,9 +128,15 @@ impl<'m, M: Machine> Frames<'m, M> {
         {
             let held = zone.lock.lock_irq(cx);
             let buddy = self.buddy(zone);
-            for _ in 0..blocks {
-                let Some(pfn) = buddy.take(&held, list_order(index), list) else { break };
-                chain.push(&self.memmap, pfn, End::Back);
+            while chain.count() < blocks {
+                let taken = match list_order(index) {
+                    Order::ZERO => buddy.take_singles(&held, blocks - chain.count(), list),
+                    order => buddy.take(&held, order, list).map(|pfn| (pfn, 1)),
+                };
+                let Some((first, count)) = taken else { break };
+                for i in 0..count {
+                    chain.push(&self.memmap, first.plus(i), End::Back);
+                }
             }
         }
         let first = chain.pop(&self.memmap, End::Front)?;

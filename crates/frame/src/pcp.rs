@@ -104,18 +104,22 @@ impl Pcp {
         self.lists[index].append(memmap, blocks);
     }
 
-    /// Takes out at least `frames` frames, list by list in turn, those first that were freed longest ago.
+    /// Takes out at least `frames` frames, those first that were freed longest ago: as many of one list as
+    /// there are, then of the next. The one to begin with changes each time.
     pub(crate) fn collect(&self, memmap: &MemMap<'_>, frames: u64) -> FreeList {
         let chain = FreeList::new();
         let mut wanted = frames.min(self.frames.get());
         while wanted > 0 {
             let index = self.turn.get() as usize;
             self.turn.set(((index + 1) % LISTS) as u64);
-            let Some(pfn) = self.lists[index].pop(memmap, End::Back) else { continue };
             let size = list_order(index).frames();
-            self.frames.sub(size);
-            wanted = wanted.saturating_sub(size);
-            chain.push(memmap, pfn, End::Back);
+            while wanted > 0
+                && let Some(pfn) = self.lists[index].pop(memmap, End::Back)
+            {
+                self.frames.sub(size);
+                wanted = wanted.saturating_sub(size);
+                chain.push(memmap, pfn, End::Back);
+            }
         }
         chain
     }

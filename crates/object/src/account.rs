@@ -1,9 +1,13 @@
 //! Mapping and unmapping pages: entry, reference, map count and resident pages change in one place.
 //!
-//! A mapping owns one reference and one map count of its page. The map count falls when the entry is taken
-//! (nobody can follow it any more), the reference only once the change is settled (no CPU can use it any
-//! more): so a frame is never freed, and never found to be somebody's alone, while a stale translation of it
-//! may live.
+//! A mapping owns one reference and one map count of its page. The reference goes only once the change is
+//! settled (no CPU can use the entry any more): so a frame is never freed, and never found to be somebody's
+//! alone, while a stale translation of it may live.
+//!
+//! The map count of an anonymous page falls together with the reference, in one step: until then whoever
+//! wants all mappings gone finds one that no entry explains, and leaves the page alone ("still mapped"), and a
+//! write fault through another mapping finds two. That of a file's page falls when the entry is taken: whoever
+//! has the page locked then knows that no entry of it is left.
 
 use crate::anon::{AnonCtx, anon_born, born};
 use crate::ksm::merge::Sign;
@@ -95,7 +99,7 @@ impl<'m, M: Machine> Objects<'m, M> {
         leaf.trace(|| anon_born(frame, ctx));
         let entry = M::Entry::leaf(frame.0, attrs, leaf.level());
         leaf.replace(batch, at, (old_rss, Some(Rss::Anon)), entry);
-        if let Some(page) = old {
+        if let Some(page) = old.filter(|_| old_rss != Some(Rss::Anon)) {
             page.remove_map(leaf);
         }
     }
@@ -113,11 +117,14 @@ impl<'m, M: Machine> Objects<'m, M> {
         entry: Entry,
         file: Option<PageCtx>,
     ) -> Option<Rss> {
-        let mapped = match Soft::of::<M>(entry, Level::LEAF) {
-            Some(Soft::Swap { .. }) => return Some(Rss::Swap),
-            // Locked while the entry exists, so it is what it was.
-            Some(Soft::Migration { frame, .. }) => Some(frame),
-            None => counted::<M>(entry),
+        let mapped = match M::Entry::kind(entry, Level::LEAF) {
+            Kind::Leaf(_) => counted::<M>(entry),
+            _ => match Soft::of::<M>(entry, Level::LEAF) {
+                Some(Soft::Swap { .. }) => return Some(Rss::Swap),
+                // Locked while the entry exists, so it is what it was.
+                Some(Soft::Migration { frame, .. }) => Some(frame),
+                None => None,
+            },
         };
         let pfn = mapped?;
         if file.is_none() {
@@ -140,17 +147,21 @@ impl<'m, M: Machine> Objects<'m, M> {
         batch: &mut TableBatch<'_, 'm, M>,
     ) {
         let mut pages = Bulk::default();
-        walker.settle(cx, batch, |cx, payload| match payload {
-            Payload::Page { frame, .. } => self.put_mapped_bulk(cx.at(), frame, &mut pages),
-            other => self.finish(cx, other),
-        });
+        walker.settle(cx, batch, |cx, payload| self.finish_bulk(cx, payload, &mut pages));
         self.frames().end_bulk(cx.at(), &mut pages);
     }
 
     /// Frees what a settled change held.
     pub fn finish(&self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, payload: Payload) {
+        let mut pages = Bulk::default();
+        self.finish_bulk(cx, payload, &mut pages);
+        self.frames().end_bulk(cx.at(), &mut pages);
+    }
+
+    fn finish_bulk(&self, cx: &mut Cx<'m, M, { level::SLEEP_MAX }>, payload: Payload, pages: &mut Bulk) {
         match payload {
-            Payload::Page { frame, .. } => self.put_mapped(cx.at(), frame),
+            Payload::Page { frame, rss: Rss::Anon, .. } => self.put_entry_bulk(cx.at(), frame, pages),
+            Payload::Page { frame, .. } => self.put_mapped_bulk(cx.at(), frame, pages),
             Payload::Absent(value) => {
                 // Migration entries hold nothing.
                 if let Some(Soft::Swap { slot, .. }) = Soft::from_payload(value) {
@@ -190,7 +201,32 @@ pub struct Unmapper<'a, 'm, M: Machine> {
     refill: Refill,
 }
 
-impl<M: Machine> Unmapper<'_, '_, M> {
+impl<'m, M: Machine> Unmapper<'_, 'm, M> {
+    /// A mapping of a file was taken: of the file's page, or of a private copy.
+    fn file_page_taken(
+        &self,
+        cx: &mut Cx<'m, M, { level::TABLE1 }>,
+        (ctx, pfn): (PageCtx, Pfn),
+        attrs: Attrs,
+    ) -> Urgency {
+        let page = self.objects.folio(cx, pfn).page;
+        if page.state(cx) != State::File {
+            return Urgency::Settle;
+        }
+        let left = page.remove_map(cx);
+        // With no reference but the batch's the page goes: nobody will ask.
+        if attrs.accessed && left.refs() > 1 && !page.test(cx, Flags::REFERENCED) {
+            page.set(cx, Flags::REFERENCED);
+        }
+        if self.objects.file(ctx.file).kind() != FileKind::Regular || !(attrs.dirty || attrs.perms.write) {
+            return Urgency::Settle;
+        }
+        if attrs.dirty {
+            self.objects.mark_dirty(cx, ctx, pfn);
+        }
+        Urgency::Unlock
+    }
+
     /// The same, and what is known of faults meanwhile.
     pub fn with_refill(self, refill: Refill) -> Self {
         Unmapper { refill, ..self }
@@ -207,22 +243,10 @@ impl<'m, M: Machine> Reaper<'m, M> for Unmapper<'_, 'm, M> {
             self.objects.count_merged_zero(old, Sign::Goes);
             return Urgency::Settle;
         };
-        let descriptor = self.objects.folio(cx, pfn).page;
-        let left = descriptor.remove_map(cx);
-        let attrs = M::Entry::attrs(old);
-        // With no reference but the batch's the page goes: nobody will ask.
-        if attrs.accessed && left.refs() > 1 && !descriptor.test(cx, Flags::REFERENCED) {
-            descriptor.set(cx, Flags::REFERENCED);
-        }
-        let file = self.file.filter(|file| self.objects.file(file.file).kind() == FileKind::Regular);
-        match file {
-            Some(file) if descriptor.state(cx) == State::File && (attrs.dirty || attrs.perms.write) => {
-                if attrs.dirty {
-                    self.objects.mark_dirty(cx, file.at(page), pfn);
-                }
-                Urgency::Unlock
-            }
-            _ => Urgency::Settle,
+        match self.file {
+            Some(file) => self.file_page_taken(cx, (file.at(page), pfn), M::Entry::attrs(old)),
+            // Its counts fall when the change is settled.
+            None => Urgency::Settle,
         }
     }
 

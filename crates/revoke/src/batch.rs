@@ -41,14 +41,9 @@ pub struct Batch<'b, 'm, M: Machine, P: FieldValue> {
 struct Chain {
     first: Pfn,
     filling: Pfn,
+    /// Payloads in the one that is being filled.
+    filled: usize,
     last: Pfn,
-}
-
-/// A place among the payloads.
-#[derive(Clone, Copy)]
-struct Reader {
-    at: usize,
-    frame: Option<Pfn>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,6 +102,13 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         }
     }
 
+    /// Takes what one of many entries held that are cleared under one lock. The token of all their pages is
+    /// pushed behind the last, under the same lock.
+    #[inline]
+    pub fn push_part(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, payload: P) {
+        self.keep(cx, payload);
+    }
+
     /// Answers for `pages`: entries found empty there may have been emptied by a batch that has not flushed
     /// yet, so settling flushes these pages too as long as there is such a batch (LR10, L-10).
     pub fn answer_for(&mut self, pages: VpnRange) {
@@ -115,6 +117,7 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
 
     /// Whether the batch must be settled before the next change. While it says no, at least [`HEADROOM`]
     /// more payloads are taken.
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.capacity() - self.payloads < HEADROOM
     }
@@ -207,25 +210,16 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         ahead: &impl Fn(&Cx<'m, M, { level::SLEEP_MAX }>, P),
         finish: &mut impl FnMut(&mut Cx<'m, M, { level::SLEEP_MAX }>, P),
     ) {
-        let (mut far, mut near) = (self.reader(), self.reader());
-        for _ in 0..AHEAD {
-            self.look(cx, &mut far, ahead);
-        }
-        while let Some(payload) = self.next(cx, &mut near) {
-            self.look(cx, &mut far, ahead);
-            finish(cx, P::from_bits(payload));
-        }
-        self.payloads = 0;
-    }
-
-    fn look(
-        &self,
-        cx: &Cx<'m, M, { level::SLEEP_MAX }>,
-        reader: &mut Reader,
-        ahead: &impl Fn(&Cx<'m, M, { level::SLEEP_MAX }>, P),
-    ) {
-        if let Some(payload) = self.next(cx, reader) {
-            ahead(cx, P::from_bits(payload));
+        let (inline, mut left) = (self.inline, core::mem::take(&mut self.payloads));
+        let n = left.min(INLINE);
+        finish_some(cx, (n, &|i| inline[i]), ahead, finish);
+        left -= n;
+        let mut frame = self.chain.map(|chain| chain.first);
+        while let Some(room) = frame.filter(|_| left > 0) {
+            let (n, cells) = (left.min(PER_FRAME), &cells(cx, room)[1..]);
+            finish_some(cx, (n, &|i| cells[i].get()), ahead, finish);
+            left -= n;
+            frame = after(cx, room);
         }
     }
 
@@ -252,21 +246,24 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         self.unflushed = self.unflushed.and(pages, What::Table);
     }
 
+    #[inline]
     fn capacity(&self) -> usize {
         INLINE + self.frames_taken * PER_FRAME
     }
 
+    #[inline]
     fn keep(&mut self, cx: &mut Cx<'m, M, { level::TABLE1 }>, payload: P) {
         assert!(self.payloads < self.capacity(), "a full batch is settled before the next change");
-        let i = self.payloads;
-        match (i.checked_sub(INLINE), &mut self.chain) {
-            (Some(i), Some(chain)) => {
-                if i % PER_FRAME == 0 && i > 0 {
+        match &mut self.chain {
+            Some(chain) if self.payloads >= INLINE => {
+                if chain.filled == PER_FRAME {
                     chain.filling = after(cx, chain.filling).unwrap_or(chain.last);
+                    chain.filled = 0;
                 }
-                cells(cx, chain.filling)[1 + i % PER_FRAME].set(payload.to_bits());
+                chain.filled += 1;
+                cells(cx, chain.filling)[chain.filled].set(payload.to_bits());
             }
-            _ => self.inline[i] = payload.to_bits(),
+            _ => self.inline[self.payloads] = payload.to_bits(),
         }
         self.payloads += 1;
         if self.is_full() {
@@ -279,7 +276,7 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         let Some(KernelFrame(frame)) = self.room.take_room(cx, self.frames_taken) else { return false };
         link(cx, frame).set(None);
         match &mut self.chain {
-            None => self.chain = Some(Chain { first: frame, filling: frame, last: frame }),
+            None => self.chain = Some(Chain { first: frame, filling: frame, filled: 0, last: frame }),
             Some(chain) => {
                 link(cx, chain.last).set(Some(frame));
                 chain.last = frame;
@@ -288,26 +285,27 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         self.frames_taken += 1;
         true
     }
+}
 
-    fn reader(&self) -> Reader {
-        Reader { at: 0, frame: self.chain.map(|chain| chain.first) }
+/// Hands so many payloads over.
+fn finish_some<'m, M: Machine, P: FieldValue>(
+    cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
+    (n, payload): (usize, &impl Fn(usize) -> u64),
+    ahead: &impl Fn(&Cx<'m, M, { level::SLEEP_MAX }>, P),
+    finish: &mut impl FnMut(&mut Cx<'m, M, { level::SLEEP_MAX }>, P),
+) {
+    for i in 0..n.min(AHEAD) {
+        ahead(cx, P::from_bits(payload(i)));
     }
-
-    /// The next payload.
-    fn next<const L: u8>(&self, cx: &Cx<'m, M, L>, reader: &mut Reader) -> Option<u64> {
-        let at = reader.at;
-        if at >= self.payloads {
-            return None;
+    for i in 0..n {
+        if i + AHEAD < n {
+            ahead(cx, P::from_bits(payload(i + AHEAD)));
         }
-        reader.at += 1;
-        let Some(i) = at.checked_sub(INLINE) else { return Some(self.inline[at]) };
-        if i % PER_FRAME == 0 && i > 0 {
-            reader.frame = after(cx, reader.frame?);
-        }
-        Some(cells(cx, reader.frame?)[1 + i % PER_FRAME].get())
+        finish(cx, P::from_bits(payload(i)));
     }
 }
 
+#[inline]
 fn cells<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, frame: Pfn) -> &'m [Field<u64>] {
     cast_words(cx.machine().kernel_area(KernelFrame(frame), 1))
 }

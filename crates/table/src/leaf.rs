@@ -56,6 +56,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
 
     /// Level of the entries: [`Level::LEAF`], or [`Level::HUGE`] for the single entry of a 2 MiB leaf,
     /// which every operation then acts on whichever page of the span it names.
+    #[inline]
     pub fn level(&self) -> Level {
         self.slots.node.level
     }
@@ -70,12 +71,14 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     }
 
     /// The entry of a page. Hardware may set its accessed and dirty bits the next moment.
+    #[inline]
     pub fn entry(&self, page: Vpn) -> Entry {
         self.check(page);
         self.slots.node.read(self.cx, page)
     }
 
     /// The first entry that is not empty, for a page in `from..end`, and the first page it maps.
+    #[inline]
     pub fn next_used(&self, from: Vpn, end: Vpn) -> Option<(Vpn, Entry)> {
         let mut page = from.max(self.slots.span.start);
         let end = end.min(self.slots.span.end);
@@ -233,6 +236,14 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         (old, self.token(page, old, Keep::Payload(rss)))
     }
 
+    /// [`Leaf::take`] without a token: what was there, and what it held.
+    #[inline]
+    pub(crate) fn take_held(&mut self, page: Vpn, rss: Option<Rss>) -> (Entry, Option<Payload>) {
+        let old = self.empty(page, rss);
+        self.tally.entry_went();
+        (old, self.payload(old, rss))
+    }
+
     /// Empties an entry whose frame goes on being used by the caller (who installs it elsewhere, say): the
     /// token has no payload.
     pub fn lift(&mut self, page: Vpn, rss: Option<Rss>) -> (Entry, Revoked<Payload>) {
@@ -320,6 +331,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     }
 
     /// The pages the entry of a page maps.
+    #[inline]
     pub fn pages(&self, page: Vpn) -> VpnRange {
         node::span(page, self.level())
     }
@@ -345,6 +357,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         (old, new)
     }
 
+    #[inline]
     fn empty(&mut self, page: Vpn, rss: Option<Rss>) -> Entry {
         self.check(page);
         let old = self.slots.node.clear(self.cx, page);
@@ -357,6 +370,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     }
 
     /// Counts the pages of an entry as resident.
+    #[inline]
     fn came(&mut self, rss: Option<Rss>) {
         self.tally.pages_came((self.slots.table, self.cx.cpu()), rss, self.weight());
     }
@@ -368,6 +382,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     }
 
     /// Counts the pages of an entry as resident no more.
+    #[inline]
     fn went(&mut self, rss: Option<Rss>) {
         self.tally.pages_came((self.slots.table, self.cx.cpu()), rss, self.weight().wrapping_neg());
     }
@@ -406,6 +421,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
         }
     }
 
+    #[inline]
     fn payload(&self, old: Entry, rss: Option<Rss>) -> Option<Payload> {
         let level = self.level();
         match (M::Entry::kind(old, level), rss) {
@@ -420,6 +436,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     }
 
     /// Whether hardware could use the entry, and so may have cached it.
+    #[inline]
     pub(crate) fn reachable(&self, entry: Entry) -> bool {
         let perms = M::Entry::attrs(entry).perms;
         let any = perms.read || perms.write || perms.execute;
@@ -438,6 +455,7 @@ impl<'a, 'm, M: Machine> Leaf<'a, 'm, M> {
     }
 
     /// Base pages an entry maps.
+    #[inline]
     fn weight(&self) -> u64 {
         1 << self.level().span_shift()
     }

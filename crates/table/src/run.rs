@@ -26,8 +26,10 @@ pub enum Keeps {
     Reads,
 }
 
-/// Changed entries whose translations may be cached.
-struct Changed(Option<VpnRange>);
+/// Changed entries of a locked leaf whose translations may be cached: pushed before its lock is dropped.
+#[derive(Clone, Copy, Default)]
+#[must_use]
+pub(crate) struct Changed(Option<VpnRange>);
 
 impl Changed {
     #[inline]
@@ -49,7 +51,7 @@ impl<'m, M: Machine> Leaf<'_, 'm, M> {
         part: VpnRange,
         mut decide: impl FnMut(&Self, Entry) -> Entry,
     ) {
-        let mut changed = Changed(None);
+        let mut changed = Changed::default();
         let mut next = part.start;
         while let Some((page, old)) = self.next_used(next, part.end) {
             let pages = self.pages(page);
@@ -63,10 +65,35 @@ impl<'m, M: Machine> Leaf<'_, 'm, M> {
                 changed.add(pages);
             }
         }
+        self.push_changed(batch, changed);
+    }
+
+    /// One token for all changed entries.
+    pub(crate) fn push_changed(&mut self, batch: &mut TableBatch<'_, 'm, M>, changed: Changed) {
         if let Some(pages) = changed.0 {
             let token: Revoked<Payload> = Revoked::change(self.table().domain(), pages);
             batch.push(self, token);
         }
+    }
+
+    /// [`Leaf::take`] for one of many entries of 4 KiB: what it held goes into the batch, its page to those
+    /// that changed.
+    #[inline]
+    pub(crate) fn take_part(
+        &mut self,
+        batch: &mut TableBatch<'_, 'm, M>,
+        changed: &mut Changed,
+        page: Vpn,
+        rss: Option<Rss>,
+    ) -> Entry {
+        let (old, payload) = self.take_held(page, rss);
+        if self.reachable(old) {
+            changed.add(VpnRange::sized(page, 1));
+        }
+        if let Some(payload) = payload {
+            batch.push_part(self, payload);
+        }
+        old
     }
 
     /// Changes an entry from `old` to `new`, with the bits that hardware set since `old` was read. Answers
@@ -95,7 +122,7 @@ impl<'m, M: Machine> Pair<'_, 'm, M> {
         (pages, rss): (VpnRange, Rss),
         mut share: impl FnMut(&mut Cx<'m, M, { level::TABLE1 }>, Vpn, Entry) -> Option<Handed>,
     ) -> Vpn {
-        let (mut changed, mut handed) = (Changed(None), 0);
+        let (mut changed, mut handed) = (Changed::default(), 0);
         let (here, there) = self.nodes();
         let parent = self.from().table().domain().asid();
         let mut page = pages.start;

@@ -1,5 +1,6 @@
 //! Emptying a range of pages: unmapping, discarding and exit share this walk.
 
+use crate::run::Changed;
 use crate::{Cursor, Leaf, Payload, Rss, TableBatch, Walker};
 use machine::{Cx, Entry, Level, Machine, Vpn, VpnRange, level};
 
@@ -99,7 +100,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
             self.sweep_large(leaf, cursor.back_to(part), batch, reaper);
             return true;
         }
-        let mut urgency = Urgency::Settle;
+        let (mut urgency, mut taken) = (Urgency::Settle, Changed::default());
         let mut page = part.start;
         while let Some((first, entry)) = leaf.next_used(page, part.end) {
             if batch.is_full() {
@@ -107,14 +108,14 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
                 break;
             }
             if let Verdict::Take(rss) = reaper.verdict(&mut leaf, first, entry) {
-                let (old, token) = leaf.take(first, rss);
-                batch.push(&mut leaf, token);
+                let old = leaf.take_part(batch, &mut taken, first, rss);
                 if reaper.taken(&mut leaf, first, old) == Urgency::Unlock {
                     urgency = Urgency::Unlock;
                 }
             }
-            page = leaf.pages(first).end;
+            page = first + 1;
         }
+        leaf.push_changed(batch, taken);
         if urgency == Urgency::Unlock {
             batch.flush_now(&mut leaf);
         }

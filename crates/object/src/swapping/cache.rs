@@ -137,6 +137,18 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
     }
 
+    /// Gives the reference of a mapping of an anonymous page back, with its count: nobody can use the entry any
+    /// more. What is in the cache for nobody goes with the last.
+    pub(crate) fn put_entry_bulk(&self, cx: &mut Cx<'m, M, { level::TABLE1 }>, pfn: Pfn, pages: &mut Bulk) {
+        let (head, order) = self.frames().folio(cx, pfn);
+        let page = self.descriptor(head);
+        if !page.test(cx, Flags::SWAPCACHED) {
+            return self.frames().put_entry_bulk(cx.at(), (head, order), pages);
+        }
+        page.remove_map(cx);
+        self.put_mapped_bulk(cx, head, pages);
+    }
+
     /// Puts another frame into the cache in a page's place, with its mark and the cache's reference: for
     /// migration, which has both locked and unmapped, and copies the bytes before it lets go. The new frame
     /// has a reference of the caller's that the cache does not take. `false` if the page is being written: it
