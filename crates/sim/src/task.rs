@@ -209,6 +209,11 @@ impl<'s> TaskCtx<'s> {
         CpuId(self.sim.current.get())
     }
 
+    /// Whether this is a handler ([`Scope::interrupt`]).
+    pub fn in_interrupt(&self) -> bool {
+        self.sim.here().interrupted.get().is_some()
+    }
+
     /// The CPU's clock.
     pub fn now(&self) -> u64 {
         self.sim.now.get()

@@ -186,6 +186,27 @@ impl Tlb {
         old
     }
 
+    /// A translation of the other size that covers a part of what this one does.
+    pub(crate) fn other_size(&self, asid: Asid, page: u64, size: Size) -> Option<Cached> {
+        match (size, &self.store) {
+            (Size::Base, _) if self.huge == 0 => None,
+            (Size::Huge, _) if self.live == self.huge => None,
+            (Size::Base, _) => {
+                self.find(asid, key(page, Size::Huge), Size::Huge.index(page)).map(|found| found.1)
+            }
+            (Size::Huge, Store::All(all)) => {
+                let first = key(page & !(HUGE_ORDER.frames() - 1), Size::Base);
+                let within = (asid, first)..(asid, first + HUGE_ORDER.frames());
+                all.range(within).next().map(|(_, entry)| *entry)
+            }
+            (Size::Huge, Store::Sets { .. }) => {
+                let first = page & !(HUGE_ORDER.frames() - 1);
+                let small = |page| self.find(asid, key(page, Size::Base), page);
+                (first..first + HUGE_ORDER.frames()).find_map(small).map(|found| found.1)
+            }
+        }
+    }
+
     /// A translation to insert.
     pub(crate) fn entry(asid: Asid, frame: Pfn, attrs: &Attrs, age: (u32, u64)) -> Cached {
         let Attrs { perms, dirty, .. } = *attrs;

@@ -202,6 +202,12 @@ impl SimMachine {
         let page = addr.page().0;
         let age = (discards, self.flush_number.get());
         let cached = Tlb::entry(asid, frame, &attrs, age);
+        if self.checks == Checks::Heavy
+            && let Some(other) = tlb.other_size(asid, page, size)
+        {
+            let text = format!("{:?} is translated as {size:?} beside {:?} of {asid:?}", addr, other.pages());
+            self.violate(Rule::MixedSizes, text);
+        }
         tlb.insert(page, size, cached);
         let first = if size == Size::Huge { page & (HUGE_ORDER.frames() - 1) } else { 0 };
         Ok(Translation { frame: frame.plus(first), perms: attrs.perms, cached: false, discards })

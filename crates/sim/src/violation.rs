@@ -15,6 +15,9 @@ pub enum Rule {
     KeptStale,
     /// A flush ended while a translation in its scope was left.
     FlushIncomplete,
+    /// A CPU holds translations of two sizes for one page: which it uses is anybody's guess, and some CPUs
+    /// stop with a machine check (LR8, L-8).
+    MixedSizes,
     /// A page table or a leaf names a frame that does not exist.
     WildEntry,
     /// A flush, or sleep, with interrupts off: two CPUs doing so wait for each other (L-12).

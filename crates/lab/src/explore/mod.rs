@@ -14,7 +14,9 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use freehold::machine::Plant;
 use indicatif::{ProgressBar, ProgressStyle};
+use sim::SimMachine;
 use sim::explore::{Bounds, Ordered, Seed, Strategy, Summary};
 
 use crate::exit::{self, Error, Verdict};
@@ -57,6 +59,9 @@ pub(crate) struct Args {
     /// rules of copy-on-write lose
     #[arg(long, value_name = "CHOICE")]
     policy: Vec<Policy>,
+    /// Plant a bug in the manager first (docs/planted.md has their names): see what a scenario is for
+    #[arg(long, value_name = "BUG")]
+    plant: Option<Plant>,
     /// Seconds for each scenario
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     time: u64,
@@ -109,7 +114,10 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
     let (options, policy) = (args.options(), replay::chosen(&args.policy)?);
     let mut lines = Vec::with_capacity(scenarios.len());
     for found in &scenarios {
-        let line = Line { scenario: found, found: watched(found, &policy, &options_of(found, &options)) };
+        let line = Line {
+            scenario: found,
+            found: watched(found, (&policy, args.plant), &options_of(found, &options)),
+        };
         if let Some(failing) =
             line.found.failing.as_ref().filter(|failing| failing.failure.kind == Kind::Misuse)
         {
@@ -139,12 +147,13 @@ fn options_of(found: &find::Found, options: &Options) -> Options {
 }
 
 /// Searches, and shows how far it is.
-fn watched(found: &find::Found, policy: &Policy, options: &Options) -> Found {
+fn watched(found: &find::Found, (policy, plant): (&Policy, Option<Plant>), options: &Options) -> Found {
     let bar = progress(&found.path.display().to_string());
     // A panic of a task is a finding, which is told in its place.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let mut runner = Runner::new(&found.scenario).choosing(policy.clone());
+    let planting = |sim: &SimMachine| sim.plant(plant);
+    let mut runner = Runner::new(&found.scenario).choosing(policy.clone()).preparing(&planting);
     let answer = hunt(&mut runner, options, &mut |summary: &Summary| {
         if summary.schedules.is_multiple_of(256) {
             bar.set_position(summary.schedules);

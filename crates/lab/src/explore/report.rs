@@ -67,16 +67,16 @@ impl Line<'_> {
 
     fn step_text(&self, line: u32) -> String {
         fn find(steps: &[super::script::Step], line: u32) -> Option<&str> {
-            use super::script::Action::{As, Repeat};
+            use super::script::Action::{As, Repeat, Walking};
             steps.iter().find_map(|step| match &step.action {
                 _ if step.at.line == line => Some(step.text.as_str()),
-                Repeat { body, .. } | As(_, body) => find(body, line),
+                Repeat { body, .. } | As(_, body) | Walking(body) => find(body, line),
                 _ => None,
             })
         }
         let scenario = &self.scenario.scenario;
-        let sections =
-            [&scenario.setup, &scenario.end].into_iter().chain(scenario.cpus.iter().map(|cpu| &cpu.steps));
+        let of_cpus = scenario.cpus.iter().flat_map(|cpu| [&cpu.steps, &cpu.interrupt]);
+        let sections = [&scenario.setup, &scenario.end].into_iter().chain(of_cpus);
         sections.into_iter().find_map(|steps| find(steps, line)).unwrap_or("").into()
     }
 

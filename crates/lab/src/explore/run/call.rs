@@ -215,7 +215,7 @@ impl<'w> World<'w> {
 
     /// Another size, which only one caller at a time gives to a file.
     fn truncate(&self, who: Actor<'_>, live: Live, file: FileName, size: u64) -> Result<(), Errno> {
-        self.wait_until(who.ctx, (Shared::Resizing(file), "another truncation"), || {
+        self.wait_until(who.ctx, (&[Shared::Resizing(file)], "another truncation"), || {
             !self.resizing.borrow()[file.0]
         });
         self.resizing.borrow_mut()[file.0] = true;

@@ -2,11 +2,11 @@
 
 use freehold::frame::State;
 use freehold::machine::entry::Kind as EntryKind;
-use freehold::machine::{Entry, EntryFormat, Level, Machine, Pfn, VirtAddr};
+use freehold::machine::{Access, Entry, EntryFormat, Level, Machine, Pfn, VirtAddr};
 use freehold::table::{Seen, Soft};
 use sim::SimMachine;
 
-use super::super::script::{PageOf, Place, Size, Sole, Standing, WordAt};
+use super::super::script::{PageOf, Place, Size, Sole, Standing, Value, Walk, WordAt};
 use super::outcome::{Failure, Kind};
 use super::world::{Actor, World};
 
@@ -31,6 +31,16 @@ impl World<'_> {
         let seen = self.seen(who, at, addr);
         let mapped = seen.and_then(|seen| frame_of(seen, addr));
         mapped.map_or(0, |pfn| u64::from(pfn.0))
+    }
+
+    /// `walk a[0]`, `walk of C a[0]`: what lets nothing pass is no page.
+    pub(super) fn walk(&self, who: Actor<'_>, at: Place, walk: &Walk) -> Value {
+        self.point(who.ctx);
+        let addr = self.addr(who, at, &walk.at);
+        let of = Actor { process: walk.of.unwrap_or(who.process), ..who };
+        let seen = self.seen(of, at, addr);
+        let mapped = seen.filter(|seen| Format::permits(seen.entry, seen.level, Access::Read));
+        Value::Word(mapped.and_then(|seen| frame_of(seen, addr)).map_or(0, |pfn| u64::from(pfn.0)))
     }
 
     fn seen(&self, who: Actor<'_>, at: Place, addr: VirtAddr) -> Option<Seen> {

@@ -127,6 +127,7 @@ impl<'s> Runner<'s> {
             *run = sim.explored();
             cost.book(Part::Together, &mut since);
             ended?;
+            world.give_memory_back();
             world.alone(scope, &scenario.end)?;
             cost.book(Part::Alone, &mut since);
             Ok(())
@@ -165,7 +166,8 @@ fn config(scenario: &Scenario) -> SimConfig {
         nodes: scenario.machine.nodes,
         memory_bytes: scenario.machine.memory_bytes,
         slice_ns: 1 << 40,
-        tasks_max: scenario.machine.cpus + 1,
+        // One for each CPU, and one for each that is interrupted.
+        tasks_max: scenario.machine.cpus * 2 + 1,
         checks: Checks::Heavy,
         tlb: TlbSize::Unbounded,
         run_ns_max: 200_000_000,
@@ -213,6 +215,11 @@ impl World<'_> {
                 self.prepare(task, cpu as u32, script.process);
             }
             tasks.push(task);
+            if !script.interrupt.is_empty() {
+                scope.interrupt(CpuId(cpu as u32), move |ctx| {
+                    self.interrupt(ctx, script.process, &script.interrupt);
+                })?;
+            }
         }
         scope.run()?;
         tasks.into_iter().for_each(|task| self.retire(task));

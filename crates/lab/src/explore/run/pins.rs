@@ -421,7 +421,8 @@ impl World<'_> {
     ) -> Value {
         self.wait_for_birth(who.ctx, process);
         let (linux, live) = (self.manager.linux(), self.live(who, at));
-        let remote = self.live(Actor { process, ..who }, at);
+        let remote = self.known(process).filter(|remote| remote.is_alive);
+        let Some(remote) = remote else { return errno(Errno::ESRCH) };
         let (from, into) = (self.addr(who, at, from), self.addr(who, at, into));
         self.copied_out(who, at, (remote.memory, from), || {
             let mut cx = self.cx(who.ctx);

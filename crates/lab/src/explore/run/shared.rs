@@ -6,7 +6,7 @@ use sim::explore::{Outside, Touch};
 
 use super::super::script::{
     Action, Alternative, Call, EventName, Expr, FileName, PinName, PipeName, ProcessName, Scenario, Step,
-    VariableName, Wanted,
+    VariableName, Walk, Wanted,
 };
 
 /// Something that steps of several CPUs may touch.
@@ -78,10 +78,12 @@ pub(super) fn shared_variables(scenario: &Scenario) -> Vec<bool> {
     let mut users = vec![None; scenario.variables.len()];
     let mut shared = vec![false; scenario.variables.len()];
     for (cpu, script) in scenario.cpus.iter().enumerate() {
-        in_steps(&script.steps, &mut |name| {
+        let mut note = |name: VariableName| {
             shared[name.0] |= users[name.0].is_some_and(|other| other != cpu);
             users[name.0] = Some(cpu);
-        });
+        };
+        in_steps(&script.steps, &mut note);
+        in_steps(&script.interrupt, &mut note);
     }
     shared
 }
@@ -93,7 +95,7 @@ fn in_steps(steps: &[Step], see: &mut dyn FnMut(VariableName)) {
                 in_call(call, see);
                 in_wanted(wanted, see);
             }
-            Action::Read(word, wanted) => {
+            Action::Read(word, wanted) | Action::Walk(Walk { at: word, .. }, wanted) => {
                 in_some(word.page.as_ref(), see);
                 in_wanted(wanted, see);
             }
@@ -106,7 +108,7 @@ fn in_steps(steps: &[Step], see: &mut dyn FnMut(VariableName)) {
                 see(*name);
                 in_expr(value, see);
             }
-            Action::Expect(expr) => in_expr(expr, see),
+            Action::Expect(expr) | Action::AwaitThat(expr) => in_expr(expr, see),
             Action::Entry(word, _) => in_some(word.page.as_ref(), see),
             Action::Pins(step, wanted) => {
                 step.exprs(&mut |expr| in_expr(expr, see));
@@ -118,7 +120,7 @@ fn in_steps(steps: &[Step], see: &mut dyn FnMut(VariableName)) {
                 in_some(until.as_ref(), see);
                 in_steps(body, see);
             }
-            Action::As(_, body) => in_steps(body, see),
+            Action::As(_, body) | Action::Walking(body) => in_steps(body, see),
             Action::Chore(_) | Action::Signal(_) | Action::Await(_) => {}
         }
     }
@@ -169,7 +171,7 @@ fn in_some(expr: Option<&Expr>, see: &mut dyn FnMut(VariableName)) {
 /// Calls `see` with every variable of an expression.
 pub(super) fn in_expr(expr: &Expr, see: &mut dyn FnMut(VariableName)) {
     match expr {
-        Expr::Value(_) | Expr::Copies => {}
+        Expr::Value(_) | Expr::Copies | Expr::Spins => {}
         Expr::Frame(word) => in_some(word.page.as_ref(), see),
         Expr::Variable(name) => see(*name),
         Expr::Disk(word) | Expr::Initial(word) => in_some(word.page.as_deref(), see),

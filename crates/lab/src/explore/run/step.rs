@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
-use freehold::machine::PAGE_SIZE;
+use freehold::machine::{CpuId, PAGE_SIZE, TaskId};
 use sim::TaskCtx;
 
 use super::super::script::{
@@ -18,6 +18,11 @@ use super::world::{Actor, World};
 const RECLAIM: u64 = (64 << 20) / PAGE_SIZE;
 
 impl World<'_> {
+    /// What is done in an interrupt.
+    pub(super) fn interrupt(&self, ctx: TaskCtx<'_>, process: ProcessName, steps: &[Step]) {
+        let _ = self.block(Actor { ctx, process }, steps);
+    }
+
     /// What a CPU has to do, as a process, which its task runs already if it is there.
     pub(super) fn script(&self, ctx: TaskCtx<'_>, process: ProcessName, steps: &[Step]) {
         let _ = self.block(Actor { ctx, process }, steps);
@@ -30,7 +35,7 @@ impl World<'_> {
 
     fn step(&self, who: Actor<'_>, step: &Step) -> ControlFlow<()> {
         let at = step.at;
-        let is_block = matches!(step.action, Action::Repeat { .. } | Action::As(..));
+        let is_block = matches!(step.action, Action::Repeat { .. } | Action::As(..) | Action::Walking(_));
         if !is_block {
             self.tell_begin(who, step);
         }
@@ -43,6 +48,7 @@ impl World<'_> {
                 self.as_process(who, at, *process, body);
                 return Continue(());
             }
+            Action::Walking(body) => return self.walking(who, body),
             Action::Read(word, wanted) => text_of(self.read(who, at, word, wanted)),
             Action::Write(word, value, wanted) => text_of(self.write(who, at, (word, value), wanted)),
             Action::Call(call, wanted) => {
@@ -62,6 +68,10 @@ impl World<'_> {
                 self.wait_for(who, *event);
                 String::new()
             }
+            Action::AwaitThat(expr) => {
+                self.wait_until_true(who, at, expr);
+                String::new()
+            }
             Action::Set(variable, value) => {
                 self.point(who.ctx);
                 let value = self.eval(who, at, value);
@@ -69,6 +79,11 @@ impl World<'_> {
                 text_of(value)
             }
             Action::Expect(expr) => self.must_hold(who, at, expr),
+            Action::Walk(walk, wanted) => {
+                let got = self.walk(who, at, walk);
+                self.compare(who, at, wanted, got);
+                text_of(got)
+            }
             Action::Entry(word, due) => self.check_entry(who, at, word, *due),
             Action::Swap(step, wanted) => {
                 let got = self.swap_step(who, *step);
@@ -100,7 +115,7 @@ impl World<'_> {
     pub(super) fn wait_for(&self, who: Actor<'_>, event: EventName) {
         self.point(who.ctx);
         let happened = || self.happened.borrow()[event.0];
-        self.wait_until(who.ctx, (Shared::Event(event), "an event"), happened);
+        self.wait_until(who.ctx, (&[Shared::Event(event)], "an event"), happened);
     }
 
     fn call(&self, who: Actor<'_>, at: Place, call: &Call) -> Value {
@@ -126,6 +141,7 @@ impl World<'_> {
                 let file = self.files[file.0].map.file;
                 format!("{} pages dropped", linux.objects().invalidate(cx.at(), file, 0..u64::MAX))
             }
+            Chore::Shortage => self.take_all_memory(who.ctx),
             Chore::Compact => {
                 linux.compact_memory(&mut cx);
                 String::new()
@@ -143,6 +159,24 @@ impl World<'_> {
                 }
                 String::new()
             }
+        }
+    }
+
+    /// Takes every frame that an ordinary request can have.
+    fn take_all_memory(&self, ctx: TaskCtx<'_>) -> String {
+        let (frames, mut cx) = (self.manager.linux().frames(), self.cx(ctx));
+        let mut taken = self.taken.borrow_mut();
+        while let Ok(frame) = frames.allocate_kernel(cx.at()) {
+            taken.push(frame);
+        }
+        format!("{} frames taken", taken.len())
+    }
+
+    /// Gives back what a shortage took.
+    pub(super) fn give_memory_back(&self) {
+        let mut cx = self.manager.cx(CpuId(0), TaskId(0));
+        for frame in self.taken.borrow_mut().drain(..) {
+            self.manager.linux().frames().put(cx.at(), frame.0);
         }
     }
 
@@ -185,6 +219,22 @@ impl World<'_> {
             self.block(who, body)?;
         }
         Continue(())
+    }
+
+    /// A block inside a lockless reader's guard. Its waiting stands for a reader that is interrupted for
+    /// long.
+    fn walking(&self, who: Actor<'_>, body: &[Step]) -> ControlFlow<()> {
+        let mut cx = self.cx(who.ctx);
+        let _inside = cx.enter_epoch();
+        self.block(who, body)
+    }
+
+    /// Sleeps until a condition holds.
+    fn wait_until_true(&self, who: Actor<'_>, at: Place, expr: &Expr) {
+        self.point(who.ctx);
+        let mut names = Vec::new();
+        in_expr(expr, &mut |name| names.push(Shared::Variable(name)));
+        self.wait_until(who.ctx, (&names, "a condition"), || is_true(self.eval(who, at, expr)));
     }
 
     /// The CPU turns to another process for a while: its task is a thread of that one.

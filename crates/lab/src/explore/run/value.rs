@@ -29,6 +29,7 @@ impl World<'_> {
             }
             Expr::Frame(word) => Value::Word(self.frame_at(who, at, word)),
             Expr::Copies => Value::Word(self.manager.core().total(Counter::CowCopied)),
+            Expr::Spins => Value::Word(self.sim.report().events.spins),
             Expr::Not(inner) => truth(!is_true(self.eval(who, at, inner))),
             Expr::Two(operator, terms) => {
                 let (left, right) = (self.eval(who, at, &terms.0), self.eval(who, at, &terms.1));

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use freehold::Manager;
 use freehold::frame::Id;
 use freehold::linux::{self, FileRights, MapFile, Process};
-use freehold::machine::{CpuId, Cx, FileKey, Machine, PAGE_SIZE, TaskId, VirtAddr};
+use freehold::machine::{CpuId, Cx, FileKey, KernelFrame, Machine, PAGE_SIZE, TaskId, VirtAddr};
 use freehold::object::{File, FileKind};
 use sim::{Cause, Kernel, Outcome, PageFault, Signal, SimMachine, TaskCtx};
 
@@ -64,6 +64,8 @@ pub(super) struct World<'w> {
     waiting: RefCell<Vec<(Shared, TaskId)>>,
     /// Shared memories without a name, so far.
     nameless: Cell<u64>,
+    /// Frames that a shortage took.
+    pub(super) taken: RefCell<Vec<KernelFrame>>,
     /// Pages that others hold.
     pub(super) holds: RefCell<Holds>,
     /// Rules that the chosen policy does not claim to keep.
@@ -113,6 +115,7 @@ impl<'w> World<'w> {
             shared,
             waiting: RefCell::default(),
             nameless: Cell::new(0),
+            taken: RefCell::default(),
             holds: RefCell::default(),
             unclaimed: policy.unclaimed(),
             failure: RefCell::default(),
@@ -124,6 +127,9 @@ impl<'w> World<'w> {
 
     /// The context of the manager for a task.
     pub(super) fn cx(&self, ctx: TaskCtx<'_>) -> Cx<'w, SimMachine> {
+        if ctx.in_interrupt() {
+            return Cx::interrupt(self.sim, self.manager.core(), ctx.cpu(), ctx.task());
+        }
         self.manager.cx(ctx.cpu(), ctx.task())
     }
 
@@ -171,6 +177,7 @@ impl<'w> World<'w> {
             sim::Rule::StaleTranslation
                 | sim::Rule::KeptStale
                 | sim::Rule::FlushIncomplete
+                | sim::Rule::MixedSizes
                 | sim::Rule::WildEntry
         );
         let (kind, rule) = match first.rule {
@@ -213,15 +220,15 @@ impl<'w> World<'w> {
     pub(super) fn wait_until(
         &self,
         ctx: TaskCtx<'_>,
-        (what, name): (Shared, &'static str),
+        (what, name): (&[Shared], &'static str),
         ready: impl Fn() -> bool,
     ) {
         loop {
-            what.read(ctx);
+            what.iter().for_each(|what| what.read(ctx));
             if ready() {
                 return;
             }
-            self.waiting.borrow_mut().push((what, ctx.task()));
+            self.waiting.borrow_mut().extend(what.iter().map(|what| (*what, ctx.task())));
             ctx.wait(name);
             self.waiting.borrow_mut().retain(|waiting| waiting.1 != ctx.task());
         }
@@ -259,6 +266,9 @@ impl<'w> World<'w> {
             Shared::Variable(name).change(ctx);
         }
         self.values.borrow_mut()[name.0] = value;
+        if self.shared[name.0] {
+            self.wake(ctx, Shared::Variable(name));
+        }
     }
 
     /// A step that touches nothing of the machine is a step all the same: another CPU may go first.
@@ -268,7 +278,7 @@ impl<'w> World<'w> {
 
     /// Waits until a process is born.
     pub(super) fn wait_for_birth(&self, ctx: TaskCtx<'_>, process: ProcessName) {
-        self.wait_until(ctx, (Shared::Birth(process), "a process to be born"), || {
+        self.wait_until(ctx, (&[Shared::Birth(process)], "a process to be born"), || {
             self.known(process).is_some()
         });
     }

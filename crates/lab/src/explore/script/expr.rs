@@ -104,6 +104,10 @@ impl<'w, 't> Exprs<'w, 't> {
                 self.words.next()?;
                 Ok(Expr::Copies)
             }
+            Token::Word("spins") => {
+                self.words.next()?;
+                Ok(Expr::Spins)
+            }
             Token::Word(word) => match Sign::named(word) {
                 Some(sign) => {
                     self.words.next()?;

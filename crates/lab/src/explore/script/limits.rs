@@ -13,7 +13,7 @@ pub(super) const NAME: usize = 24;
 /// Names of one kind.
 pub(super) const NAMES: usize = 64;
 /// Pages of a region or of a file.
-pub(super) const PAGES: u64 = 4096;
+pub(super) const PAGES: u64 = 16_384;
 /// Rounds of a `repeat`.
 pub(super) const ROUNDS: u64 = 10_000;
 /// Blocks within blocks.

@@ -86,6 +86,8 @@ pub struct Script {
     pub process: ProcessName,
     /// Step by step.
     pub steps: Vec<Step>,
+    /// What is done once in an interrupt, between any two moments of the CPU; nothing if there is none.
+    pub interrupt: Vec<Step>,
 }
 
 /// A place in the file: line and column, from 1.
@@ -123,10 +125,14 @@ pub enum Action {
     Signal(EventName),
     /// Waits for an event.
     Await(EventName),
+    /// Waits until this holds.
+    AwaitThat(Expr),
     /// A variable gets a value.
     Set(VariableName, Expr),
     /// This must hold.
     Expect(Expr),
+    /// A walk without a lock: the number of the frame that is mapped there, 0 for none.
+    Walk(Walk, Wanted),
     /// The entry of this word's page must be so.
     Entry(WordAt, Standing),
     /// Something with pages that others hold.
@@ -144,6 +150,8 @@ pub enum Action {
         /// The block.
         body: Vec<Step>,
     },
+    /// A block inside a lockless reader's guard.
+    Walking(Vec<Step>),
     /// A block as another process.
     As(ProcessName, Vec<Step>),
 }
@@ -266,12 +274,23 @@ pub enum Chore {
     Reclaim(Option<FileName>),
     /// All CPUs' lists of free frames go back to their zones.
     Drain,
+    /// Nobody gets a frame any more, until somebody gives one back.
+    Shortage,
     /// Pages move out of the way of large blocks, as far as it goes.
     Compact,
     /// This CPU translates through no space until it is back in user mode.
     Idle,
     /// Equal pages are merged, or merged ones parted.
     Ksm(Ksm),
+}
+
+/// A walk without a lock.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Walk {
+    /// In whose tables, if not in one's own.
+    pub of: Option<ProcessName>,
+    /// Where to.
+    pub at: WordAt,
 }
 
 /// What a call or an access may come to.

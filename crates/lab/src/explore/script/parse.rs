@@ -1,5 +1,7 @@
 //! A whole file: its head, its sections, its blocks.
 
+use std::collections::BTreeMap;
+
 use super::error::ScriptError;
 use super::lex::{self, Line, Token, Words};
 use super::limits;
@@ -28,6 +30,7 @@ pub fn parse(text: &str) -> Result<Scenario, ScriptError> {
         machine: Wishes::default(),
         setup: None,
         cpus: Vec::new(),
+        interrupts: BTreeMap::new(),
         end: None,
     };
     parser.head()?;
@@ -55,6 +58,7 @@ struct Parser<'t> {
     machine: Wishes,
     setup: Option<Vec<Step>>,
     cpus: Vec<Option<Script>>,
+    interrupts: BTreeMap<usize, Vec<Step>>,
     end: Option<Vec<Step>>,
 }
 
@@ -99,10 +103,11 @@ impl<'t> Parser<'t> {
                     self.place(&mut words)?;
                     self.at += 1;
                 }
-                "setup" | "cpu" | "end" => break,
+                "setup" | "cpu" | "interrupt" | "end" => break,
                 _ => {
                     return Err(words.error(format!(
-                        "`{word}` is none of {}, machine, process, file, place, setup, cpu, end",
+                        "`{word}` is none of {}, machine, process, file, place, setup, cpu, \
+                         interrupt, end",
                         TEXTS.join(", ")
                     )));
                 }
@@ -196,7 +201,7 @@ impl<'t> Parser<'t> {
             return Err(ScriptError::new(line.number, 1, "no section has a step here"));
         }
         let mut words = Words::of(&line);
-        let word = words.need_word("`setup`, `cpu` or `end`")?;
+        let word = words.need_word("`setup`, `cpu`, `interrupt` or `end`")?;
         match word {
             "setup" => {
                 let steps = self.body(words, 1)?;
@@ -207,7 +212,11 @@ impl<'t> Parser<'t> {
                 self.once(&line, |parser| parser.end.replace(steps).is_some())
             }
             "cpu" => self.cpu(&line, words),
-            _ => Err(words.error(format!("`{word}` is none of setup, cpu, end: the head comes first"))),
+            "interrupt" => self.interrupt(&line, words),
+            _ => {
+                Err(words
+                    .error(format!("`{word}` is none of setup, cpu, interrupt, end: the head comes first")))
+            }
         }
     }
 
@@ -226,7 +235,19 @@ impl<'t> Parser<'t> {
         while self.cpus.len() <= cpu {
             self.cpus.push(None);
         }
-        self.once(line, |parser| parser.cpus[cpu].replace(Script { process, steps }).is_some())
+        let script = Script { process, steps, interrupt: Vec::new() };
+        self.once(line, |parser| parser.cpus[cpu].replace(script).is_some())
+    }
+
+    /// `interrupt cpu 1:`
+    fn interrupt(&mut self, line: &Line<'t>, mut words: Words<'t>) -> Result<(), ScriptError> {
+        words.need("cpu")?;
+        let cpu = words.need_within("a CPU's number", 0, limits::CPUS - 1)?;
+        let steps = self.body(words, 1)?;
+        if let Some(Step { at, .. }) = steps.iter().find(|step| !may_interrupt(step)) {
+            return Err(ScriptError::new(at.line, at.column, "an interrupt has only walk, set and expect"));
+        }
+        self.once(line, |parser| parser.interrupts.insert(cpu as usize, steps).is_some())
     }
 
     /// The steps of a section or block, after its first line.
@@ -255,6 +276,22 @@ impl<'t> Parser<'t> {
         Ok(steps)
     }
 
+    /// A block inside a guard: a step that takes locks, or sleeps in the manager, would be wrong there.
+    fn walking(&mut self, head: Words<'t>, depth: usize) -> Result<Vec<Step>, ScriptError> {
+        let steps = self.body(head, depth)?;
+        let may = |step: &&Step| {
+            let waits = matches!(step.action, Action::Signal(_) | Action::Await(_) | Action::AwaitThat(_));
+            waits || may_interrupt(step)
+        };
+        match steps.iter().find(|step| !may(step)) {
+            None => Ok(steps),
+            Some(Step { at, .. }) => {
+                let what = "inside a guard are only walk, set, expect, signal and await";
+                Err(ScriptError::new(at.line, at.column, what))
+            }
+        }
+    }
+
     fn step(&mut self, line: &Line<'t>, depth: usize) -> Result<Step, ScriptError> {
         let mut words = Words::of(line);
         let at = Place { line: line.number, column: line.indent as u32 + 1 };
@@ -274,6 +311,7 @@ impl<'t> Parser<'t> {
                 Action::Repeat { times, counter, until, body }
             }
             Head::As(process) => Action::As(process, self.body(words, depth + 1)?),
+            Head::Walking => Action::Walking(self.walking(words, depth + 1)?),
         };
         Ok(Step { at, text, action })
     }
@@ -295,7 +333,12 @@ impl<'t> Parser<'t> {
         if let Some(cpu) = empty {
             return Err(missing(format!("CPUs are numbered from 0 on: `cpu {cpu}:` is missing")));
         }
-        let cpus: Vec<Script> = self.cpus.into_iter().flatten().collect();
+        let mut cpus: Vec<Script> = self.cpus.into_iter().flatten().collect();
+        for (cpu, steps) in self.interrupts {
+            let script = cpus.get_mut(cpu);
+            script.ok_or_else(|| missing(format!("cpu {cpu} is interrupted, and does nothing")))?.interrupt =
+                steps;
+        }
         let machine = self.machine.shape(cpus.len()).map_err(missing)?;
         let mut texts = texts.into_iter();
         let mut text = || texts.next().unwrap_or_default();
@@ -318,6 +361,11 @@ impl<'t> Parser<'t> {
             end: self.end.unwrap_or_default(),
         })
     }
+}
+
+/// Whether a step takes no lock and does not wait.
+fn may_interrupt(step: &Step) -> bool {
+    matches!(step.action, Action::Walk(..) | Action::Set(..) | Action::Expect(..))
 }
 
 impl Wishes {

@@ -13,7 +13,7 @@ use super::lex::{Token, Words};
 use super::limits;
 use super::model::{
     Action, Advice, Alternative, Call, Chore, Expr, FileName, Image, Map, Moving, OldPlace, Pages,
-    ProcessName, RegionName, Sign, Value, VariableName, Wanted, WordAt,
+    ProcessName, RegionName, Sign, Value, VariableName, Walk, Wanted, WordAt,
 };
 use super::names::{Names, Where};
 
@@ -25,6 +25,8 @@ pub(super) enum Head {
     Repeat { times: u64, counter: Option<VariableName>, until: Option<Expr> },
     /// The first line of a block as another process.
     As(ProcessName),
+    /// The first line of a block inside a lockless reader's guard.
+    Walking,
 }
 
 /// What `madvise` can be asked.
@@ -67,6 +69,10 @@ impl<'w, 't> Steps<'w, 't> {
         let head = match verb {
             "repeat" => self.repeat()?,
             "as" => self.acting_as()?,
+            "walking" => {
+                self.words.need(":")?;
+                Head::Walking
+            }
             _ => Head::Step(self.action(verb)?),
         };
         self.words.need_end()?;
@@ -100,19 +106,25 @@ impl<'w, 't> Steps<'w, 't> {
                 Action::Write(at, value, self.wanted(false, "faults")?)
             }
             "signal" => Action::Signal(self.names.signal(self.words)?),
-            "await" => Action::Await(self.names.event(self.words)?),
+            "await" => self.await_step()?,
             "set" => {
                 let variable = self.names.set_variable(self.words)?;
                 self.words.need("=")?;
                 Action::Set(variable, self.whole()?)
             }
             "expect" => Action::Expect(self.whole()?),
+            "walk" => {
+                let of = if self.words.take("of")? { Some(self.names.process(self.words)?) } else { None };
+                let at = self.word_at()?;
+                Action::Walk(Walk { of, at }, self.wanted(true, "fails")?)
+            }
             "entry" => self.entry()?,
             "reclaim" => {
                 let all = self.words.peek()? == Token::End;
                 let file = if all { None } else { Some(self.names.file(self.words)?) };
                 Action::Chore(Chore::Reclaim(file))
             }
+            "shortage" => Action::Chore(Chore::Shortage),
             "compact" => Action::Chore(Chore::Compact),
             "drain" => Action::Chore(Chore::Drain),
             "ksm" => Action::Chore(Chore::Ksm(Ksm::parse(self.words)?)),
@@ -124,6 +136,16 @@ impl<'w, 't> Steps<'w, 't> {
                 let has_value = matches!(call, Call::Get(_) | Call::Wait(_));
                 Action::Call(call, self.wanted(has_value, "fails")?)
             }
+        })
+    }
+
+    /// `await e`, `await x == 1`
+    fn await_step(&mut self) -> Result<Action, ScriptError> {
+        let mut ahead = self.words.clone();
+        ahead.next()?;
+        Ok(match ahead.peek()? {
+            Token::End => Action::Await(self.names.event(self.words)?),
+            _ => Action::AwaitThat(self.whole()?),
         })
     }
 

@@ -140,6 +140,8 @@ pub enum Expr {
     Frame(Box<WordAt>),
     /// How many pages were copied on write so far.
     Copies,
+    /// How many turns spin loops have taken so far.
+    Spins,
     /// Two terms.
     Two(Operator, Box<(Expr, Expr)>),
     /// The opposite.

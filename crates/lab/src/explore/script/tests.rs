@@ -115,6 +115,44 @@ fn blocks_are_what_is_indented() {
     assert_eq!((steps[1].at.line, steps[1].text.as_str()), (13, "reclaim"));
 }
 
+fn refused(body: &str) -> ScriptError {
+    let text = format!("{HEAD}{body}");
+    parse(&text).expect_err("it makes no sense")
+}
+
+#[test]
+fn an_interrupt_belongs_to_a_cpu_that_does_something() {
+    let good = "place a 1 page\ncpu 0:\n    drain\ninterrupt cpu 0:\n    walk a -> x\n";
+    assert_eq!(parsed(good).cpus[0].interrupt.len(), 1);
+    assert!(refused(&good.replace("interrupt cpu 0", "interrupt cpu 1")).message.contains("does nothing"));
+    assert!(refused(&format!("{good}interrupt cpu 0:\n    walk a -> y\n")).message.contains("already"));
+    assert_eq!(refused(&good.replace("interrupt cpu 0:", "interrupt 0:")).line, 9);
+}
+
+#[test]
+fn neither_an_interrupt_nor_a_guard_takes_locks() {
+    for step in ["drain", "read a", "unmap a", "await e", "signal e", "repeat 2:\n        walk a -> y"] {
+        let body =
+            format!("place a 1 page\ncpu 0:\n    drain\ninterrupt cpu 0:\n    walk a -> x\n    {step}\n");
+        let error = refused(&body);
+        assert_eq!((error.line, error.column), (11, 5), "{step}: {error}");
+    }
+    for step in ["drain", "read a", "unmap a", "repeat 2:\n            walk a -> y"] {
+        let body = format!("place a 1 page\ncpu 0:\n    walking:\n        walk a -> x\n        {step}\n");
+        let error = refused(&body);
+        assert_eq!((error.line, error.column), (10, 9), "{step}: {error}");
+    }
+}
+
+#[test]
+fn walks_are_ones_own_or_another_processs() {
+    let steps = steps("fork C\nwalk b[1]+8 -> x\nwalk of C b\nwalking:\n    await x == 1\n    set x = 1");
+    assert!(matches!(&steps[1].action, Action::Walk(Walk { of: None, at }, _) if at.offset == 8));
+    assert!(matches!(&steps[2].action, Action::Walk(Walk { of: Some(ProcessName(1)), .. }, _)));
+    let Action::Walking(body) = &steps[3].action else { panic!("a block") };
+    assert!(matches!(body[0].action, Action::AwaitThat(_)));
+}
+
 #[test]
 fn sizes_are_in_pages_or_bytes() {
     for (line, bytes) in [("truncate F to 2 pages", 8192), ("truncate F to 100 bytes", 100)] {
