@@ -1,6 +1,6 @@
-//! Pins without a lock against whoever takes exclusivity away, with stores that wait in buffers, as on x86: a
-//! look that comes before one's own store has reached memory is what C-7 is about. Every schedule with up to
-//! two preemptions is run.
+//! Pins without a lock against whoever takes exclusivity away, and a walk against whoever frees its table,
+//! with stores that wait in buffers, as on x86: a look that comes before one's own store has reached memory
+//! is what C-7 and L-4 are about. Every schedule with up to two preemptions is run.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,10 +18,11 @@ const SCENARIOS: &[&str] = &[
     "cow/c-07-pin-against-share",
     "cow/c-08-read-only-entry-stays-the-same",
     "ksm/c-11-pin-against-merge",
+    "walk/l-04-mark-that-waits-in-a-buffer",
 ];
 
 #[test]
-fn pins_meet_sharers_whatever_is_buffered() {
+fn nobody_looks_too_early_whatever_is_buffered() {
     for name in SCENARIOS {
         let strategy = Strategy::Exhaustive { preemptions: 2 };
         let bounds = Bounds { time: Some(Duration::from_secs(120)), ..Bounds::default() };
