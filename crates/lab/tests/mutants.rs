@@ -58,12 +58,13 @@ fn the_documented_bugs_are_those_that_can_be_planted() {
 #[test]
 fn what_is_documented_exists() {
     let text = std::fs::read_to_string(repository().join("docs/judges.md")).expect("docs/judges.md");
-    let mutants =
-        text.split("### Mutants of copy-on-write").nth(1).and_then(|rest| rest.split("### ").next());
-    let names = mutants.expect("the section").split('`').skip(1).step_by(2);
-    for name in names.filter(|name| name.contains('-') && !name.contains(' ')) {
-        let scenario = repository().join(format!("scenarios/{name}.fhs"));
-        assert!(scenario.is_file() || name.parse::<Plant>().is_ok(), "{name} is neither");
+    for section in ["### Mutants of copy-on-write", "### Mutants of walks"] {
+        let mutants = text.split(section).nth(1).and_then(|rest| rest.split("### ").next());
+        let names = mutants.expect("the section").split('`').skip(1).step_by(2);
+        for name in names.filter(|name| name.contains('-') && !name.contains(' ')) {
+            let scenario = repository().join(format!("scenarios/{name}.fhs"));
+            assert!(scenario.is_file() || name.parse::<Plant>().is_ok(), "{name} is neither");
+        }
     }
 }
 

@@ -45,7 +45,7 @@
 pub use crate::marks::Epochs;
 
 use crate::marks::{OUTSIDE, Slot};
-use crate::{Counter, CpuId, CpuSet, Cx, Event, Machine, Memory, ReaderOrder, level};
+use crate::{Counter, CpuId, CpuSet, Cx, Event, Machine, Memory, Plant, ReaderOrder, level};
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::compiler_fence;
@@ -133,6 +133,11 @@ impl<'m> Epochs<'m> {
         const { assert!(L <= level::SLEEP_MAX, "lock order: a reader may wait for a lock held here") };
         cx.trace(|| Event::GraceBegun);
         let epoch = start(cx, &self.global.epoch);
+        while cx.planted(Plant::WaitForNobody)
+            && let Some(slot) = self.slots.iter().find(|slot| !is_past(cx, &slot.entered, u64::MAX))
+        {
+            cx.relax(&slot.entered);
+        }
         if cx.machine().reader_order() == ReaderOrder::HeavyBarrier {
             self.fence_others(cx, fenced);
         }
@@ -185,7 +190,10 @@ impl<'m, M: Machine, const L: u8> Cx<'m, M, L> {
         let Epochs { global, slots } = self.core().epochs;
         let slot = &slots[self.cpu().0 as usize];
         let words = (&global.epoch, &slot.entered);
-        let order = self.machine().reader_order();
+        let order = match self.planted(Plant::EnterUnfenced) {
+            true => ReaderOrder::HeavyBarrier,
+            false => self.machine().reader_order(),
+        };
         let visit = if self.in_interrupt() {
             enter_in_interrupt(self, words, order)
         } else if slot.inside.replace(true) {

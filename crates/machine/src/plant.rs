@@ -53,6 +53,38 @@ plants! {
     /// A CPU that comes back to a space does not compare generations (L-15): lazy TLB mode without
     /// `tlb_gen`.
     GenerationIgnored = "generation-ignored",
+    /// An entry of 2 MiB that `MADV_DONTNEED` took is flushed when the batch is settled, after its lock was
+    /// dropped (LR8, L-8): a fault puts small pages there, and a CPU has both sizes at once. Linux's
+    /// `zap_huge_pmd` on powerpc.
+    HugeFlushedLate = "huge-flushed-late",
+    /// `munmap` takes its mapping off the file's list before it has flushed (L-14): a truncation that comes
+    /// then finds no mapping, and does not know that a flush is owed. Linux frees page tables, and so
+    /// flushes, after `unlink_file_vma` but for `VM_PFNMAP` (b67fbebd4cf9).
+    MappingLeftEarly = "mapping-left-early",
+    /// The CPUs to flush are looked up before the entries change (L-16): one that joins the space in between
+    /// is not asked, and the generation it finds is still the old one.
+    MaskReadEarly = "mask-read-early",
+    // ---- walks without a lock ----
+    /// A walk keeps the place of an entry of 2 MiB, and reads it again when it needs the frame (LR1, L-1): by
+    /// then a table is linked there, and its frame is taken for the page's.
+    WalkerKeepsPlace = "walker-keeps-place",
+    /// A walk looks at an entry twice, first for its kind and then for the table it leads to (LR1, L-1): in
+    /// between the table has made room for a page.
+    EntryReadTwice = "entry-read-twice",
+    /// A walk's guard ends before the last entry is read (LR2, L-21): the table is somebody else's by then.
+    GuardEndsEarly = "guard-ends-early",
+    /// A walk that ends early, for want of a table, does not give its guard back (L-23): who frees tables
+    /// waits for ever.
+    GuardLeaked = "guard-leaked",
+    /// A batch that finds no room for more payloads is settled early, and does not wait for walks then (LR5,
+    /// L-3): the path that is never taken. Linux: `tlb_remove_table_sync_one` in `tlb_remove_table_one`.
+    FallbackUnwaited = "fallback-unwaited",
+    /// A walk marks its CPU and passes no fence (LR12, L-4): its first look comes before the mark is to be
+    /// seen. The counting series had no barriers until its fifth version.
+    EnterUnfenced = "enter-unfenced",
+    /// Who frees tables waits until no CPU walks at all, not for the walks that may have seen the table
+    /// (LR14, LR15, L-5): two CPUs that walk in turns hold it up for ever.
+    WaitForNobody = "wait-for-nobody",
     // ---- swap ----
     /// A page that turns out to be pinned gets its entry back, and its slot is not given back (row 15 of the
     /// COW table): the slot is never free again. Linux: the `swap_free` on that path of `try_to_unmap_one`.

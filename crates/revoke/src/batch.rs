@@ -34,6 +34,8 @@ pub struct Batch<'b, 'm, M: Machine, P: FieldValue> {
     grace: Grace,
     /// Pages the caller answers for although it may have found their entries empty.
     answers_for: VpnRange,
+    /// A planted bug's: the CPUs that are flushed, looked up before anything changes.
+    early: Option<CpuSet>,
     of: PhantomData<P>,
 }
 
@@ -72,6 +74,7 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
             unflushed: Unflushed::Nothing,
             grace: Grace::NotNeeded,
             answers_for: VpnRange::default(),
+            early: None,
             of: PhantomData,
         }
     }
@@ -113,6 +116,11 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
     /// yet, so settling flushes these pages too as long as there is such a batch (LR10, L-10).
     pub fn answer_for(&mut self, pages: VpnRange) {
         self.answers_for = union(self.answers_for, pages);
+    }
+
+    /// Looks up the CPUs to flush, too early (`Plant::MaskReadEarly`).
+    pub fn look_up_cpus<const L: u8>(&mut self, cx: &Cx<'m, M, L>) {
+        self.early = Some(self.domain.active(cx));
     }
 
     /// Whether the batch must be settled before the next change. While it says no, at least [`HEADROOM`]
@@ -159,7 +167,8 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         };
         self.unflushed = Unflushed::Nothing;
         let forgotten = cx.planted(Plant::FlushForgotten);
-        let flushed = if forgotten { CpuSet::EMPTY } else { self.domain.flush(cx, pages, upper) };
+        let flushed =
+            if forgotten { CpuSet::EMPTY } else { self.domain.flush(cx, (pages, upper), self.early) };
         self.domain.paid(cx);
         flushed
     }
@@ -192,7 +201,10 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         let flushed = self.flush_pending(cx.at());
         if self.grace == Grace::Needed {
             self.grace = Grace::NotNeeded;
-            if !cx.planted(Plant::TableWithoutGrace) && !cx.planted(Plant::CollapseUnwaited) {
+            let unwaited = self.is_full() && cx.planted(Plant::FallbackUnwaited)
+                || cx.planted(Plant::TableWithoutGrace)
+                || cx.planted(Plant::CollapseUnwaited);
+            if !unwaited {
                 // All tables of the batch were unlinked before this flush: who was interrupted by it need not
                 // be interrupted again for the readers' fence.
                 let fenced = if cx.machine().flush_fences() { flushed } else { CpuSet::EMPTY };

@@ -102,16 +102,16 @@ impl Domain {
     }
 
     /// Drops the translations of `pages` (and cached upper levels with `Upper::Too`) on every CPU that may
-    /// use them. Answers which these are.
+    /// use them. Answers which these are. `early`: a planted bug asks others.
     pub(crate) fn flush<'m, M: Machine>(
         &self,
         cx: &mut Cx<'m, M, { level::TABLE1 }>,
-        pages: VpnRange,
-        upper: Upper,
+        (pages, upper): (VpnRange, Upper),
+        early: Option<CpuSet>,
     ) -> CpuSet {
         let (asid, late) = (self.asid(), cx.planted(Plant::GenerationRaisedLate));
         let generation = if late { 0 } else { protocol::begin(cx, &self.begun) };
-        let targets = self.active.snapshot(cx);
+        let targets = early.unwrap_or_else(|| self.active.snapshot(cx));
         let pages = (pages.pages() <= SINGLE_PAGES_MAX).then_some(pages);
         let (tables, cpus) = (upper == Upper::Too, targets.len());
         cx.trace(|| Event::FlushBegun { asid, generation, pages, tables, cpus });

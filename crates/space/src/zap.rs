@@ -99,6 +99,9 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             let objects = spaces.objects();
             walker.prune(self.at(), range, &mut batch, |cx, payload| objects.finish(cx, payload));
         }
+        if tables == Tables::FreeEmpty && self.planted(Plant::MappingLeftEarly) {
+            self.remove_vmas(range);
+        }
         spaces.settle(self, table, &mut batch);
     }
 

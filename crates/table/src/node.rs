@@ -8,10 +8,11 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use frame::Descriptor;
 use frame::descriptor::INDEX_BITS;
 use machine::cells::cast_words;
+use machine::entry::Kind;
 use machine::lock::{acquire, release};
 use machine::{
-    Cx, Entry, Event, Field, FieldValue, KernelFrame, Level, LockId, Machine, Memory, Vpn, VpnRange, Word,
-    level,
+    Cx, Entry, EntryFormat, Event, Field, FieldValue, KernelFrame, Level, LockId, Machine, Memory, Pfn, Vpn,
+    VpnRange, Word, level,
 };
 
 /// Entries of a table.
@@ -107,6 +108,15 @@ impl<'m> Node<'m> {
     pub(crate) fn fetch<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, page: Vpn) {
         if page.0 >> self.level.span_shift() & 7 == 0 {
             cx.machine().prefetch(cx.cpu(), self.word(page));
+        }
+    }
+
+    /// The frame that an entry names, read again, whatever kind of entry it is: what a walk must not do.
+    pub(crate) fn frame_again<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, page: Vpn) -> Option<Pfn> {
+        match M::Entry::kind(self.read(cx, page), self.level) {
+            Kind::Table(frame) => Some(frame.0),
+            Kind::Leaf(frame) => Some(frame),
+            Kind::Empty | Kind::Absent(_) => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::run::Changed;
 use crate::{Cursor, Leaf, Payload, Rss, TableBatch, Walker};
-use machine::{Cx, Entry, Level, Machine, Vpn, VpnRange, level};
+use machine::{Cx, Entry, Level, Machine, Plant, Vpn, VpnRange, level};
 
 /// What becomes of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +65,9 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         reaper: &mut impl Reaper<'m, M>,
     ) {
         batch.answer_for(range);
+        if cx.planted(Plant::MaskReadEarly) {
+            batch.look_up_cpus(cx);
+        }
         let mut cursor = Cursor::new(range);
         while self.sweep_leaf(cx, &mut cursor, batch, reaper) {
             if batch.is_full() {
@@ -192,6 +195,7 @@ fn take_large<'m, M: Machine>(
     batch.push(leaf, token);
     match (reaper.taken(leaf, page, old), reaper.refill()) {
         (Urgency::Settle, Refill::Excluded) => Some(Urgency::Settle),
+        _ if leaf.planted(Plant::HugeFlushedLate) => Some(Urgency::Settle),
         _ => Some(Urgency::Unlock),
     }
 }

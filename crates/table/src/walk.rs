@@ -18,7 +18,7 @@
 //! | a fault's first look, and other single looks | [`Walker::peek`] |
 
 use crate::node::{Node, span};
-use crate::walker::{Place, Seen, Walker};
+use crate::walker::{Seen, Walker};
 use core::ops::{Deref, DerefMut};
 use machine::entry::Kind;
 use machine::walk::Walking;
@@ -53,18 +53,14 @@ impl<'m, M: Machine> Walk<'_, 'm, M> {
 
     /// Where the way to a page ends.
     pub fn spot(&self, page: Vpn) -> Spot<'_, 'm, M> {
-        let (node, entry) = match self.walker.descend(&self.inside, page, Level::LEAF) {
-            Place::Reached(node) => (node, node.read(&self.inside, page)),
-            Place::Stopped(node, entry) => (node, entry),
-        };
-        Spot { cx: &self.inside, node, page, first: Seen { entry, level: node.level } }
+        let place = self.walker.descend(&self.inside, page, Level::LEAF);
+        let (node, first) = (place.node(), place.seen(&self.inside, page));
+        Spot { cx: &self.inside, node, page, first }
     }
 
     /// The entries from a page on, to the end of the last table on the way to it.
     pub fn entries(&self, page: Vpn) -> Entries<'_, 'm, M> {
-        let node = match self.walker.descend(&self.inside, page, Level::LEAF) {
-            Place::Reached(node) | Place::Stopped(node, _) => node,
-        };
+        let node = self.walker.descend(&self.inside, page, Level::LEAF).node();
         Entries { cx: &self.inside, node, rest: VpnRange::new(page, node.span(page).end) }
     }
 }

@@ -39,6 +39,28 @@ pub(crate) enum Place<'m> {
     Stopped(Node<'m>, Entry),
 }
 
+impl<'m> Place<'m> {
+    /// The table it ended at.
+    pub(crate) fn node(&self) -> Node<'m> {
+        let (Place::Reached(node) | Place::Stopped(node, _)) = self;
+        *node
+    }
+
+    /// What is found there of a page.
+    #[inline]
+    pub(crate) fn seen<M: Machine, const L: u8>(self, cx: &Cx<'m, M, L>, page: Vpn) -> Seen {
+        match self {
+            Place::Reached(node) => Seen { entry: node.read(cx, page), level: node.level },
+            Place::Stopped(node, entry) if entry != Entry::EMPTY && cx.planted(Plant::WalkerKeepsPlace) => {
+                let again = node.frame_again(cx, page);
+                let leaf = |frame| M::Entry::leaf(frame, M::Entry::attrs(entry), node.level);
+                Seen { entry: again.map_or(Entry::EMPTY, leaf), level: node.level }
+            }
+            Place::Stopped(node, entry) => Seen { entry, level: node.level },
+        }
+    }
+}
+
 impl<'m, M: Machine> Walker<'_, 'm, M> {
     /// The address space's translations.
     pub fn table(&self) -> Counted<'m> {
@@ -55,7 +77,17 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
     /// A walk of its own ([`Walker::walk`]). Whoever follows the value to something that can be freed does so
     /// inside one walk.
     pub fn peek(&self, cx: &mut Cx<'m, M, { level::EPOCH }>, page: Vpn) -> Seen {
-        self.walk(cx).see(page)
+        let walk = self.walk(cx);
+        if walk.planted(Plant::GuardEndsEarly) {
+            let place = self.descend(&walk, page, Level::LEAF);
+            drop(walk);
+            return place.seen(cx, page);
+        }
+        let seen = walk.see(page);
+        if seen.level > Level::LEAF && walk.planted(Plant::GuardLeaked) {
+            core::mem::forget(walk);
+        }
+        seen
     }
 
     /// Walks towards the table of level `to` that a page belongs to. Each level is read once (LR1). Inside
@@ -66,7 +98,15 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
         while node.level > to {
             let entry = node.read(cx, page);
             match M::Entry::kind(entry, node.level) {
-                Kind::Table(frame) => node = self.node(cx, frame, Level(node.level.0 - 1)),
+                Kind::Table(frame) => {
+                    let mut frame = frame;
+                    if cx.planted(Plant::EntryReadTwice) {
+                        let again = node.frame_again(cx, page);
+                        debug_assert!(again.is_some(), "a link that leads nowhere is followed");
+                        frame = KernelFrame(again.unwrap_or(frame.0));
+                    }
+                    node = self.node(cx, frame, Level(node.level.0 - 1));
+                }
                 _ => return Place::Stopped(node, entry),
             }
         }

@@ -49,6 +49,27 @@ pub(crate) const ROWS: &[Row] = &[
         "where nothing is mapped",
     ),
     row(Plant::GenerationIgnored, "walk/l-15-lazy-cpu", Kind::WrongByte, "where 2 is due"),
+    Row {
+        random_depth: Some(3),
+        ..row(
+            Plant::HugeFlushedLate,
+            "walk/l-08-dontneed-against-small-fault",
+            Kind::StaleTranslation,
+            "MixedSizes",
+        )
+    },
+    row(Plant::MappingLeftEarly, "walk/l-14-unmap-against-truncation", Kind::WrongByte, "beyond the end"),
+    row(Plant::MaskReadEarly, "walk/l-16-cpu-comes-back-while-a-page-goes", Kind::WrongByte, "is mapped"),
+    row(Plant::WalkerKeepsPlace, "walk/l-01-entry-becomes-a-table", Kind::Expectation, "large ="),
+    row(Plant::EntryReadTwice, "walk/l-01-link-goes-between-two-looks", Kind::Panic, "leads nowhere"),
+    row(Plant::GuardEndsEarly, "walk/l-21-table-serves-elsewhere", Kind::Expectation, "before ="),
+    row(Plant::GuardLeaked, "walk/l-23-walks-that-end-early", Kind::Deadlock, "spins"),
+    row(Plant::FallbackUnwaited, "walk/l-03-no-room-for-tables", Kind::Expectation, "before ="),
+    Row {
+        ordered: Ordered::Buffered,
+        ..row(Plant::EnterUnfenced, "walk/l-04-mark-that-waits-in-a-buffer", Kind::Expectation, "before =")
+    },
+    row(Plant::WaitForNobody, "walk/l-05-walks-back-to-back", Kind::Expectation, "does not hold"),
     row(Plant::SwapCountLeaked, "swap/row-15-pinned-page-keeps-no-slot", Kind::Rule, "SW"),
     row(Plant::SwapSoleKeptByFork, "swap/c-15-fork-of-a-swapped-page", Kind::Expectation, "swapped"),
     row(
@@ -151,6 +172,9 @@ pub(crate) const ROWS: &[Row] = &[
 pub(crate) const ALSO: &[Row] = &[
     row(Plant::NestedIgnored, "cow/fork-against-unflushed-migration", Kind::WrongByte, "due"),
     row(Plant::NestedIgnored, "move/remap-against-unflushed-migration", Kind::WrongByte, "due"),
+    row(Plant::NestedIgnored, "walk/l-14b-dontneed-against-migration", Kind::WrongByte, "where 0 is due"),
+    row(Plant::TableWithoutGrace, "walk/l-21-table-serves-elsewhere", Kind::Expectation, "before ="),
+    row(Plant::TableWithoutGrace, "walk/l-18-interrupt-of-a-walk", Kind::Expectation, "before ="),
     row(Plant::ReuseByMapcount, "cow/c-01-vmsplice-then-parent-writes", Kind::WrongByte, "C loaded 2"),
     row(Plant::ShareInTwoSteps, "cow/c-06-pin-against-fork", Kind::WrongByte, "due"),
     row(Plant::ShareInTwoSteps, "cow/c-10-pin-of-a-huge-page-against-fork", Kind::WrongByte, "due"),
