@@ -6,7 +6,7 @@
 
 use crate::node::ENTRIES;
 use crate::walker::{Seen, Walker};
-use machine::entry::{Attrs, Kind};
+use machine::entry::Attrs;
 use machine::{Cx, EntryFormat, Level, Machine, Perms, Vpn, VpnRange, level};
 
 /// Tables that one walk of a dump looks into, at most.
@@ -79,7 +79,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
 
 /// What an entry maps of a range.
 fn mapped<M: Machine>(first: Vpn, seen: Seen, range: VpnRange) -> Option<Mapped> {
-    let Kind::Leaf(_) = M::Entry::kind(seen.entry, seen.level) else { return None };
+    seen.leaf::<M>()?;
     let Attrs { perms, .. } = M::Entry::attrs(seen.entry);
     let pages = VpnRange::sized(first, 1 << seen.level.span_shift()).intersect(&range);
     (!pages.is_empty()).then_some(Mapped { pages, level: seen.level, perms })

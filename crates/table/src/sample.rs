@@ -8,7 +8,6 @@
 //! Linux: `perf_get_page_size()`, which runs in NMIs (LR18).
 
 use crate::walker::Walker;
-use machine::entry::Kind;
 use machine::{Cx, EntryFormat, Machine, PAGE_SHIFT, PAGE_SIZE, Pfn, Vpn, level};
 
 /// What a profiler is told of a page.
@@ -30,7 +29,7 @@ impl<'m, M: Machine> Walker<'_, 'm, M> {
             return None;
         }
         let seen = self.walk(cx).see(page);
-        let Kind::Leaf(first) = M::Entry::kind(seen.entry, seen.level) else { return None };
+        let first = seen.leaf::<M>()?;
         let pages = 1u64 << seen.level.span_shift();
         Some(Sample { frame: first.plus(page.0 & (pages - 1)), bytes: pages * PAGE_SIZE })
     }

@@ -4,7 +4,7 @@ use crate::Counted;
 use crate::node::{Life, Node, header, span};
 use frame::{Descriptor, Frames};
 use machine::entry::Kind;
-use machine::{Cx, Entry, EntryFormat, KernelFrame, Level, Machine, Plant, Vpn, VpnRange, level};
+use machine::{Cx, Entry, EntryFormat, KernelFrame, Level, Machine, Perms, Pfn, Plant, Vpn, VpnRange, level};
 
 /// The way to one address space's tables: all operations on entries start here. A handle, made by
 /// [`crate::Tables::walker`].
@@ -29,6 +29,17 @@ pub struct Seen {
     pub entry: Entry,
     /// The level it was found at: above [`Level::LEAF`] it is a 2 MiB leaf, or empty for want of a table.
     pub level: Level,
+}
+
+impl Seen {
+    /// The first frame of the page that is mapped; `None` for an entry that only keeps the place of one of
+    /// 2 MiB, while it is made, moved or collapsed: what it names is no page.
+    pub fn leaf<M: Machine>(&self) -> Option<Pfn> {
+        let Kind::Leaf(first) = M::Entry::kind(self.entry, self.level) else { return None };
+        let attrs = M::Entry::attrs(self.entry);
+        let keeps_place = self.level > Level::LEAF && attrs.special && attrs.perms == Perms::NONE;
+        (!keeps_place).then_some(first)
+    }
 }
 
 /// Where a walk towards a level ended.

@@ -1,12 +1,11 @@
 //! Looking at entries, as the copy-on-write table speaks of them.
 
 use freehold::frame::State;
-use freehold::machine::entry::Kind as EntryKind;
-use freehold::machine::{Access, Entry, EntryFormat, Level, Machine, Pfn, VirtAddr};
-use freehold::table::{Seen, Soft};
+use freehold::machine::{Entry, EntryFormat, Level, Machine, Pfn, VirtAddr};
+use freehold::table::{Seen, Soft, Walker};
 use sim::SimMachine;
 
-use super::super::script::{PageOf, Place, Size, Sole, Standing, Value, Walk, WordAt};
+use super::super::script::{PageOf, Pages, Place, Size, Sole, Standing, Value, Walk, WordAt};
 use super::outcome::{Failure, Kind};
 use super::world::{Actor, World};
 
@@ -33,21 +32,39 @@ impl World<'_> {
         mapped.map_or(0, |pfn| u64::from(pfn.0))
     }
 
-    /// `walk a[0]`, `walk of C a[0]`: what lets nothing pass is no page.
+    /// `walk a[0]`, `walk of C a[0]`; in an interrupt as a profiler does.
     pub(super) fn walk(&self, who: Actor<'_>, at: Place, walk: &Walk) -> Value {
         self.point(who.ctx);
         let addr = self.addr(who, at, &walk.at);
         let of = Actor { process: walk.of.unwrap_or(who.process), ..who };
-        let seen = self.seen(of, at, addr);
-        let mapped = seen.filter(|seen| Format::permits(seen.entry, seen.level, Access::Read));
-        Value::Word(mapped.and_then(|seen| frame_of(seen, addr)).map_or(0, |pfn| u64::from(pfn.0)))
+        let mut cx = self.cx(who.ctx);
+        let frame = self.walker(of, at).and_then(|walker| match cx.in_interrupt() {
+            true => walker.sample(cx.at(), addr.page()).map(|sample| sample.frame),
+            false => frame_of(walker.peek(cx.at(), addr.page()), addr),
+        });
+        Value::Word(frame.map_or(0, |pfn| u64::from(pfn.0)))
     }
 
-    fn seen(&self, who: Actor<'_>, at: Place, addr: VirtAddr) -> Option<Seen> {
+    /// `dump a`: how many pages the dump of the page table tells of.
+    pub(super) fn dump(&self, who: Actor<'_>, at: Place, pages: &Pages) -> Value {
+        let range = self.range(who, at, pages);
+        let mut told = 0;
+        if let Some(walker) = self.walker(who, at) {
+            walker.dump(self.cx(who.ctx).at(), range, |_, run| told += run.pages.pages());
+        }
+        Value::Word(told)
+    }
+
+    /// The way to the tables of the actor's process; none if it has none yet.
+    pub(super) fn walker(&self, who: Actor<'_>, at: Place) -> Option<Walker<'_, '_, SimMachine>> {
         let (linux, live) = (self.manager.linux(), self.live(who, at));
         let spaces = linux.spaces();
         let table = spaces.space(linux.process(live.id).space()?).table()?;
-        Some(spaces.walker(table).peek(self.cx(who.ctx).at(), addr.page()))
+        Some(spaces.walker(table))
+    }
+
+    fn seen(&self, who: Actor<'_>, at: Place, addr: VirtAddr) -> Option<Seen> {
+        Some(self.walker(who, at)?.peek(self.cx(who.ctx).at(), addr.page()))
     }
 
     fn standing(&self, who: Actor<'_>, at: Place, addr: VirtAddr) -> Standing {
@@ -87,8 +104,6 @@ fn sole_if(exclusive: bool) -> Sole {
 
 /// The frame of the page at an address, if the entry maps one.
 fn frame_of(seen: Seen, addr: VirtAddr) -> Option<Pfn> {
-    match Format::kind(seen.entry, seen.level) {
-        EntryKind::Leaf(first) => Some(first.plus(addr.page().0 & ((1 << seen.level.span_shift()) - 1))),
-        _ => None,
-    }
+    let first = seen.leaf::<SimMachine>()?;
+    Some(first.plus(addr.page().0 & ((1 << seen.level.span_shift()) - 1)))
 }

@@ -108,6 +108,11 @@ fn in_steps(steps: &[Step], see: &mut dyn FnMut(VariableName)) {
                 see(*name);
                 in_expr(value, see);
             }
+            Action::Dump(pages, wanted) => {
+                in_some(pages.first.as_ref(), see);
+                in_some(pages.end.as_ref(), see);
+                in_wanted(wanted, see);
+            }
             Action::Expect(expr) | Action::AwaitThat(expr) => in_expr(expr, see),
             Action::Entry(word, _) => in_some(word.page.as_ref(), see),
             Action::Pins(step, wanted) => {

@@ -48,7 +48,7 @@ impl World<'_> {
                 self.as_process(who, at, *process, body);
                 return Continue(());
             }
-            Action::Walking(body) => return self.walking(who, body),
+            Action::Walking(body) => return self.walking(who, at, body),
             Action::Read(word, wanted) => text_of(self.read(who, at, word, wanted)),
             Action::Write(word, value, wanted) => text_of(self.write(who, at, (word, value), wanted)),
             Action::Call(call, wanted) => {
@@ -81,6 +81,11 @@ impl World<'_> {
             Action::Expect(expr) => self.must_hold(who, at, expr),
             Action::Walk(walk, wanted) => {
                 let got = self.walk(who, at, walk);
+                self.compare(who, at, wanted, got);
+                text_of(got)
+            }
+            Action::Dump(pages, wanted) => {
+                let got = self.dump(who, at, pages);
                 self.compare(who, at, wanted, got);
                 text_of(got)
             }
@@ -223,9 +228,10 @@ impl World<'_> {
 
     /// A block inside a lockless reader's guard. Its waiting stands for a reader that is interrupted for
     /// long.
-    fn walking(&self, who: Actor<'_>, body: &[Step]) -> ControlFlow<()> {
+    fn walking(&self, who: Actor<'_>, at: Place, body: &[Step]) -> ControlFlow<()> {
         let mut cx = self.cx(who.ctx);
-        let _inside = cx.enter_epoch();
+        let walker = self.walker(who, at);
+        let _inside = walker.as_ref().map(|walker| walker.walk(cx.at()));
         self.block(who, body)
     }
 

@@ -133,6 +133,8 @@ pub enum Action {
     Expect(Expr),
     /// A walk without a lock: the number of the frame that is mapped there, 0 for none.
     Walk(Walk, Wanted),
+    /// A dump of the page table: how many pages it tells of.
+    Dump(Pages, Wanted),
     /// The entry of this word's page must be so.
     Entry(WordAt, Standing),
     /// Something with pages that others hold.

@@ -118,6 +118,10 @@ impl<'w, 't> Steps<'w, 't> {
                 let at = self.word_at()?;
                 Action::Walk(Walk { of, at }, self.wanted(true, "fails")?)
             }
+            "dump" => {
+                let pages = self.pages()?;
+                Action::Dump(pages, self.wanted(true, "fails")?)
+            }
             "entry" => self.entry()?,
             "reclaim" => {
                 let all = self.words.peek()? == Token::End;
