@@ -1,12 +1,14 @@
 //! Policies: what the manager can do in more than one way, by name.
 //!
 //! A policy is chosen as `axis=value`, several with commas between them. An axis is one row of `AXES`; the
-//! values of `cow` are the rules of copy-on-write that the manager knows ([`rules::COW`]).
+//! values of `cow` are the rules of copy-on-write that the manager knows ([`rules::COW`]), those of `walk` its
+//! rules of walks without a lock ([`WalkRule::ALL`]).
 
 use std::fmt;
 use std::str::FromStr;
 
 use freehold::Config;
+use freehold::machine::WalkRule;
 use freehold::object::cow::{Claims, Cow};
 use freehold::object::rules;
 use freehold::space::LayoutLock;
@@ -27,6 +29,7 @@ struct Axis {
 const AXES: &[Axis] = &[
     Axis { name: "cow", values: cows, choose: choose_cow, unclaimed: unclaimed_by_cow },
     Axis { name: "lock", values: layout_locks, choose: choose_layout_lock, unclaimed: |_| &[] },
+    Axis { name: "walk", values: walks, choose: choose_walk, unclaimed: |_| &[] },
 ];
 
 /// What the rules of copy-on-write without exclusive pages do not claim.
@@ -67,6 +70,15 @@ fn layout_locks() -> Vec<&'static str> {
 fn choose_layout_lock(config: &mut Config, value: &str) {
     let known = LayoutLock::ALL.iter().find(|lock| lock.name() == value);
     config.lock = known.copied().unwrap_or(config.lock);
+}
+
+fn walks() -> Vec<&'static str> {
+    WalkRule::ALL.iter().map(WalkRule::name).collect()
+}
+
+fn choose_walk(config: &mut Config, value: &str) {
+    let named = WalkRule::ALL.iter().find(|rule| rule.name() == value);
+    config.walk = *named.unwrap_or(&config.walk);
 }
 
 /// Which value is chosen on which axes. Where nothing is chosen, the axis's first value holds.
@@ -216,9 +228,21 @@ mod tests {
             assert_eq!(policy.to_string(), text);
             assert_eq!(policy.config().cow.name(), value);
         }
-        assert_eq!(Policy::default().to_string(), "cow=exclusive,lock=ranges");
+        assert_eq!(Policy::default().to_string(), "cow=exclusive,lock=ranges,walk=epoch");
         let global: Policy = "lock=global".parse().expect("it is known");
         assert_eq!(global.config().lock, LayoutLock::Global);
+    }
+
+    #[test]
+    fn a_rule_of_walks_is_chosen_by_its_name() {
+        assert_eq!(walks(), ["epoch", "ipi", "counter", "percpu"]);
+        for value in walks() {
+            let policy: Policy = format!("walk={value}").parse().expect("it is known");
+            assert_eq!(policy.config().walk.name(), value);
+            assert_eq!(policy.unclaimed(), []);
+        }
+        let both: Policy = "walk=ipi,cow=mapcount".parse().expect("both are known");
+        assert_eq!(both.to_string(), "cow=mapcount,walk=ipi");
     }
 
     #[test]
