@@ -11,6 +11,7 @@ mod copy;
 mod error;
 mod faults;
 mod file;
+pub mod guest;
 mod handle;
 mod huge;
 mod moved;
@@ -24,6 +25,7 @@ mod write_protect;
 
 pub use crate::error::{FaultError, SegvKind};
 pub use crate::faults::Faults;
+pub use crate::guest::{Guest, GuestError, Translated};
 pub use crate::pin::{HoldError, How, Look, Rights, Term};
 pub use crate::populate::Populate;
 pub use crate::swap_off::SwapOffError;

@@ -32,6 +32,7 @@ mod running;
 pub mod signal;
 pub mod sys;
 mod system;
+mod walks;
 
 pub use crate::calls::exec::{ExecImage, Segment};
 pub use crate::calls::fork::{CloneFlags, Cloned};

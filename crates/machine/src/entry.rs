@@ -55,6 +55,15 @@ impl Perms {
         }
     }
 
+    /// What both allow.
+    pub const fn and(self, other: Perms) -> Perms {
+        Perms {
+            read: self.read && other.read,
+            write: self.write && other.write,
+            execute: self.execute && other.execute,
+        }
+    }
+
     /// The same without stores.
     pub const fn read_only(self) -> Perms {
         Perms { write: false, ..self }
