@@ -12,6 +12,8 @@ mod config;
 #[cfg(doctest)]
 mod lock_order;
 mod manager;
+#[cfg(doctest)]
+mod walk_rules;
 
 pub use crate::config::Config;
 pub use crate::manager::Manager;

@@ -22,7 +22,7 @@ use crate::walker::{Seen, Walker};
 use core::ops::{Deref, DerefMut};
 use machine::entry::Kind;
 use machine::walk::Walking;
-use machine::{Cx, Entry, EntryFormat, Level, Machine, Vpn, VpnRange, level};
+use machine::{Cx, Entry, EntryFormat, KernelFrame, Level, Machine, Vpn, VpnRange, level};
 
 /// A walk of one address space's tables. Derefs to the context, at a level where nothing sleeps.
 #[must_use = "the walk ends at once"]
@@ -90,6 +90,11 @@ impl<M: Machine> Spot<'_, '_, M> {
     /// What the walk saw.
     pub fn seen(&self) -> Seen {
         self.first
+    }
+
+    /// The frame of the table it is in: a table as long as the walk lives.
+    pub fn table(&self) -> KernelFrame {
+        self.node.frame
     }
 
     /// The pages that the entry spans.
