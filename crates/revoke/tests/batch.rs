@@ -73,18 +73,18 @@ type Pages<'b> = Batch<'b, 'static, Fake, u64>;
 #[test]
 fn many_changes_are_one_round_and_payloads_come_back_in_order() {
     let world = world(2);
-    let (mut cx, domain, pool) = world.start(30);
+    let (mut cx, domain, pool) = world.start(60);
     domain.activate(world.cx(1).at(), &world.tlbs, ROOT);
     let mut batch = Pages::new(domain, &pool);
-    for n in 0..2000 {
+    for n in 0..20_000 {
         assert!(!batch.is_full());
         batch.push(cx.at(), Revoked::page(domain, page(n), n));
     }
     assert!(pool.left() < 30);
     let mut seen = Vec::new();
     batch.settle(cx.at(), |_, n| seen.push(n));
-    assert_eq!(seen, (0..2000).collect::<Vec<_>>());
-    assert_eq!(pool.left(), 30);
+    assert_eq!(seen, (0..20_000).collect::<Vec<_>>());
+    assert_eq!(pool.left(), 60);
     assert_eq!(world.core.total(Counter::TlbFlushRounds), 1);
     assert_eq!(world.core.total(Counter::TlbIpis), 1);
     assert_eq!(world.core.total(Counter::GracePeriods), 0, "no table was unlinked");
@@ -108,6 +108,45 @@ fn without_room_a_batch_is_full_early_and_works_again_once_settled() {
     batch.settle(cx.at(), |_, _| finished += 1);
     assert_eq!(finished, 100);
     assert!(world.core.total(Counter::Batches) >= 3);
+}
+
+#[test]
+fn room_is_made_for_many_payloads_before_the_first_or_refused() {
+    let world = world(1);
+    let (mut cx, domain, pool) = world.start(3);
+    let mut batch = Pages::new(domain, &pool);
+    assert!(batch.make_room(cx.at(), 600));
+    assert_eq!(pool.left(), 1);
+    for n in 0..600 {
+        batch.push(cx.at(), Revoked::page(domain, page(n), n));
+    }
+    assert!(!batch.make_room(cx.at(), 3 * 512), "three frames and what is inline have fewer places left");
+    let mut seen = Vec::new();
+    batch.settle(cx.at(), |_, n| seen.push(n));
+    assert_eq!(seen, (0..600).collect::<Vec<_>>());
+    assert_eq!(pool.left(), 3);
+}
+
+#[test]
+fn what_is_finished_was_seen_ahead_once() {
+    let world = world(1);
+    let (mut cx, domain, pool) = world.start(3);
+    let mut batch = Pages::new(domain, &pool);
+    for n in 0..700 {
+        batch.push(cx.at(), Revoked::page(domain, page(n), n));
+    }
+    let (ahead, mut finished) = (RefCell::new(Vec::new()), 0);
+    batch.settle_ahead(
+        cx.at(),
+        |_, n| ahead.borrow_mut().push(n),
+        |_, n| {
+            let seen = ahead.borrow().len() as u64;
+            assert_eq!((n, seen), (finished, (n + 17).min(700)));
+            finished += 1;
+        },
+    );
+    assert_eq!(finished, 700);
+    assert_eq!(*ahead.borrow(), (0..700).collect::<Vec<_>>());
 }
 
 #[test]

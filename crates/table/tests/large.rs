@@ -7,7 +7,7 @@ use machine::x86_64::X86_64;
 use machine::{Access, Counter, CpuId, Entry, EntryFormat, Level, Perms, Pfn, Vpn};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
-use table::{MigrationKind, PageTable, Rss, Soft, Unlinked};
+use table::{MigrationKind, PageTable, Refill, Rss, Soft, Unlinked};
 use world::fake::Fake;
 use world::{Everything, RW, TestCx, World, huge, leaf, range};
 
@@ -129,6 +129,43 @@ fn what_lies_in_a_swept_range_only_partly_is_split_and_its_spare_goes_with_the_w
         assert_eq!(walker.table().spare_tables(), 0);
         check_tables(&world, id);
         drop(batch);
+        world.destroy(&mut cx, id);
+        assert_eq!(world.tables_left(), 0);
+    }
+}
+
+#[test]
+fn many_large_entries_are_flushed_once_for_each_table_or_once_if_nothing_comes_in_their_place() {
+    // 1,100 entries in three tables of level 2, some left empty, and one that became small pages.
+    const FULL: u64 = 1_100;
+    let entry = |n: u64| Vpn((512 + n + n / 100) * 512);
+    for (refill, rounds) in [(Refill::Possible, 4), (Refill::Excluded, 1)] {
+        let world = World::new(2);
+        let (id, mut cx) = (world.table(), world.cx(0));
+        let walker = world.walker(id);
+        world.tables.activate(world.cx(1).at(), id);
+        for n in 0..FULL {
+            let spare = walker.new_spare(cx.at()).unwrap();
+            let mut leaf = walker.lock_huge(cx.at(), entry(n)).unwrap().unwrap();
+            let frame = Pfn((n as u32 % 7 + 1) * 512);
+            leaf.install_huge(entry(n), huge(frame, RW), Some(Rss::Anon), spare);
+        }
+        check_tables(&world, id);
+        let (mut batch, mut all) = (world.batch(id), Everything::default());
+        assert!(walker.split_at(cx.at(), entry(700), &mut batch, |_, _| ()));
+        walker.settle(cx.at(), &mut batch, |_, _| {});
+        world.fake.flushes.lock().unwrap().clear();
+        all.refill = Some(refill);
+        walker.sweep(cx.at(), range(0, 1 << 20), &mut batch, &mut all);
+        walker.settle(cx.at(), &mut batch, |_, payload| all.finished.push(payload));
+        // The table with the small pages is swept in two parts.
+        assert_eq!(world.fake.flushes.lock().unwrap().len(), rounds, "{refill:?}");
+        assert_eq!(all.taken.len() as u64, FULL - 1 + 512);
+        assert_eq!(all.finished.len() as u64, FULL - 1 + 512, "spares are freed by the walker");
+        assert_eq!((walker.table().rss(Rss::Anon), walker.table().spare_tables()), (0, 0));
+        check_tables(&world, id);
+        drop(batch);
+        world.tables.deactivate(world.cx(1).at(), id);
         world.destroy(&mut cx, id);
         assert_eq!(world.tables_left(), 0);
     }

@@ -9,7 +9,7 @@ use frame::{Config, Frames, Id, Request};
 use machine::entry::{Attrs, Kind};
 use machine::x86_64::X86_64;
 use machine::{Core, Counter, Cx, Entry, EntryFormat, Level, Perms, Pfn, Vpn, VpnRange, level};
-use table::{PageTable, Payload, Reaper, Rss, TableBatch, Tables, Urgency, Verdict, Walker};
+use table::{PageTable, Payload, Reaper, Refill, Rss, TableBatch, Tables, Urgency, Verdict, Walker};
 
 /// Everything a test needs. Shared by threads that stand for CPUs.
 pub(crate) struct World {
@@ -77,6 +77,7 @@ pub(crate) struct Everything {
     pub(crate) taken: Vec<(Vpn, Entry)>,
     pub(crate) splits: u32,
     pub(crate) finished: Vec<Payload>,
+    pub(crate) refill: Option<Refill>,
 }
 
 impl Reaper<'static, Fake> for Everything {
@@ -90,6 +91,9 @@ impl Reaper<'static, Fake> for Everything {
     }
     fn splits(&mut self, _: &mut Cx<'static, Fake, { level::TABLE1 }>, _: Entry) {
         self.splits += 1;
+    }
+    fn refill(&self) -> Refill {
+        self.refill.unwrap_or(Refill::Possible)
     }
     fn finish(&mut self, _: &mut Cx<'static, Fake, { level::SLEEP_MAX }>, payload: Payload) {
         self.finished.push(payload);

@@ -1,8 +1,10 @@
 //! Benches in simulated nanoseconds, beside other algorithms in the same simulator.
 
+mod munmap;
 mod scaling;
+mod unmapping;
 
 use super::registry::Bench;
 
 /// All of them.
-pub(super) const BENCHES: &[Bench] = &[scaling::BENCH];
+pub(super) const BENCHES: &[Bench] = &[munmap::BENCH, scaling::BENCH];
