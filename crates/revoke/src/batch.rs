@@ -4,7 +4,9 @@ use crate::domain::Upper;
 use crate::{Domain, Revoked, Room, What};
 use core::marker::PhantomData;
 use machine::cells::cast_words;
-use machine::{Counter, CpuSet, Cx, Field, FieldValue, KernelFrame, Machine, Pfn, Plant, VpnRange, level};
+use machine::{
+    Counter, CpuSet, Cx, Field, FieldValue, KernelFrame, Machine, Pfn, Plant, VpnRange, Word, level,
+};
 
 /// Payloads a batch holds without asking for room.
 pub const INLINE: usize = 32;
@@ -12,6 +14,8 @@ pub const INLINE: usize = 32;
 pub const PER_FRAME: usize = 511;
 /// Payloads that a batch still takes while [`Batch::is_full`] says no.
 pub const HEADROOM: usize = 4;
+/// Words of a cache line.
+const LINE: usize = 8;
 /// How many payloads ahead of the one that is finished the batch looks.
 const AHEAD: usize = 16;
 
@@ -222,6 +226,7 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         ahead: &impl Fn(&Cx<'m, M, { level::SLEEP_MAX }>, P),
         finish: &mut impl FnMut(&mut Cx<'m, M, { level::SLEEP_MAX }>, P),
     ) {
+<<<<<<< HEAD
         let (inline, mut left) = (self.inline, core::mem::take(&mut self.payloads));
         let n = left.min(INLINE);
         finish_some(cx, (n, &|i| inline[i]), ahead, finish);
@@ -232,6 +237,34 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
             finish_some(cx, (n, &|i| cells[i].get()), ahead, finish);
             left -= n;
             frame = after(cx, room);
+=======
+        let (mut far, mut near) = (self.reader(), self.reader());
+        for _ in 0..AHEAD {
+            self.look(cx, &mut far, ahead);
+        }
+        while let Some(payload) = self.next(cx, &mut near) {
+            self.look(cx, &mut far, ahead);
+            finish(cx, P::from_bits(payload));
+        }
+        self.payloads = 0;
+    }
+
+    fn look(
+        &self,
+        cx: &Cx<'m, M, { level::SLEEP_MAX }>,
+        reader: &mut Reader,
+        ahead: &impl Fn(&Cx<'m, M, { level::SLEEP_MAX }>, P),
+    ) {
+        let at = reader.at;
+        let Some(payload) = self.next(cx, reader) else { return };
+        ahead(cx, P::from_bits(payload));
+        // And, once a line, a later line of the payloads themselves.
+        if let (Some(i), Some(frame)) = (at.checked_sub(INLINE), reader.frame)
+            && (1 + i % PER_FRAME).is_multiple_of(LINE)
+            && let Some(word) = area(cx, frame).get(1 + i % PER_FRAME + 2 * LINE)
+        {
+            cx.machine().prefetch(cx.cpu(), word);
+>>>>>>> 7b4c1ba (bench published: ratios of real machines beside the simulator's; payloads and spares' names are fetched ahead, and so counted)
         }
     }
 
@@ -317,14 +350,21 @@ fn finish_some<'m, M: Machine, P: FieldValue>(
     }
 }
 
+<<<<<<< HEAD
 #[inline]
+=======
+fn area<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, frame: Pfn) -> &'m [Word] {
+    cx.machine().kernel_area(KernelFrame(frame), 1)
+}
+
+>>>>>>> 7b4c1ba (bench published: ratios of real machines beside the simulator's; payloads and spares' names are fetched ahead, and so counted)
 fn cells<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, frame: Pfn) -> &'m [Field<u64>] {
-    cast_words(cx.machine().kernel_area(KernelFrame(frame), 1))
+    cast_words(area(cx, frame))
 }
 
 /// The word of a frame of room that names the next.
 fn link<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, frame: Pfn) -> &'m Field<Option<Pfn>> {
-    &cast_words::<Field<Option<Pfn>>>(cx.machine().kernel_area(KernelFrame(frame), 1))[0]
+    &cast_words::<Field<Option<Pfn>>>(area(cx, frame))[0]
 }
 
 fn after<M: Machine, const L: u8>(cx: &Cx<'_, M, L>, frame: Pfn) -> Option<Pfn> {

@@ -22,6 +22,8 @@ use machine::{Cx, Field, KernelFrame, Level, Machine, Pfn, Shortage, Vpn, level}
 #[derive(Debug)]
 pub struct Spare(pub(crate) KernelFrame);
 
+/// Words of a cache line.
+const LINE: u64 = 8;
 /// Spares that one names.
 const KEPT: usize = 510;
 
@@ -46,14 +48,18 @@ const AT_ONCE: usize = 16;
 
 impl Spares {
     /// Takes one out. (lock)
-    fn pop<M: Machine>(&self, machine: &M) -> Option<KernelFrame> {
+    fn pop<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Option<KernelFrame> {
         let first = self.first.get()?;
-        let names = trunk(machine, first);
+        let names = trunk(cx.machine(), first);
         let Some(last) = names.kept.get().checked_sub(1) else {
             self.first.set(names.below.replace(None));
             return Some(KernelFrame(first));
         };
         names.kept.set(last);
+        if last.is_multiple_of(LINE) {
+            let words = cx.machine().kernel_area(KernelFrame(first), 1);
+            cx.machine().prefetch(cx.cpu(), &words[(last + 2).saturating_sub(2 * LINE) as usize]);
+        }
         names.spares[last as usize].replace(None).map(KernelFrame)
     }
 }
@@ -92,7 +98,7 @@ impl Counted<'_> {
         let mut found = [None; AT_ONCE];
         let mut count = 0;
         for place in found.iter_mut().take(wanted) {
-            *place = spares.pop(held.machine());
+            *place = spares.pop(&held);
             count += u64::from(place.is_some());
         }
         spares.count.set(spares.count.get() - count);
