@@ -226,45 +226,25 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
         ahead: &impl Fn(&Cx<'m, M, { level::SLEEP_MAX }>, P),
         finish: &mut impl FnMut(&mut Cx<'m, M, { level::SLEEP_MAX }>, P),
     ) {
-<<<<<<< HEAD
         let (inline, mut left) = (self.inline, core::mem::take(&mut self.payloads));
         let n = left.min(INLINE);
-        finish_some(cx, (n, &|i| inline[i]), ahead, finish);
+        finish_some(cx, (n, &|i| inline[i]), &|cx: &Cx<'m, M, _>, _, payload| ahead(cx, payload), finish);
         left -= n;
         let mut frame = self.chain.map(|chain| chain.first);
         while let Some(room) = frame.filter(|_| left > 0) {
             let (n, cells) = (left.min(PER_FRAME), &cells(cx, room)[1..]);
-            finish_some(cx, (n, &|i| cells[i].get()), ahead, finish);
+            let words = area(cx, room);
+            let ahead = |cx: &Cx<'m, M, _>, i: usize, payload| {
+                if i.is_multiple_of(LINE)
+                    && let Some(later) = words.get(i + 2 * LINE)
+                {
+                    cx.machine().prefetch(cx.cpu(), later);
+                }
+                ahead(cx, payload);
+            };
+            finish_some(cx, (n, &|i| cells[i].get()), &ahead, finish);
             left -= n;
             frame = after(cx, room);
-=======
-        let (mut far, mut near) = (self.reader(), self.reader());
-        for _ in 0..AHEAD {
-            self.look(cx, &mut far, ahead);
-        }
-        while let Some(payload) = self.next(cx, &mut near) {
-            self.look(cx, &mut far, ahead);
-            finish(cx, P::from_bits(payload));
-        }
-        self.payloads = 0;
-    }
-
-    fn look(
-        &self,
-        cx: &Cx<'m, M, { level::SLEEP_MAX }>,
-        reader: &mut Reader,
-        ahead: &impl Fn(&Cx<'m, M, { level::SLEEP_MAX }>, P),
-    ) {
-        let at = reader.at;
-        let Some(payload) = self.next(cx, reader) else { return };
-        ahead(cx, P::from_bits(payload));
-        // And, once a line, a later line of the payloads themselves.
-        if let (Some(i), Some(frame)) = (at.checked_sub(INLINE), reader.frame)
-            && (1 + i % PER_FRAME).is_multiple_of(LINE)
-            && let Some(word) = area(cx, frame).get(1 + i % PER_FRAME + 2 * LINE)
-        {
-            cx.machine().prefetch(cx.cpu(), word);
->>>>>>> 7b4c1ba (bench published: ratios of real machines beside the simulator's; payloads and spares' names are fetched ahead, and so counted)
         }
     }
 
@@ -336,28 +316,26 @@ impl<'b, 'm, M: Machine, P: FieldValue> Batch<'b, 'm, M, P> {
 fn finish_some<'m, M: Machine, P: FieldValue>(
     cx: &mut Cx<'m, M, { level::SLEEP_MAX }>,
     (n, payload): (usize, &impl Fn(usize) -> u64),
-    ahead: &impl Fn(&Cx<'m, M, { level::SLEEP_MAX }>, P),
+    ahead: &impl Fn(&Cx<'m, M, { level::SLEEP_MAX }>, usize, P),
     finish: &mut impl FnMut(&mut Cx<'m, M, { level::SLEEP_MAX }>, P),
 ) {
     for i in 0..n.min(AHEAD) {
-        ahead(cx, P::from_bits(payload(i)));
+        ahead(cx, i, P::from_bits(payload(i)));
     }
     for i in 0..n {
         if i + AHEAD < n {
-            ahead(cx, P::from_bits(payload(i + AHEAD)));
+            ahead(cx, i + AHEAD, P::from_bits(payload(i + AHEAD)));
         }
         finish(cx, P::from_bits(payload(i)));
     }
 }
 
-<<<<<<< HEAD
 #[inline]
-=======
 fn area<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, frame: Pfn) -> &'m [Word] {
     cx.machine().kernel_area(KernelFrame(frame), 1)
 }
 
->>>>>>> 7b4c1ba (bench published: ratios of real machines beside the simulator's; payloads and spares' names are fetched ahead, and so counted)
+#[inline]
 fn cells<'m, M: Machine, const L: u8>(cx: &Cx<'m, M, L>, frame: Pfn) -> &'m [Field<u64>] {
     cast_words(area(cx, frame))
 }
