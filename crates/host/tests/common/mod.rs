@@ -22,6 +22,7 @@ pub const DONTNEED: u64 = 4;
 pub const MERGEABLE: u64 = 12;
 pub const HUGEPAGE: u64 = 14;
 pub const PAGEOUT: u64 = 21;
+pub const POPULATE_WRITE: u64 = 23;
 pub const COLLAPSE: u64 = 25;
 pub const MAYMOVE_FIXED: u64 = 3;
 
@@ -38,6 +39,11 @@ pub fn seed(test: &str) -> u64 {
     let seed = given.unwrap_or(now % 1_000_000_007);
     println!("{test}: FREEHOLD_SEED={seed}");
     seed
+}
+
+/// How many times as long as usual random tests go on: `FREEHOLD_TIMES`.
+pub fn times() -> u64 {
+    std::env::var("FREEHOLD_TIMES").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
 /// How long a test goes on.

@@ -1,6 +1,6 @@
 //! Random calls of several threads, each of which knows what must be in its part of memory.
 
-use crate::common::{Clock, World, machine, seed};
+use crate::common::{Clock, World, machine, seed, times};
 use crate::region::Region;
 use freehold::linux::SwapDevice;
 use freehold::machine::{CpuId, Cx};
@@ -48,7 +48,7 @@ fn run(name: &str, load: &Load) {
         let device = SwapDevice::Compressed { disk: 0, pages: load.swap_pages };
         world.linux().swapon(&mut world.cx(), device, None).expect("an area");
     }
-    let clock = Clock::millis(load.millis);
+    let clock = Clock::millis(load.millis * times());
     let first = world.process();
     let steps: u64 = machine.run(|threads| {
         let mut all = Vec::new();
@@ -78,7 +78,19 @@ fn run(name: &str, load: &Load) {
         }
         all.into_iter().map(|thread| thread.join().expect("no panic").expect("a CPU")).sum()
     });
-    println!("{name}: {steps} steps");
+    let told = [
+        "pswpout",
+        "pswpin",
+        "pgmigrate_success",
+        "thp_fault_alloc",
+        "thp_split_page",
+        "thp_collapse_alloc",
+        "cow_ksm",
+        "oom_kill",
+    ];
+    let core = world.manager.core();
+    let counts: Vec<_> = core.totals().filter(|(name, _)| told.contains(name)).collect();
+    println!("{name}: {steps} steps, {counts:?}");
     assert!(steps > 100, "{steps} steps only");
     world.finish();
 }
@@ -127,6 +139,23 @@ fn three_processes_and_a_daemon() {
             swap_pages: 16384,
             daemon: true,
             millis: 3000,
+        },
+    );
+}
+
+/// More than fits: pages leave memory and come back all the time.
+#[test]
+fn threads_whose_pages_do_not_fit() {
+    run(
+        "threads_whose_pages_do_not_fit",
+        &Load {
+            threads: 3,
+            processes: false,
+            pages: 2400,
+            memory: 8 << 20,
+            swap_pages: 32768,
+            daemon: true,
+            millis: 4000,
         },
     );
 }

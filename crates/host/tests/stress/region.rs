@@ -1,11 +1,16 @@
 //! A part of a process's memory that one thread uses alone, and what must be in it.
 
-use crate::common::{COLLAPSE, Calls, DONTNEED, Dice, HUGEPAGE, MERGEABLE, NONE, P, PAGEOUT, READ, RW};
+use crate::common::{
+    COLLAPSE, Calls, DONTNEED, Dice, HUGEPAGE, MERGEABLE, NONE, P, PAGEOUT, POPULATE_WRITE, READ, RW,
+};
 use freehold::fault::How;
 use freehold::linux::{Errno, Exit, Signal, Waiting};
 use freehold::machine::{Access, Machine, VirtAddr};
 use freehold::object::Held;
 use host::Program;
+
+/// Pages of a large page.
+const LARGE: usize = 512;
 
 /// What a page must be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,14 +61,15 @@ impl Region {
         self.did.push(format!("{what}"));
         match what {
             0..30 => self.stores(program),
-            30..55 => self.loads(program),
+            30..50 => self.loads(program),
+            50..55 => self.populate(program),
             55..65 => self.map(program),
             65..70 => self.unmap(program),
             70..78 => self.protect(program),
             78..82 => self.advise(program, DONTNEED),
             82..85 => self.advise(program, PAGEOUT),
             85..87 => self.advise(program, MERGEABLE),
-            87 => self.advise(program, HUGEPAGE),
+            87 => self.map_large(program),
             88 => self.advise(program, COLLAPSE),
             89..93 => self.move_page(program),
             93..98 => self.pin(program),
@@ -120,6 +126,23 @@ impl Region {
         self.pages[range].fill(Some(Page { prot: RW, value: 0 }));
     }
 
+    /// Anew, 2 MiB that may become a large page with the first store.
+    fn map_large(&mut self, program: &mut Program<'_, '_>) {
+        let large = self.pages.len() / LARGE;
+        if large == 0 {
+            return;
+        }
+        let first = self.dice.below(large as u64) as usize * LARGE;
+        let (range, addr) = (first..first + LARGE, self.addr(first));
+        assert_eq!(program.map(addr, LARGE as u64, RW), Ok(addr));
+        assert_eq!(program.advise(addr, LARGE as u64, HUGEPAGE), Ok(()));
+        self.pages[range.clone()].fill(Some(Page { prot: RW, value: 0 }));
+        (0..8).for_each(|_| {
+            let page = range.start + self.dice.below(LARGE as u64) as usize;
+            self.store(program, page);
+        });
+    }
+
     fn unmap(&mut self, program: &mut Program<'_, '_>) {
         let range = self.range();
         assert_eq!(program.unmap(self.addr(range.start), range.len() as u64), Ok(()));
@@ -143,6 +166,15 @@ impl Region {
         }
         if advice == DONTNEED {
             self.pages[range].iter_mut().flatten().for_each(|page| page.value = 0);
+        }
+    }
+
+    /// `MADV_POPULATE_WRITE`, where stores are allowed.
+    fn populate(&mut self, program: &mut Program<'_, '_>) {
+        let Some(range) = self.mapped() else { return };
+        if self.pages[range.clone()].iter().flatten().all(|page| page.prot == RW) {
+            let done = program.advise(self.addr(range.start), range.len() as u64, POPULATE_WRITE);
+            assert_eq!(done, Ok(()), "{:?}", self.did);
         }
     }
 
