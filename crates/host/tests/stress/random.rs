@@ -1,7 +1,7 @@
 //! Random calls of several threads, each of which knows what must be in its part of memory.
 
 use crate::common::{Clock, World, machine, seed, times};
-use crate::region::Region;
+use crate::region::{Mix, Region};
 use freehold::linux::SwapDevice;
 use freehold::machine::{CpuId, Cx};
 use host::{HostMachine, Program};
@@ -14,6 +14,7 @@ const APART: u64 = 0x1_0000_0000;
 /// What runs, and for how long.
 struct Load {
     threads: u32,
+    mix: Mix,
     /// Threads of one process each, or all of one.
     processes: bool,
     pages: u64,
@@ -59,9 +60,10 @@ fn run(name: &str, load: &Load) {
                 let mut program = Program::new(cpu, &world.manager, process).expect("a thread");
                 let start = BASE + u64::from(number) * APART;
                 let mut region = Region::new(start, load.pages, seed ^ u64::from(number) << 32);
+                region.map_all(&mut program);
                 let mut steps = 0;
                 while !clock.is_over() {
-                    region.step(&mut program);
+                    region.step(&mut program, load.mix);
                     steps += 1;
                 }
                 region.check_all(&mut program);
@@ -101,6 +103,7 @@ fn two_threads_of_one_process() {
         "two_threads_of_one_process",
         &Load {
             threads: 2,
+            mix: Mix::All,
             processes: false,
             pages: 64,
             memory: 64 << 20,
@@ -117,6 +120,7 @@ fn four_threads_of_one_process_and_a_daemon() {
         "four_threads_of_one_process_and_a_daemon",
         &Load {
             threads: 4,
+            mix: Mix::All,
             processes: false,
             pages: 600,
             memory: 64 << 20,
@@ -133,6 +137,7 @@ fn three_processes_and_a_daemon() {
         "three_processes_and_a_daemon",
         &Load {
             threads: 3,
+            mix: Mix::All,
             processes: true,
             pages: 600,
             memory: 64 << 20,
@@ -150,6 +155,7 @@ fn threads_whose_pages_do_not_fit() {
         "threads_whose_pages_do_not_fit",
         &Load {
             threads: 3,
+            mix: Mix::Accesses,
             processes: false,
             pages: 2400,
             memory: 8 << 20,

@@ -12,6 +12,14 @@ use host::Program;
 /// Pages of a large page.
 const LARGE: usize = 512;
 
+/// What a thread does.
+#[derive(Clone, Copy)]
+pub(crate) enum Mix {
+    All,
+    /// Loads, stores and populate, in memory that stays.
+    Accesses,
+}
+
 /// What a page must be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Page {
@@ -53,8 +61,11 @@ impl Region {
     }
 
     /// One operation, by chance.
-    pub(crate) fn step(&mut self, program: &mut Program<'_, '_>) {
-        let what = self.dice.below(100);
+    pub(crate) fn step(&mut self, program: &mut Program<'_, '_>, mix: Mix) {
+        let what = match mix {
+            Mix::All => self.dice.below(100),
+            Mix::Accesses => self.dice.below(55),
+        };
         if self.did.len() == 64 {
             self.did.remove(0);
         }
@@ -117,6 +128,12 @@ impl Region {
     pub(crate) fn check_all(&mut self, program: &mut Program<'_, '_>) {
         self.did.push("all".into());
         (0..self.pages.len()).for_each(|page| self.check(program, page));
+    }
+
+    /// All of it, anew.
+    pub(crate) fn map_all(&mut self, program: &mut Program<'_, '_>) {
+        assert_eq!(program.map(self.start, self.pages.len() as u64, RW), Ok(self.start));
+        self.pages.fill(Some(Page { prot: RW, value: 0 }));
     }
 
     fn map(&mut self, program: &mut Program<'_, '_>) {
