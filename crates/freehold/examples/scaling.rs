@@ -16,7 +16,7 @@ const RW: u64 = 3;
 /// `MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS`.
 const FIXED: u64 = 0x32;
 /// All tasks begin to be measured at this moment.
-const START: u64 = 20_000_000;
+const START: u64 = 100_000_000;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Work {

@@ -5,5 +5,5 @@
 //! [`crate::cells!`]).
 
 pub use crate::lock_word::{Spin, acquire, release, try_acquire};
-pub use crate::sleep::{Sleep, SleepHeld, key};
+pub use crate::sleep::{Right, Sleep, SleepHeld, Waited, key};
 pub use crate::spin::Held;

@@ -8,6 +8,24 @@ const WRITER: u64 = 1 << 63;
 const WAITERS: u64 = 1 << 62;
 const READERS: u64 = WAITERS - 1;
 
+/// What a lock is held for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Right {
+    /// Others may read, too.
+    Read,
+    /// Nobody else is there.
+    Write,
+}
+
+/// Whether a lock was somebody else's first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Waited {
+    /// It was free.
+    No,
+    /// It was waited for.
+    Yes,
+}
+
 /// A sleeping reader-writer lock of level `L`: a writer bit, a waiters bit and a count of readers in one
 /// word. Waiters park on the word's address.
 #[derive(Default)]
@@ -44,22 +62,36 @@ impl<const L: u8> Sleep<L> {
         SleepHeld { cx: cx.at(), word: &self.0, held: 1 }
     }
 
-    /// Holds the lock for reading until [`Sleep::let_go`], whatever the context says that it holds: no lock
-    /// order is checked. For a baseline, where faults hold the layout lock while they take what they take.
-    #[cfg(feature = "baselines")]
-    pub fn hold_to_read<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>) {
-        self.take(cx, WRITER | WAITERS, 1);
+    /// As [`Sleep::write`], and whether somebody else had it first.
+    pub fn write_or_wait<'a, 'm, M: Machine, const H: u8>(
+        &'a self,
+        cx: &'a mut Cx<'m, M, H>,
+    ) -> (SleepHeld<'a, 'm, M, L>, Waited) {
+        const { assert!(H < L && L <= level::SLEEP_MAX, "lock order: a sleeping lock is taken too late") };
+        let waited = self.take(cx, WRITER | READERS, WRITER);
+        (SleepHeld { cx: cx.at(), word: &self.0, held: WRITER }, waited)
     }
 
-    /// Ends [`Sleep::hold_to_read`].
-    #[cfg(feature = "baselines")]
-    pub fn let_go<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>) {
-        give_back::<M, H, L>(cx, &self.0, 1);
+    /// Holds the lock until [`Sleep::let_go`] as one of several of its level, which everybody who holds more
+    /// than one takes in the same order. Only that it is no lock of a higher level is checked.
+    pub fn hold_too<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>, right: Right) {
+        const { assert!(H <= L && L <= level::SLEEP_MAX, "lock order: a sleeping lock is taken too late") };
+        match right {
+            Right::Read => self.take(cx, WRITER | WAITERS, 1),
+            Right::Write => self.take(cx, WRITER | READERS, WRITER),
+        };
+    }
+
+    /// Ends [`Sleep::hold_too`].
+    pub fn let_go<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>, right: Right) {
+        let held = if right == Right::Read { 1 } else { WRITER };
+        give_back::<M, H, L>(cx, &self.0, held);
     }
 
     /// Adds `grant` to the word once none of `blockers` is set.
-    fn take<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>, blockers: u64, grant: u64) {
+    fn take<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>, blockers: u64, grant: u64) -> Waited {
         const { assert!(H <= level::SLEEP_MAX, "lock order: a sleeping lock is taken too late") };
+        let mut waited = Waited::No;
         loop {
             // RELAXED: the compare-exchange decides.
             let seen = cx.load(&self.0, Relaxed);
@@ -67,7 +99,7 @@ impl<const L: u8> Sleep<L> {
                 // ORDERING: Acquire pairs with the Release in `give_back`.
                 if cx.compare_exchange(&self.0, seen, seen + grant, Acquire).is_ok() {
                     cx.trace(|| Event::Locked(LockId::new(L, &self.0)));
-                    return;
+                    return waited;
                 }
                 continue;
             }
@@ -77,6 +109,7 @@ impl<const L: u8> Sleep<L> {
                 continue;
             }
             self.wait(cx);
+            waited = Waited::Yes;
         }
     }
 

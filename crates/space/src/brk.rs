@@ -76,12 +76,12 @@ impl<M: Machine> Layout<'_, '_, M> {
         self.check_lock_limit(flags, range.pages())?;
         self.check_size(flags, range.pages(), &Replaced::NOTHING)?;
         flags |= VmaFlags::ACCOUNTED;
-        self.spaces.commit(self.space, range.pages())?;
+        self.commit(range.pages())?;
         let content = Content { flags, ..Content::default() };
         let mut prepared = match self.prepare(Needs::default().and(&content)) {
             Ok(prepared) => prepared,
             Err(error) => {
-                self.spaces.uncommit(self.space, range.pages());
+                self.uncommit(range.pages());
                 return Err(error);
             }
         };

@@ -19,15 +19,15 @@ impl<'m, M: Machine> Spaces<'m, M> {
     // stores is kept by the page.
     pub fn clear_refs(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) -> Result<(), Error> {
         let space = self.space(id);
-        let mut cx = space.layout.read(cx);
+        let mut cx = self.read_whole(cx, id);
         let (false, Some(table)) = (space.is_killed(&cx), space.table()) else { return Err(Error::Killed) };
         let walker = self.walker(table);
         let asid = walker.table().domain().asid();
         let mut batch = self.batch(table);
         let mut at = Vpn(0);
-        while let Some((pages, value)) = space.tree.find(self.nodes(), &cx, at) {
+        while let Some((pages, vma)) = cx.find(at) {
             at = pages.end;
-            if !self.vma(Id::from_raw(value)).flags().is_private() {
+            if !self.vma(vma).flags().is_private() {
                 continue;
             }
             cx.trace(|| Event::WorkBegun { asid, pages, work: Work::Clean });

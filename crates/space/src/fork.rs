@@ -120,10 +120,10 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         }
         let content = Content { flags: content.flags.difference(lock), ..content };
         let commit = if content.flags.contains(VmaFlags::ACCOUNTED) { range.pages() } else { 0 };
-        spaces.commit(to, commit)?;
+        spaces.commit(self, to, commit)?;
         let mut prepared = spaces
-            .prepare(self, to, Needs::default().and(&content))
-            .inspect_err(|_| spaces.uncommit(to, commit))?;
+            .prepare(self, &to.tree, Needs::default().and(&content))
+            .inspect_err(|_| spaces.uncommit(self, to, commit))?;
         let copy = prepared.take_vma();
         let new = self.vma(copy);
         new.write(range, &content);

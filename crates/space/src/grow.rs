@@ -45,7 +45,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         self.check_size(flags, more, &Replaced::NOTHING)?;
         self.check_lock_limit(flags, more)?;
         let commit = if flags.contains(VmaFlags::ACCOUNTED) { more } else { 0 };
-        self.spaces.commit(self.space, commit)?;
+        self.commit(commit)?;
         self.extend_down(id, page, flags, more);
         Ok(())
     }
@@ -54,7 +54,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         self.begin_change(id);
         let end = self.vma(id).range().end;
         self.resize(id, VpnRange::new(page, end));
-        self.space.account(flags, more, Sign::Plus);
+        self.account(flags, more, Sign::Plus);
         self.end_change(id);
     }
 

@@ -4,13 +4,15 @@
 //! with steps that cannot fail.
 
 use crate::error::Error;
+use crate::granule::Granule;
 use crate::prepare::{Needs, Prepared};
 use crate::space::{Sign, Space};
 use crate::spaces::Spaces;
+use crate::tree::Tree;
 use crate::vma::{Content, STACK_GUARD, Snapshot, Vma, VmaFlags};
 use core::ops::{Deref, DerefMut};
 use frame::Id;
-use machine::lock::SleepHeld;
+use machine::lock::{SleepHeld, Waited};
 use machine::{Cx, Machine, Plant, Vpn, VpnRange, level};
 
 /// A space with its layout locked for writing.
@@ -18,7 +20,29 @@ pub(crate) struct Layout<'a, 'm, M: Machine> {
     pub(crate) spaces: &'a Spaces<'m, M>,
     pub(crate) id: Id<Space>,
     pub(crate) space: &'m Space,
+    /// What of it is locked.
+    pub(crate) scope: Scope<'m>,
+    /// The VMAs that can be changed.
+    pub(crate) tree: &'m Tree,
     cx: SleepHeld<'a, 'm, M, { level::LAYOUT }>,
+}
+
+/// What of a layout is locked.
+#[derive(Clone, Copy)]
+pub(crate) enum Scope<'m> {
+    /// All of it.
+    Whole {
+        /// The granules whose locks are held beside the layout's.
+        held: u64,
+    },
+    /// One granule.
+    Granule(&'m Granule),
+}
+
+impl<M: Machine> Drop for Layout<'_, '_, M> {
+    fn drop(&mut self) {
+        self.let_granules_go();
+    }
 }
 
 impl<'m, M: Machine> Deref for Layout<'_, 'm, M> {
@@ -41,22 +65,56 @@ impl<'m, M: Machine> Spaces<'m, M> {
         cx: &'a mut Cx<'m, M, { level::PROCESS }>,
         id: Id<Space>,
     ) -> Result<Layout<'a, 'm, M>, Error> {
-        let space = self.space(id);
-        let cx = space.layout.write(cx);
-        if space.is_killed(&cx) {
-            return Err(Error::Killed);
-        }
-        Ok(Layout { spaces: self, id, space, cx })
+        self.write_layout_or_wait(cx, id).map(|(layout, _)| layout)
     }
 
-    /// The same for tearing a killed space down.
+    /// The same, and whether somebody else had it first.
+    pub(crate) fn write_layout_or_wait<'a>(
+        &'a self,
+        cx: &'a mut Cx<'m, M, { level::PROCESS }>,
+        id: Id<Space>,
+    ) -> Result<(Layout<'a, 'm, M>, Waited), Error> {
+        let (mut layout, waited) = self.write_whole(cx, id);
+        if layout.space.is_killed(&layout) {
+            return Err(Error::Killed);
+        }
+        layout.gather().map_err(Error::Shortage)?;
+        Ok((layout, waited))
+    }
+
+    /// The same for tearing a killed space down; VMAs of granules stay where they are.
     pub(crate) fn write_layout_of_dying<'a>(
         &'a self,
         cx: &'a mut Cx<'m, M, { level::PROCESS }>,
         id: Id<Space>,
     ) -> Layout<'a, 'm, M> {
+        self.write_whole(cx, id).0
+    }
+
+    fn write_whole<'a>(
+        &'a self,
+        cx: &'a mut Cx<'m, M, { level::PROCESS }>,
+        id: Id<Space>,
+    ) -> (Layout<'a, 'm, M>, Waited) {
         let space = self.space(id);
-        Layout { spaces: self, id, space, cx: space.layout.write(cx) }
+        let (cx, waited) = space.layout.write_or_wait(cx);
+        let scope = Scope::Whole { held: 0 };
+        let mut layout = Layout { spaces: self, id, space, scope, tree: &space.tree, cx };
+        layout.hold_granules();
+        (layout, waited)
+    }
+
+    /// Locks one granule of a space's layout for writing.
+    pub(crate) fn write_granule<'a>(
+        &'a self,
+        cx: &'a mut Cx<'m, M, { level::PROCESS }>,
+        id: Id<Space>,
+        granule: &'m Granule,
+    ) -> Result<Layout<'a, 'm, M>, Error> {
+        let (space, scope) = (self.space(id), Scope::Granule(granule));
+        let cx = granule.lock.write(cx);
+        let layout = Layout { spaces: self, id, space, scope, tree: &granule.tree, cx };
+        if space.is_killed(&layout) { Err(Error::Killed) } else { Ok(layout) }
     }
 }
 
@@ -75,8 +133,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
 
     /// Allocates for an operation.
     pub(crate) fn prepare(&mut self, needs: Needs) -> Result<Prepared<'m, M>, Error> {
-        let (spaces, space) = (self.spaces, self.space);
-        spaces.prepare(self, space, needs).map_err(Error::Shortage)
+        let (spaces, tree) = (self.spaces, self.tree);
+        spaces.prepare(self, tree, needs).map_err(Error::Shortage)
     }
 
     /// Gives back what an operation did not use.
@@ -92,7 +150,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
 
     /// The first VMA that ends behind this page.
     pub(crate) fn find(&self, page: Vpn) -> Option<Id<Vma>> {
-        let (_, value) = self.space.tree.find(self.spaces.nodes(), &self.cx, page)?;
+        let (_, value) = self.tree.find(self.spaces.nodes(), &self.cx, page)?;
         Some(Id::from_raw(value))
     }
 
@@ -114,7 +172,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
 
     /// The last VMA that ends at or before this page.
     pub(crate) fn before(&self, page: Vpn) -> Option<Id<Vma>> {
-        let (_, value) = self.space.tree.prev(self.spaces.nodes(), &self.cx, page)?;
+        let (_, value) = self.tree.prev(self.spaces.nodes(), &self.cx, page)?;
         Some(Id::from_raw(value))
     }
 
@@ -125,7 +183,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
 
     /// How many VMAs there are.
     pub(crate) fn count(&self) -> u64 {
-        self.space.tree.count()
+        self.tree.count()
     }
 
     /// Lets faults that saw the VMA start over, until [`Layout::end_change`].
@@ -135,7 +193,10 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
 
     /// Ends a change.
     pub(crate) fn end_change(&self, id: Id<Vma>) {
-        let stamp = self.space.new_stamp(self.id);
+        let stamp = match self.scope {
+            Scope::Whole { .. } => self.space.new_stamp(self.id),
+            Scope::Granule(granule) => self.space.new_stamp_in(granule, self.id),
+        };
         self.vma(id).end_change(&self.cx, stamp);
     }
 
@@ -149,12 +210,12 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         source: Option<Id<Vma>>,
     ) -> Id<Vma> {
         let id = prepared.take_vma();
-        let (spaces, space, vma) = (self.spaces, self.space, self.vma(id));
+        let (spaces, space, tree, vma) = (self.spaces, self.space, self.tree, self.vma(id));
         vma.write(range, content);
         let source = source.map(|id| self.vma(id));
         spaces.attach(self, space, vma, prepared, source);
         let guard = guard_of(content.flags);
-        space.tree.insert(spaces.nodes(), self, &mut prepared.nodes, range, id.raw(), guard);
+        tree.insert(spaces.nodes(), self, &mut prepared.nodes, range, id.raw(), guard);
         id
     }
 
@@ -163,7 +224,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let vma = self.vma(id);
         debug_assert!(!vma.is_stable());
         let nodes = self.spaces.nodes();
-        self.space.tree.remove(nodes, self.cx.at(), vma.range().start);
+        self.tree.remove(nodes, self.cx.at(), vma.range().start);
         self.detach(vma);
         let vmas = &self.spaces.vmas;
         vmas.free(self.cx.at(), id);
@@ -231,7 +292,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let vma = self.vma(id);
         let old = vma.range();
         let nodes = self.spaces.nodes();
-        self.space.tree.resize(nodes, &self.cx, old.start, range);
+        self.tree.resize(nodes, &self.cx, old.start, range);
         vma.set_range(range);
     }
 
@@ -239,9 +300,9 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
     pub(crate) fn set_flags(&mut self, id: Id<Vma>, flags: VmaFlags) {
         let vma = self.vma(id);
         let (range, content) = (vma.range(), vma.content());
-        self.space.account(content.flags, range.pages(), Sign::Minus);
+        self.account(content.flags, range.pages(), Sign::Minus);
         vma.write(range, &Content { flags, ..content });
-        self.space.account(flags, range.pages(), Sign::Plus);
+        self.account(flags, range.pages(), Sign::Plus);
     }
 
     /// Merges VMAs that touch the range with their neighbours where their

@@ -3,6 +3,8 @@
 use crate::space::Space;
 use crate::spaces::{Slabs, Spaces};
 use frame::Id;
+#[cfg(feature = "baselines")]
+use machine::lock::Right;
 use machine::{Cx, Machine, Vpn, level};
 
 /// Who meets at the lock of a space's layout.
@@ -54,6 +56,11 @@ impl<M: Machine> Slabs<'_, M> {
 }
 
 impl<'m, M: Machine> Spaces<'m, M> {
+    /// Whether operations on ranges may have a lock of their own.
+    pub(crate) fn has_granules(&self) -> bool {
+        self.lock == LayoutLock::Ranges
+    }
+
     /// A fault on a page begins.
     #[inline]
     pub fn begin_fault(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>, page: Vpn) -> Holding {
@@ -75,7 +82,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
                 let _ = (cx, id);
             }
             #[cfg(feature = "baselines")]
-            Holding::Whole => self.space(id).layout.let_go(cx),
+            Holding::Whole => self.space(id).layout.let_go(cx, Right::Read),
         }
     }
 
@@ -83,11 +90,11 @@ impl<'m, M: Machine> Spaces<'m, M> {
     /// takes the lock itself, to look again or to let a stack grow, and nobody takes it twice.
     #[cfg(feature = "baselines")]
     fn hold_for_fault(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>, page: Vpn) -> Holding {
-        self.space(id).layout.hold_to_read(cx);
+        self.space(id).layout.hold_too(cx, Right::Read);
         if self.covering_lockless(cx, id, page).is_some() {
             return Holding::Whole;
         }
-        self.space(id).layout.let_go(cx);
+        self.space(id).layout.let_go(cx, Right::Read);
         Holding::Nothing
     }
 }

@@ -1,14 +1,15 @@
 //! `mmap`: a new mapping.
 
 use crate::error::Error;
+use crate::granule::is_plain;
 use crate::layout::Layout;
-use crate::place::Place;
+use crate::place::{Place, user_end};
 use crate::prepare::Prepared;
 use crate::space::{Sign, Space, is_data, limit_pages};
 use crate::spaces::Spaces;
 use crate::vma::{Content, VmaFlags};
 use frame::Id;
-use machine::{Cx, Machine, Perms, Plant, VpnRange, level};
+use machine::{Cx, Machine, Perms, Plant, Vpn, VpnRange, level};
 use object::File;
 
 /// The most VMAs a space may have (Linux: `vm.max_map_count`).
@@ -52,6 +53,14 @@ impl Mapping {
         flags
     }
 
+    /// Where it goes, if that is settled and its VMA may be in a granule.
+    fn plain_range<M: Machine>(&self) -> Option<VpnRange> {
+        let Place::Fixed(start) = self.place else { return None };
+        let end = start.0.checked_add(self.pages).filter(|&end| end <= user_end::<M>().0)?;
+        let plain = self.object.is_none() && is_plain(self.flags());
+        plain.then_some(VpnRange::new(start, Vpn(end)))
+    }
+
     /// What the VMA is made of once its place is known.
     fn content(&self, range: VpnRange, flags: VmaFlags) -> Content {
         let (file, file_bias) = match self.object {
@@ -91,6 +100,9 @@ impl<'m, M: Machine> Spaces<'m, M> {
         space: Id<Space>,
         mapping: &Mapping,
     ) -> Result<VpnRange, Error> {
+        if let Some(range) = mapping.plain_range::<M>() {
+            return self.change_range(cx, space, range, |layout| layout.map(mapping));
+        }
         let mut layout = self.write_layout(cx, space)?;
         layout.map(mapping)
     }
@@ -108,14 +120,14 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         self.check_size(flags, range.pages(), &replaced)?;
         let commit = if flags.is_accountable() { range.pages() } else { 0 };
         flags.set(VmaFlags::ACCOUNTED, commit > 0);
-        self.spaces.commit_instead(self.space, commit, replaced.committed)?;
+        self.commit_instead(commit, replaced.committed)?;
         let content = mapping.content(range, flags);
         let prepared = self.prepare(self.cuts(range).and(&content));
         let mut prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 if !self.planted(Plant::PromiseLeaked) {
-                    self.spaces.uncommit(self.space, commit);
+                    self.uncommit(commit);
                 }
                 return Err(error);
             }
@@ -129,7 +141,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
     /// Puts a VMA where nothing is, books it, and merges it with its neighbours.
     /// The caller committed its pages.
     pub(crate) fn add(&mut self, prepared: &mut Prepared<'m, M>, range: VpnRange, content: &Content) {
-        self.space.account(content.flags, range.pages(), Sign::Plus);
+        self.account(content.flags, range.pages(), Sign::Plus);
         let id = self.insert(prepared, range, content, None);
         self.end_change(id);
         self.merge_around(range);
@@ -152,7 +164,10 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
     /// `RLIMIT_AS` and `RLIMIT_DATA`, with some pages about to go (Linux: `may_expand_vm`).
     pub(crate) fn check_size(&self, flags: VmaFlags, pages: u64, replaced: &Replaced) -> Result<(), Error> {
         let limits = self.space.limits();
-        let fits = |now: u64, less: u64, limit: u64| (now - less).saturating_add(pages) <= limit_pages(limit);
+        // Who has one granule does not know how much there is, and has looked that there is no limit.
+        let fits = |now: u64, less: u64, limit: u64| {
+            limit == u64::MAX || (now - less).saturating_add(pages) <= limit_pages(limit)
+        };
         let total = fits(self.space.total.get(), replaced.total, limits.address_space);
         let data = !is_data(flags) || fits(self.space.data.get(), replaced.data, limits.data);
         if total && data { Ok(()) } else { Err(Error::NoMemory) }

@@ -1,8 +1,7 @@
 //! What an operation may need, allocated before it changes anything.
 
-use crate::space::Space;
 use crate::spaces::Spaces;
-use crate::tree;
+use crate::tree::{self, Tree};
 use crate::vma::{Content, Vma};
 use frame::Id;
 use machine::{Cx, Machine, Shortage, level};
@@ -48,15 +47,15 @@ impl Needs {
 }
 
 impl<'m, M: Machine> Spaces<'m, M> {
-    /// Allocates for an operation on a space.
+    /// Allocates for an operation on VMAs of a tree.
     pub(crate) fn prepare(
         &self,
         cx: &mut Cx<'m, M, { level::LAYOUT }>,
-        space: &Space,
+        tree: &Tree,
         needs: Needs,
     ) -> Result<Prepared<'m, M>, Shortage> {
         debug_assert!(needs.vmas <= MOST);
-        let nodes = self.nodes.reserve(cx.at(), self.frames(), &space.tree, needs.vmas as u32)?;
+        let nodes = self.nodes.reserve(cx.at(), self.frames(), tree, needs.vmas as u32)?;
         let mut prepared = Prepared {
             vmas: arrayvec::ArrayVec::new(),
             attachments: arrayvec::ArrayVec::new(),

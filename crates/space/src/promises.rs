@@ -1,7 +1,7 @@
 //! What is known about commitment, the count and the rule, and who gets pages of 2 MiB.
 
 use crate::huge_pages::HugePages;
-use machine::{Field, FieldValue};
+use machine::{CpuId, Field, FieldValue};
 
 /// How much may be promised (Linux: `vm.overcommit_memory`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,19 +34,46 @@ impl FieldValue for Overcommit {
     }
 }
 
+machine::cells! {
+    /// What one CPU promised.
+    #[repr(align(64))]
+    pub(crate) struct Promised {
+        /// (own CPU; read by others) Pages promised here minus pages taken back here (wrapping).
+        pages: Field<u64>,
+    }
+}
+
 /// What has been promised, by all spaces, and what an administrator chose.
-pub(crate) struct Promises {
-    /// (statistic, atomic) Pages.
-    pub(crate) committed: Field<u64>,
+pub(crate) struct Promises<'m> {
+    /// By each CPU, so that those who promise do not meet (Linux: `vm_committed_as`, a `percpu_counter`).
+    cpus: &'m [Promised],
+    /// (atomic) Pages promised where every page counts, minus what was taken back there (wrapping).
+    exact: Field<u64>,
     /// (set by the administrator)
     pub(crate) mode: Field<Overcommit>,
     /// (set by the administrator)
     pub(crate) huge: Field<HugePages>,
 }
 
-impl Promises {
-    pub(crate) fn new() -> Self {
-        let (committed, mode) = (Field::new(0), Field::new(Overcommit::Heuristic));
-        Promises { committed, mode, huge: Field::new(HugePages::default()) }
+impl<'m> Promises<'m> {
+    pub(crate) fn new(cpus: &'m [Promised]) -> Self {
+        let mode = Field::new(Overcommit::Heuristic);
+        Promises { cpus, exact: Field::new(0), mode, huge: Field::new(HugePages::default()) }
+    }
+
+    /// All that is promised.
+    pub(crate) fn all(&self) -> u64 {
+        self.cpus.iter().fold(self.exact.get(), |sum, cpu| sum.wrapping_add(cpu.pages.get()))
+    }
+
+    /// Promises pages (or takes some back: wrapping); answers all that is promised then, if that matters.
+    pub(crate) fn add(&self, cpu: CpuId, pages: u64) -> Option<u64> {
+        if let Overcommit::Never { .. } = self.mode.get() {
+            // One shared count: of two who promise at a time the second sees both.
+            self.exact.add_shared(pages);
+            return Some(self.all());
+        }
+        self.cpus[cpu.0 as usize].pages.add(pages);
+        None
     }
 }

@@ -83,12 +83,11 @@ impl<M: Machine> Layout<'_, '_, M> {
         }
         let commit =
             if new.is_accountable() && !old.contains(VmaFlags::ACCOUNTED) { part.pages() } else { 0 };
-        self.spaces.commit(self.space, commit)?;
+        self.commit(commit)?;
         if commit > 0 {
             new |= VmaFlags::ACCOUNTED;
         }
-        let mut prepared =
-            self.prepare(self.cuts(part)).inspect_err(|_| self.spaces.uncommit(self.space, commit))?;
+        let mut prepared = self.prepare(self.cuts(part)).inspect_err(|_| self.uncommit(commit))?;
         self.split_at_ends(&mut prepared, part);
         self.give_back(prepared);
         if let Some(id) = self.covering(part.start) {
@@ -113,7 +112,7 @@ impl<M: Machine> Layout<'_, '_, M> {
         let is_promised = flags.contains(VmaFlags::ACCOUNTED) && !flags.contains(VmaFlags::WRITE);
         if is_promised && vma.file().is_none() && !vma.has_anon(self) {
             self.set_flags(id, flags.difference(VmaFlags::ACCOUNTED));
-            self.spaces.uncommit(self.space, part.pages());
+            self.uncommit(part.pages());
         }
     }
 }

@@ -176,11 +176,11 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         let flags = self.vma(id).flags();
         let more = wanted.end - old.end;
         let commit = if flags.contains(VmaFlags::ACCOUNTED) { more } else { 0 };
-        self.spaces.commit(self.space, commit)?;
+        self.commit(commit)?;
         self.begin_change(id);
         let start = self.vma(id).range().start;
         self.resize(id, VpnRange::new(start, wanted.end));
-        self.space.account(flags, more, Sign::Plus);
+        self.account(flags, more, Sign::Plus);
         self.end_change(id);
         // LINUX: vma_merge_extend() looks at what follows alone.
         self.merge_around(VpnRange::new(wanted.end, wanted.end));
@@ -200,12 +200,12 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         }
         let most = self.vma(id).content().moved(old.start, target.start);
         let commit = if most.flags.contains(VmaFlags::ACCOUNTED) { target.pages() } else { 0 };
-        self.spaces.commit(self.space, commit)?;
+        self.commit(commit)?;
         let prepared = self.prepare(self.cuts(old).and(&most));
-        let mut prepared = prepared.inspect_err(|_| self.spaces.uncommit(self.space, commit))?;
+        let mut prepared = prepared.inspect_err(|_| self.uncommit(commit))?;
         let made = self.relocate_prepared(&mut prepared, id, old, target, source);
         self.give_back(prepared);
-        made.inspect_err(|_| self.spaces.uncommit(self.space, commit))
+        made.inspect_err(|_| self.uncommit(commit))
     }
 
     /// The same with everything at hand but page tables. No fault of the old range gets through from the
@@ -238,7 +238,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         };
         let content = self.moved_content(from, old.start, target.start);
         let moved = self.insert(prepared, target, &content, Some(from));
-        self.space.account(content.flags, target.pages(), Sign::Plus);
+        self.account(content.flags, target.pages(), Sign::Plus);
         if self.vma(from).has_anon(self) {
             self.vma(moved).note_anon(self);
         }

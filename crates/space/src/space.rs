@@ -1,6 +1,8 @@
 //! One address space, and what it is measured against.
 
+use crate::granule::{Granule, Granules};
 use crate::policy::MemPolicy;
+use crate::stamp_block::BLOCK;
 use crate::tree::Tree;
 use crate::uses;
 use crate::vma::VmaFlags;
@@ -55,6 +57,10 @@ machine::cells! {
         killed: Word,
         /// (set once) Translations.
         pub(crate) table: Field<Option<Id<PageTable>>>,
+        /// (layout; set once) Parts of the layout with locks of their own.
+        pub(crate) granules: Field<Option<Id<Granules>>>,
+        /// (changed with the layout held) Which of them are open, a bit for each.
+        pub(crate) open: Word,
         /// (set once) Its membership in a lineage: the reverse map of its anonymous pages.
         pub(crate) member: Field<Option<Id<Attachment>>>,
         /// (layout; read without it by faults) Which nodes new pages come from, if their VMA does not say.
@@ -85,6 +91,8 @@ machine::cells! {
         pub(crate) peak_rss: Field<u64>,
         /// (statistic) Most page tables ever held.
         pub(crate) peak_tables: Field<u64>,
+        /// (layout) How often a change within one granule waited for the layout.
+        pub(crate) waits: Field<u64>,
         limit_address_space: Field<u64>,
         limit_data: Field<u64>,
         limit_stack: Field<u64>,
@@ -93,7 +101,7 @@ machine::cells! {
 }
 
 // The tree's root begins the line of what faults read.
-const _: () = assert!(offset_of!(Space, killed) == 72 && offset_of!(Space, mmap_base) < 128);
+const _: () = assert!(offset_of!(Space, killed) == 72 && offset_of!(Space, huge_refused) < 128);
 
 impl Space {
     /// Whether what is mapped from now on will be locked (`MCL_FUTURE`).
@@ -200,10 +208,32 @@ impl Space {
     }
 
     /// A stamp no VMA ever had while this space lives: the space's own number and a count. (A fault keeps its
-    /// space in use, so a stamp it saw cannot come back under it.) (layout)
+    /// space in use, so a stamp it saw cannot come back under it.) (the whole layout)
     pub(crate) fn new_stamp(&self, id: Id<Space>) -> u64 {
         self.stamps.set(self.stamps.get() + 1);
-        (u64::from(id.raw()) << 39 | self.stamps.get()) << 1
+        stamp(id, self.stamps.get())
+    }
+
+    /// The same for who has one granule.
+    pub(crate) fn new_stamp_in(&self, granule: &Granule, id: Id<Space>) -> u64 {
+        // Others take blocks at the same time: of a block that is twice as long a whole one is aligned.
+        let block = || (self.stamps.add_shared(2 * BLOCK) - BLOCK) / BLOCK * BLOCK;
+        stamp(id, granule.stamps.next(block))
+    }
+
+    /// What a granule counted joins the rest. (the whole layout)
+    pub(crate) fn bring_home(&self, pages: u64, committed: u64) {
+        self.total.add(pages);
+        self.data.add(pages);
+        self.committed.add(committed);
+        self.peak_total.set(self.peak_total.get().max(self.total.get()));
+    }
+
+    /// Whether new plain VMAs need no look at limits, and become what they are asked to be.
+    pub(crate) fn takes_plain(&self) -> bool {
+        let limits = self.limits();
+        let unlimited = limits.address_space == u64::MAX && limits.data == u64::MAX;
+        unlimited && self.future.get() == VmaFlags::default() && !self.merge_any.get()
     }
 
     /// Books pages of a VMA with these flags (Linux: `vm_stat_account`). (layout)
@@ -225,6 +255,10 @@ impl Space {
             book(&self.locked);
         }
     }
+}
+
+fn stamp(id: Id<Space>, count: u64) -> u64 {
+    (u64::from(id.raw()) << 39 | count) << 1
 }
 
 /// Adding or taking away.

@@ -1,8 +1,9 @@
 //! All address spaces of a machine, and the floors they stand on.
 
 use crate::error::Error;
+use crate::granule::Granules;
 use crate::layout_lock::LayoutLock;
-use crate::promises::Promises;
+use crate::promises::{Promised, Promises};
 use crate::space::{Limits, Space, Stats};
 use crate::tree::Nodes;
 use crate::uses::{self, Left};
@@ -22,14 +23,22 @@ pub struct Slabs<'m, M: Machine> {
     pub(crate) spaces: Slab<'m, M, Space>,
     pub(crate) vmas: Slab<'m, M, Vma>,
     pub(crate) nodes: Nodes<'m, M>,
+    pub(crate) granules: Slab<'m, M, Granules>,
     pub(crate) lock: LayoutLock,
+    pub(crate) promised: &'m [Promised],
 }
 
 impl<'m, M: Machine> Slabs<'m, M> {
     /// Empty ones.
     pub fn new(boot: &Boot<'m, M>) -> Result<Self, Shortage> {
-        let lock = LayoutLock::default();
-        Ok(Slabs { spaces: Slab::new(boot)?, vmas: Slab::new(boot)?, nodes: Nodes::new(boot)?, lock })
+        Ok(Slabs {
+            spaces: Slab::new(boot)?,
+            vmas: Slab::new(boot)?,
+            nodes: Nodes::new(boot)?,
+            granules: Slab::new(boot)?,
+            lock: LayoutLock::default(),
+            promised: boot.array(boot.machine().cpus() as usize)?,
+        })
     }
 }
 
@@ -42,7 +51,8 @@ pub struct Spaces<'m, M: Machine> {
     pub(crate) spaces: Slab<'m, M, Space>,
     pub(crate) vmas: Slab<'m, M, Vma>,
     pub(crate) nodes: Nodes<'m, M>,
-    pub(crate) promises: Promises,
+    pub(crate) granules: Slab<'m, M, Granules>,
+    pub(crate) promises: Promises<'m>,
     pub(crate) lock: LayoutLock,
     objects: Objects<'m, M>,
 }
@@ -50,8 +60,8 @@ pub struct Spaces<'m, M: Machine> {
 impl<'m, M: Machine> Spaces<'m, M> {
     /// No space yet.
     pub fn new(slabs: Slabs<'m, M>, objects: Objects<'m, M>) -> Self {
-        let Slabs { spaces, vmas, nodes, lock } = slabs;
-        Spaces { spaces, vmas, nodes, promises: Promises::new(), lock, objects }
+        let Slabs { spaces, vmas, nodes, granules, lock, promised } = slabs;
+        Spaces { spaces, vmas, nodes, granules, promises: Promises::new(promised), lock, objects }
     }
 
     /// What pages belong to.
@@ -214,6 +224,9 @@ impl<'m, M: Machine> Spaces<'m, M> {
             self.objects.leave_lineage(cx.at(), member);
             self.free_table(cx.at(), table);
         }
+        if let Some(granules) = space.granules.get() {
+            self.granules.free(cx.at(), granules);
+        }
         self.spaces.free(cx.at(), id);
     }
 
@@ -256,11 +269,9 @@ impl<'m, M: Machine> Spaces<'m, M> {
             return None;
         }
         // Without the lock a hole is only a hint: a VMA that is being split or changed is not seen.
-        let space = self.space(id);
-        let held = space.layout.read(cx);
-        let (_, value) = space.tree.find(&self.nodes, &held, page)?;
-        let vma = Id::from_raw(value);
-        self.vma(vma).snapshot(vma, &held)
+        let reading = self.read_whole(cx, id);
+        let (_, vma) = reading.find(page)?;
+        self.vma(vma).snapshot(vma, &reading)
     }
 
     /// The VMA that has this page, if it can be read without a lock.
@@ -271,9 +282,13 @@ impl<'m, M: Machine> Spaces<'m, M> {
         page: Vpn,
     ) -> Option<Snapshot> {
         let guard = cx.enter_epoch();
-        let (_, value) = self.space(id).tree.find_lockless(&self.nodes, &guard, page).ok()??;
-        let vma = Id::from_raw(value);
-        self.vma(vma).snapshot(vma, &guard).filter(|vma| vma.range.contains(page))
+        let space = self.space(id);
+        let granule = self.open_granule(&guard, space, page).map(|granule| &granule.tree);
+        granule.into_iter().chain([&space.tree]).find_map(|tree| {
+            let (_, value) = tree.find_lockless(&self.nodes, &guard, page).ok()??;
+            let vma = Id::from_raw(value);
+            self.vma(vma).snapshot(vma, &guard).filter(|vma| vma.range.contains(page))
+        })
     }
 
     /// Calls `f` with every VMA in order, the layout locked for reading.
@@ -283,11 +298,9 @@ impl<'m, M: Machine> Spaces<'m, M> {
         id: Id<Space>,
         mut f: impl FnMut(&Snapshot),
     ) {
-        let space = self.space(id);
-        let held = space.layout.read(cx);
+        let reading = self.read_whole(cx, id);
         let mut at = Vpn(0);
-        while let Some((range, value)) = space.tree.find(&self.nodes, &held, at) {
-            let vma = Id::from_raw(value);
+        while let Some((range, vma)) = reading.find(at) {
             f(&self.vma(vma).view(vma, 0));
             at = range.end;
         }
@@ -309,6 +322,14 @@ impl<'m, M: Machine> Spaces<'m, M> {
             vmas: space.tree.count(),
             ..Stats::default()
         };
+        for granule in self.all_granules(space) {
+            let (pages, committed) = (granule.pages.get(), granule.committed.get());
+            stats.total = stats.total.wrapping_add(pages);
+            stats.data = stats.data.wrapping_add(pages);
+            stats.committed = stats.committed.wrapping_add(committed);
+            stats.vmas += granule.tree.count();
+        }
+        stats.peak_total = stats.peak_total.max(stats.total);
         if let Some(table) = space.table.get() {
             let table = self.tables().get(table);
             [stats.anon_rss, stats.file_rss, stats.shmem_rss, stats.swapped] =

@@ -21,8 +21,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
         space: Id<Space>,
         range: VpnRange,
     ) -> Result<(), Error> {
-        let mut layout = self.write_layout(cx, space)?;
-        layout.unmap(range)
+        self.change_range(cx, space, range, |layout| layout.unmap(range))
     }
 }
 

@@ -54,6 +54,14 @@ impl<'m, M: Machine> Spaces<'m, M> {
     /// Removes everything a space without users has.
     pub(crate) fn tear_down(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) {
         let mut layout = self.write_layout_of_dying(cx, id);
+        let space = layout.space;
+        for granule in self.all_granules(space).filter(|granule| granule.tree.count() != 0) {
+            layout.tree = &granule.tree;
+            layout.mark_all();
+            layout.zap(everything::<M>(), Tables::Keep);
+            layout.remove_vmas(everything::<M>());
+        }
+        layout.tree = &space.tree;
         layout.mark_all();
         layout.zap(everything::<M>(), Tables::FreeEmpty);
         layout.remove_vmas(everything::<M>());
@@ -63,15 +71,11 @@ impl<'m, M: Machine> Spaces<'m, M> {
     /// `__oom_reap_task_mm`). Its VMAs stay; its faults answer `Killed`.
     pub fn reap(&self, cx: &mut Cx<'m, M, { level::PROCESS }>, id: Id<Space>) {
         let mut layout = self.write_layout_of_dying(cx, id);
-        let reaped = layout.for_each_in(everything::<M>(), |layout, id, part| {
-            if layout.vma(id).flags().is_private() {
-                layout.begin_change(id);
-                layout.zap(part, Tables::Keep);
-                layout.end_change(id);
-            }
-            Ok(())
-        });
-        debug_assert!(reaped.is_ok());
+        let space = layout.space;
+        for tree in self.all_granules(space).map(|granule| &granule.tree).chain([&space.tree]) {
+            layout.tree = tree;
+            layout.reap();
+        }
     }
 }
 
@@ -95,7 +99,7 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             Ok(())
         });
         debug_assert!(zapped.is_ok());
-        if tables == Tables::FreeEmpty {
+        if let Some(range) = self.pruned(range).filter(|_| tables == Tables::FreeEmpty) {
             let objects = spaces.objects();
             walker.prune(self.at(), range, &mut batch, |cx, payload| objects.finish(cx, payload));
         }
@@ -103,6 +107,18 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
             self.remove_vmas(range);
         }
         spaces.settle(self, table, &mut batch);
+    }
+
+    fn reap(&mut self) {
+        let reaped = self.for_each_in(everything::<M>(), |layout, id, part| {
+            if layout.vma(id).flags().is_private() {
+                layout.begin_change(id);
+                layout.zap(part, Tables::Keep);
+                layout.end_change(id);
+            }
+            Ok(())
+        });
+        debug_assert!(reaped.is_ok());
     }
 
     /// Faults that saw any VMA start over, and find none.
@@ -118,9 +134,9 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
     pub(crate) fn remove_vmas(&mut self, range: VpnRange) {
         while let Some(id) = self.first_in(range) {
             let (pages, flags) = (self.vma(id).range().pages(), self.vma(id).flags());
-            self.space.account(flags, pages, Sign::Minus);
+            self.account(flags, pages, Sign::Minus);
             if flags.contains(VmaFlags::ACCOUNTED) && !self.planted(Plant::PromiseKept) {
-                self.spaces.uncommit(self.space, pages);
+                self.uncommit(pages);
             }
             self.remove(id);
         }

@@ -54,6 +54,7 @@ pub(crate) fn fr6<M: Machine>(
         let reached = match name {
             "spaces" => spaces.spaces,
             "VMAs" => spaces.vmas,
+            "granules" => spaces.granules,
             _ => spaces.tree_nodes,
         };
         fr6_slab(run, name, slab, reached);

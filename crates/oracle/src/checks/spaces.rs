@@ -16,6 +16,7 @@ pub(crate) fn check<M: Machine>(run: &mut Run<'_, '_, M>, listed: u64) -> SpaceS
         run.report.spaces += 1;
         let space = spaces.space(id);
         sums.spaces += u64::from(space.holds() > 0);
+        sums.granules += u64::from(spaces.is_divided(id));
         let (users, holds) = (space.users(), space.holds());
         holds!(run, FR6, holds > 0, "space {} is neither used nor loaded", id.raw());
         let empty = spaces.stats(id).vmas == 0;

@@ -22,6 +22,8 @@ pub(crate) struct SpaceSums {
     pub(crate) vmas: u64,
     /// Nodes of their trees.
     pub(crate) tree_nodes: u64,
+    /// Sets of granules that spaces have.
+    pub(crate) granules: u64,
     /// Spaces with a page table.
     pub(crate) tables: u64,
     /// Attachments that spaces and VMAs name.

@@ -47,7 +47,6 @@ pub use find::Ranges;
 pub use gap::Direction;
 pub use lockless::Busy;
 pub use nodes::{Nodes, Reserve};
-pub use survey::AllRanges;
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use machine::{Cx, Field, Machine, Memory, Word};
