@@ -475,8 +475,8 @@ const PLANTS: &[Plant] = &[
         core::mem::forget(s.world.cxs[1].enter_epoch());
     }),
     plant(Rule::LK1, "a layout stays locked", |s| {
-        // refs, killed, layout.
-        set(s.world.word_of(s.world.spaces().space(s.parent), 2), 1);
+        // uses, layout.
+        set(s.world.word_of(s.world.spaces().space(s.parent), 1), 1);
     }),
 ];
 
