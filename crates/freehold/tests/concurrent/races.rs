@@ -75,7 +75,7 @@ pub(crate) fn fork_and_stores_to_what_it_copies() {
             race.store(ctx, BASE + n % 3 * P, n).expect("mapped");
         }
         for page in 0..3 {
-            let (last, found) = (n - (n + 3 - page) % 3, race.load(ctx, BASE + page * P));
+            let (last, found) = (n.saturating_sub((n + 3 - page) % 3), race.load(ctx, BASE + page * P));
             race.expect(found == Ok(last), || {
                 format!("the parent lost a store: {found:?} instead of {last}")
             });
