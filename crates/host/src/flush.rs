@@ -27,6 +27,7 @@ use crate::barrier::Barrier;
 use crate::config::Checks;
 use crate::cpu::Cpu;
 use crate::host_machine::HostMachine;
+use crate::tlb::By;
 use machine::{CpuId, CpuSet, FlushScope};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::fence;
@@ -37,8 +38,9 @@ impl HostMachine {
         let number = self.flush_begins();
         let mut others = false;
         for (target, state) in self.named(targets) {
-            state.tlb.drop_scope(scope);
-            others |= target != cpu;
+            let by = if target == cpu { By::Itself } else { By::Other };
+            state.tlb.drop_scope(scope, by);
+            others |= by == By::Other;
         }
         if others && self.barrier_for(self.accesses, cpu, targets) {
             let others = self.named(targets).filter(|(target, _)| *target != cpu);

@@ -63,6 +63,15 @@ pub struct TlbEntry {
     pub dirty: bool,
 }
 
+/// Who empties slots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum By {
+    /// The CPU itself, outside of an access: no fill is under way.
+    Itself,
+    /// Another.
+    Other,
+}
+
 /// What is filled, and when.
 #[derive(Clone, Copy)]
 pub(crate) struct Fill {
@@ -189,12 +198,15 @@ impl Tlb {
     // ---- any CPU ----
 
     /// Empties slots in the scope. The tables are changed.
-    pub(crate) fn drop_scope(&self, scope: &FlushScope) {
+    pub(crate) fn drop_scope(&self, scope: &FlushScope, by: By) {
         let few = scope.pages.filter(|pages| pages.pages() <= PAGES_MAX);
         let Some(pages) = few else { return self.drop_all() };
-        // ORDERING: SeqCst pairs with the Acquire in `age`, and, through the fence, with the fence in `fill`.
-        self.parts.fetch_add(1, SeqCst);
-        fence(SeqCst);
+        if by == By::Other {
+            // ORDERING: SeqCst pairs with the Acquire in `age`, and, through the fence, with the fence in
+            // `fill`.
+            self.parts.fetch_add(1, SeqCst);
+            fence(SeqCst);
+        }
         for page in pages.start.0..pages.end.0 {
             let slot = &self.slots[index(scope.asid, page)];
             // RELAXED: the heavy barrier of `flush` follows. A tag that the CPU writes in between is lost,
@@ -280,9 +292,9 @@ mod tests {
             assert_eq!(found(&tlb), Some(Pfn(5)));
             assert_eq!(tlb.lookup(Asid(4), PAGE, Access::Read, tlb.begin()), None);
             assert_eq!(tlb.lookup(ASID, PAGE, Access::Execute, tlb.begin()), None);
-            tlb.drop_scope(&FlushScope { asid: Asid(4), ..part() });
+            tlb.drop_scope(&FlushScope { asid: Asid(4), ..part() }, By::Itself);
             assert_eq!(found(&tlb), Some(Pfn(5)));
-            tlb.drop_scope(&scope);
+            tlb.drop_scope(&scope, By::Itself);
             assert_eq!(found(&tlb), None);
         }
     }
@@ -293,7 +305,7 @@ mod tests {
         let tlb = Tlb::new(Checks::Off);
         for scope in [part(), all()] {
             let age = tlb.age(tlb.begin(), 0);
-            tlb.drop_scope(&scope);
+            tlb.drop_scope(&scope, By::Other);
             fill(&tlb, age);
             assert_eq!(found(&tlb), None, "{scope:?}");
         }

@@ -50,7 +50,6 @@ fn large_pages_of_64_gib_come_and_go_on_a_machine_of_512_gib() {
     let emptied = start.elapsed().as_nanos() as u64 / entries;
     println!("{filled} ns to fill an entry, {emptied} ns to empty one, {} MiB", resident() >> 20);
     assert!(resident() < 2 << 30, "the host has given {} MiB", resident() >> 20);
-    drop(program);
     drop(cpu);
     world.linux().exit(&mut world.cx(), process, freehold::linux::Exit::Code(0));
 }

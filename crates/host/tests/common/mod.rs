@@ -3,7 +3,7 @@
 
 use freehold::frame::{Id, SlabView};
 use freehold::linux::{Errno, Exit, Linux, Mmap, Mremap, Process};
-use freehold::machine::{Asid, CpuId, Cx, KernelFrame, Machine, PAGE_SIZE, TaskId};
+use freehold::machine::{Asid, CpuId, Cx, KernelFrame, Machine, PAGE_SIZE, ReaderOrder, TaskId};
 use freehold::object::File;
 use freehold::{Config, Manager};
 use host::{Checks, HostConfig, HostMachine, Program};
@@ -26,9 +26,11 @@ pub const POPULATE_WRITE: u64 = 23;
 pub const COLLAPSE: u64 = 25;
 pub const MAYMOVE_FIXED: u64 = 3;
 
-/// A machine that checks its flushes.
-pub fn machine(cpus: u32, memory_bytes: u64) -> HostMachine {
-    let config = HostConfig { cpus, memory_bytes, checks: Checks::Flushes, ..HostConfig::default() };
+/// A machine that checks its flushes. The seed chooses who pays for the order of readers and accesses.
+pub fn machine(seed: u64, cpus: u32, memory_bytes: u64) -> HostMachine {
+    let order = |bit: u64| if seed & bit == 0 { ReaderOrder::HeavyBarrier } else { ReaderOrder::Fence };
+    let (readers, accesses, checks) = (order(1), order(2), Checks::Flushes);
+    let config = HostConfig { cpus, memory_bytes, readers, accesses, checks, ..HostConfig::default() };
     HostMachine::new(&config).expect("a machine")
 }
 

@@ -2,8 +2,9 @@
 
 use crate::common::{Clock, World, machine, seed, times};
 use crate::region::{Mix, Region};
+use freehold::Config;
 use freehold::linux::SwapDevice;
-use freehold::machine::{CpuId, Cx};
+use freehold::machine::{CpuId, Cx, WalkRule};
 use host::{HostMachine, Program};
 
 /// Where the first region is.
@@ -23,6 +24,23 @@ struct Load {
     /// Whether another CPU merges, moves, collapses and reclaims meanwhile.
     daemon: bool,
     millis: u64,
+    walk: WalkRule,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Load {
+            threads: 3,
+            mix: Mix::All,
+            processes: false,
+            pages: 600,
+            memory: 64 << 20,
+            swap_pages: 16384,
+            daemon: true,
+            millis: 3000,
+            walk: WalkRule::Epoch,
+        }
+    }
 }
 
 /// What a kernel's own threads do, a bit of each.
@@ -43,8 +61,8 @@ fn daemon<'m>(world: &World<'m>, cx: &mut Cx<'m, HostMachine>, clock: &Clock) {
 
 fn run(name: &str, load: &Load) {
     let seed = seed(name);
-    let machine = machine(load.threads + u32::from(load.daemon), load.memory);
-    let world = World::new(&machine);
+    let machine = machine(seed, load.threads + u32::from(load.daemon), load.memory);
+    let world = World::with(&machine, &Config { walk: load.walk, ..Config::default() });
     if load.swap_pages != 0 {
         let device = SwapDevice::Compressed { disk: 0, pages: load.swap_pages };
         world.linux().swapon(&mut world.cx(), device, None).expect("an area");
@@ -99,69 +117,33 @@ fn run(name: &str, load: &Load) {
 
 #[test]
 fn two_threads_of_one_process() {
-    run(
-        "two_threads_of_one_process",
-        &Load {
-            threads: 2,
-            mix: Mix::All,
-            processes: false,
-            pages: 64,
-            memory: 64 << 20,
-            swap_pages: 4096,
-            daemon: false,
-            millis: 2000,
-        },
-    );
+    let load = Load { threads: 2, pages: 64, daemon: false, millis: 2000, ..Load::default() };
+    run("two_threads_of_one_process", &load);
 }
 
 #[test]
 fn four_threads_of_one_process_and_a_daemon() {
-    run(
-        "four_threads_of_one_process_and_a_daemon",
-        &Load {
-            threads: 4,
-            mix: Mix::All,
-            processes: false,
-            pages: 600,
-            memory: 64 << 20,
-            swap_pages: 16384,
-            daemon: true,
-            millis: 4000,
-        },
-    );
+    run("four_threads_of_one_process_and_a_daemon", &Load { threads: 4, millis: 4000, ..Load::default() });
 }
 
 #[test]
 fn three_processes_and_a_daemon() {
-    run(
-        "three_processes_and_a_daemon",
-        &Load {
-            threads: 3,
-            mix: Mix::All,
-            processes: true,
-            pages: 600,
-            memory: 64 << 20,
-            swap_pages: 16384,
-            daemon: true,
-            millis: 3000,
-        },
-    );
+    run("three_processes_and_a_daemon", &Load { processes: true, ..Load::default() });
 }
 
 /// More than fits: pages leave memory and come back all the time.
 #[test]
 fn threads_whose_pages_do_not_fit() {
-    run(
-        "threads_whose_pages_do_not_fit",
-        &Load {
-            threads: 3,
-            mix: Mix::Accesses,
-            processes: false,
-            pages: 2400,
-            memory: 8 << 20,
-            swap_pages: 32768,
-            daemon: true,
-            millis: 4000,
-        },
-    );
+    let load =
+        Load { mix: Mix::Accesses, pages: 2400, memory: 8 << 20, swap_pages: 32768, ..Load::default() };
+    run("threads_whose_pages_do_not_fit", &load);
+}
+
+/// Pins look into tables without a lock: by the default rule, and by those of others.
+#[test]
+fn every_rule_of_walks() {
+    for walk in WalkRule::ALL {
+        let load = Load { walk: *walk, pages: 1100, millis: 1000, ..Load::default() };
+        run(&format!("every_rule_of_walks, {}", walk.name()), &load);
+    }
 }

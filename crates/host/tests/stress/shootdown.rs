@@ -27,8 +27,7 @@ fn writer(program: &mut Program<'_, '_>, over: &AtomicBool) -> (u64, u64) {
 
 /// Runs `rounds` beside threads that store, until the time is over.
 fn against_writers(name: &str, rounds: impl Fn(&mut Program<'_, '_>) + Sync) {
-    seed(name);
-    let machine = machine(3, 32 << 20);
+    let machine = machine(seed(name), 3, 32 << 20);
     let world = World::new(&machine);
     let process = world.process();
     let (clock, over) = (Clock::millis(1500), AtomicBool::new(false));
