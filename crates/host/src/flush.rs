@@ -71,7 +71,8 @@ impl HostMachine {
     }
 
     fn named(&self, targets: &CpuSet) -> impl Iterator<Item = (CpuId, &Cpu)> {
-        targets.iter().filter_map(|cpu| Some((cpu, self.cpus.get(cpu.0 as usize)?)))
+        let all = self.cpus.iter().enumerate().map(|(number, state)| (CpuId(number as u32), state));
+        all.filter(|(cpu, _)| targets.contains(*cpu))
     }
 
     // ---- checks ----
