@@ -103,18 +103,25 @@ pub(crate) fn run(args: &Args) -> Result<Verdict, Error> {
     let plots = args.plot.as_deref().map(Plots::into).transpose()?;
     let options = args.options();
     let mut progress = Progress::new(benches.len());
-    let mut rows = Vec::new();
+    let (mut rows, mut troubled) = (Vec::new(), None);
     for bench in benches {
         progress.begins(bench.name);
-        let found = (bench.rows)(&options);
-        rows.extend(found.map_err(|trouble| Error::broken(&format!("{}: {trouble}", bench.name)))?);
+        match (bench.rows)(&options) {
+            Ok(found) => rows.extend(found),
+            // What others find is shown all the same.
+            Err(trouble) => {
+                let error = Error::broken(&format!("{}: {trouble}", bench.name));
+                troubled.get_or_insert(error);
+            }
+        }
     }
     progress.ends();
     if let Some(plots) = plots {
         plots.write(&rows)?;
     }
-    let text = if args.json { json::text(&rows) } else { table::text(&rows) };
-    exit::print(&text).map(|()| Verdict::Good)
+    let text = if args.json { json::text(&rows) } else { table::text(&rows, &native::features()) };
+    exit::print(&text)?;
+    troubled.map_or(Ok(Verdict::Good), Err)
 }
 
 #[cfg(test)]

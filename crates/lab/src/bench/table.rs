@@ -3,8 +3,8 @@
 use super::row::{Better, Measure};
 use super::{Goal, Row, Side};
 
-/// All rows, the sides apart.
-pub(super) fn text(rows: &[Row]) -> String {
+/// All rows, the sides apart; behind the native ones, what each side does.
+pub(super) fn text(rows: &[Row], features: &str) -> String {
     let mut text = String::new();
     for (side, title) in [
         (Side::Native, "Native: on this machine, beside this Linux"),
@@ -16,6 +16,9 @@ pub(super) fn text(rows: &[Row]) -> String {
                 text.push('\n');
             }
             text += &format!("{title}\n{}{}", columns(&rows), leaves_out(&rows));
+            if side == Side::Native && rows.iter().any(|row| row.peer.is_some()) {
+                text += &format!("\n{features}");
+            }
         }
     }
     text
@@ -117,19 +120,20 @@ mod tests {
         let goal = Goal::ratio_at_most(0.6, 0.5);
         let native = Row { goal: Some(goal), ..Row::new(Side::Native, "munmap", 61.0, "ns").beside(peer) };
         let simulated = Row::new(Side::Simulated, "munmap-496g", 6.0, "ms");
-        let text = text(&[simulated, native]);
+        let text = text(&[simulated, native], "  zeroed  yes\n");
         let native = text.find("\n  munmap ").expect("a native row");
         let other = text.find("Simulated:").expect("the other table");
         assert!(native < other && other < text.find("munmap-496g").expect("its row"), "{text}");
         assert!(text.contains("<= 0.6 (0.5): missed"), "{text}");
         assert!(text.contains("0.610"), "{text}");
+        assert!(text.find("zeroed").is_some_and(|features| features < other), "{text}");
     }
 
     #[test]
     fn empty_columns_are_not_shown() {
-        let text = text(&[Row::new(Side::Native, "zero", 61.0, "ns")]);
+        let text = text(&[Row::new(Side::Native, "zero", 61.0, "ns")], "features");
         assert!(!text.contains("policy") && !text.contains("ratio"), "{text}");
-        assert!(text.contains("median"), "{text}");
+        assert!(text.contains("median") && !text.contains("features"), "{text}");
     }
 
     #[test]

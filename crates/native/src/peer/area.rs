@@ -54,8 +54,8 @@ fn map(len: usize) -> io::Result<usize> {
 }
 
 impl Area {
-    /// Maps so many bytes, a multiple of a page's. Nothing is touched yet. An area that is shorter than a large
-    /// page is one `mmap`, and has no large page whatever is asked for.
+    /// Maps so many bytes, a multiple of a page's. Nothing is touched yet. An area that is shorter than a
+    /// large page is one `mmap`, and has no large page whatever is asked for.
     ///
     /// # Errors
     ///

@@ -37,8 +37,8 @@ impl Pipe {
         Ok(Pipe { read, write, nowhere })
     }
 
-    /// Puts pages of an area into the pipe, without a copy: a reference to each (`vmsplice`). The pipe has room
-    /// for them.
+    /// Puts pages of an area into the pipe, without a copy: a reference to each (`vmsplice`). The pipe has
+    /// room for them.
     ///
     /// # Errors
     ///

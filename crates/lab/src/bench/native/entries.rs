@@ -12,8 +12,9 @@ use super::{Goal, Options, Row, Trouble};
 /// Bytes of a large page.
 const HUGE: u64 = 2 << 20;
 
-const LEAVES_OUT: &str = "Ours are 253,952 entries whose pages have no bytes (nothing is stored in them on either \
-    side while they are unmapped); Linux's are the entries of 1 GiB of large pages, and its figure is one entry's.";
+const LEAVES_OUT: &str = "Ours are 253,952 entries whose pages have no bytes (nothing is stored in them on \
+    either side while they are unmapped); Linux's are the entries of 1 GiB of large pages, and its figure is \
+    one entry's.";
 
 /// The bench.
 pub(super) fn rows(options: &Options) -> Result<Vec<Row>, Trouble> {

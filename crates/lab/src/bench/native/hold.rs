@@ -13,10 +13,11 @@ use super::{Goal, Options, Row, Trouble, stats};
 /// Pages of a call.
 const PAGES: usize = 256;
 
-const LEAVES_OUT: &str = "Freehold pins 256 pages in a call (pin_user_pages_fast: the page counts a pin, and fork \
-    copies it early) and unpins them one by one. Linux's vmsplice takes a plain reference to each of 256 pages \
-    (get_user_pages_fast) and puts it into a pipe's slot; splice to /dev/null then takes each slot out and drops \
-    the reference: the two calls and the pipe's slots are in Linux's time, pins are in ours.";
+const LEAVES_OUT: &str = "Freehold pins 256 pages in a call (pin_user_pages_fast: the page counts a pin, \
+    and fork copies it early) and unpins them one by one. Linux's vmsplice takes a plain reference to each \
+    of 256 pages (get_user_pages_fast) and puts it into a pipe's slot; splice to /dev/null then takes each \
+    slot out and drops the reference: the two calls and the pipe's slots are in Linux's time, pins are in \
+    ours.";
 
 /// The bench.
 pub(super) fn rows(options: &Options) -> Result<Vec<Row>, Trouble> {

@@ -1,13 +1,15 @@
 //! Benches on this machine, beside this Linux.
 //!
 //! Our side is the manager on [`host::HostMachine`]: real memory, really zeroed and copied, driven by library
-//! calls. Linux's side is its own calls ([`native::peer`]), in this process, on the same CPU, in turn with ours.
-//! No cost of a trap is added to ours and none is taken from Linux's; `floors` says what an empty call costs.
+//! calls. Linux's side is its own calls ([`native::peer`]), in this process, on the same CPU, in turn with
+//! ours. No cost of a trap is added to ours and none is taken from Linux's; `floors` says what an empty call
+//! costs.
 
 mod attempt;
 mod beside;
 mod content;
 mod entries;
+mod features;
 mod floors;
 mod fork;
 mod hold;
@@ -15,6 +17,7 @@ mod marks;
 mod merge;
 mod ours;
 mod pages;
+mod rounds;
 mod scanner;
 mod swap_out;
 mod threads;
@@ -22,6 +25,7 @@ mod worker;
 
 use super::{Bench, Goal, Options, Peer, Row, Side, Trouble, row, stats};
 
+pub(super) use features::text as features;
 pub(crate) use worker::{WORKER, WorkerArgs, run_worker};
 
 /// A bench of this side.

@@ -11,11 +11,9 @@ use super::{Goal, Options, Row, Trouble, floors};
 /// Bytes of a large page.
 const HUGE: u64 = 2 << 20;
 
-/// What Linux does for each page that Freehold does not, and the other way round.
-const LEAVES_OUT: &str = "Linux also charges the page to a control group, keeps it on an LRU list through a folio \
-    batch and enters the call by a trap; both keep resident-set counts, reverse maps, references, ages, zones with \
-    per-CPU lists, and zero the page. Freehold's TLB is software's: what is flushed costs a store a CPU, and \
-    membarrier(2) where another CPU runs the space.";
+/// What the sides do apart from what all native benches leave out (`features`).
+const LEAVES_OUT: &str = "Linux also charges the page to its control group, keeps it on an LRU list, and \
+    is entered by a trap; Freehold's TLB is software's. The table below has all of it.";
 
 /// How many bytes are worked on: 256 MiB, as pages of 4 KiB.
 fn small_bytes(options: &Options) -> u64 {

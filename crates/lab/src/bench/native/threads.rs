@@ -9,52 +9,19 @@ use freehold::frame::Id;
 use freehold::linux::{Exit, Process};
 use freehold::machine::{CpuId, PAGE_SIZE};
 use host::HostMachine;
-use native::peer::{Area, Clock, PagesOf, run_on};
+use native::peer::{Clock, run_on};
 
 use super::attempt::Attempt;
-use super::ours::{DONTNEED, Ours, POPULATE_WRITE, Room, manager};
+use super::ours::{Ours, Room, manager};
+use super::rounds::{CHUNK, Kind, linux_rounds, ours_rounds};
 use super::row::{Better, Measure};
 use super::stats::{Samples, in_turn};
 use super::worker::Worker;
 use super::{Goal, Options, Peer, Row, Side, Trouble};
 
-/// Bytes that a round works on.
-const CHUNK: u64 = 64 * PAGE_SIZE;
-
-const LEAVES_OUT: &str = "By the clock on the wall, from the first thread's begin to the last one's end. The peer \
-    is the same work by the same side in two address spaces; what two CPUs of this host share is in both. No \
-    access of the program is in it, and so no TLB of ours is filled.";
-
-/// What a round is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
-    /// Brings a thread's own pages in, and gives them up.
-    Populate,
-    /// The same, with a mapping made before and removed after.
-    Map,
-}
-
-impl Kind {
-    /// As the worker is asked for it.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Kind::Populate => "populate",
-            Kind::Map => "map",
-        }
-    }
-
-    /// See [`Kind::word`].
-    pub(super) fn parse(word: &str) -> Option<Kind> {
-        [Kind::Populate, Kind::Map].into_iter().find(|kind| kind.word() == word)
-    }
-
-    fn about(self) -> &'static str {
-        match self {
-            Kind::Populate => "populate and dontneed 256 KiB",
-            Kind::Map => "mmap, populate, munmap 256 KiB",
-        }
-    }
-}
+const LEAVES_OUT: &str = "By the clock on the wall, from the first thread's begin to the last one's end. \
+    The peer is the same work by the same side in two address spaces; what two CPUs of this host share is in \
+    both. No access of the program is in it, and so no TLB of ours is filled.";
 
 /// Two threads of one space, beside two of two.
 const GOAL: Goal = Goal { measure: Measure::Ratio, better: Better::Higher, must: 0.95, aim: None };
@@ -222,23 +189,6 @@ fn span(times: &[Span]) -> u64 {
     times.iter().map(|span| span.wall.1).max().unwrap_or(0) - begin
 }
 
-fn ours_rounds(ours: &mut Ours<'_, '_>, kind: Kind, rounds: u64) -> Result<(), Trouble> {
-    match kind {
-        Kind::Populate => {
-            let mapped = ours.map(CHUNK)?;
-            for _ in 0..rounds {
-                ours.advise(mapped, POPULATE_WRITE)?;
-                ours.advise(mapped, DONTNEED)?;
-            }
-            ours.unmap(mapped)
-        }
-        Kind::Map => (0..rounds).try_for_each(|_| {
-            let mapped = ours.map_populated(CHUNK)?;
-            ours.unmap(mapped)
-        }),
-    }
-}
-
 // ---- Linux ----
 
 fn linux_times(worker: &mut Worker, (kind, rounds): (Kind, u64), shape: Shape) -> Result<Vec<Span>, Trouble> {
@@ -266,24 +216,4 @@ fn linux_times(worker: &mut Worker, (kind, rounds): (Kind, u64), shape: Shape) -
         }
         Ok(times)
     })
-}
-
-/// Linux's rounds, on the calling thread.
-pub(super) fn linux_rounds(kind: Kind, rounds: u64) -> Result<(), Trouble> {
-    let map = || Area::map(CHUNK as usize, PagesOf::FourKib).at("mmap");
-    match kind {
-        Kind::Populate => {
-            let area = map()?;
-            for _ in 0..rounds {
-                area.populate().at("MADV_POPULATE_WRITE")?;
-                area.give_up().at("MADV_DONTNEED")?;
-            }
-            area.unmap().at("munmap")
-        }
-        Kind::Map => (0..rounds).try_for_each(|_| {
-            let area = map()?;
-            area.populate().at("MADV_POPULATE_WRITE")?;
-            area.unmap().at("munmap")
-        }),
-    }
 }

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::Trouble;
 use super::attempt::Attempt;
-use super::threads::{Kind, linux_rounds};
+use super::rounds::{Kind, linux_rounds};
 use crate::exit::{Error, Verdict};
 
 /// The hidden verb that it is.

@@ -66,7 +66,7 @@ fn bar(svg: &mut Svg, scale: &Scale, row: &Row, (ratio, y): (f64, f64)) {
         Some(_) => GOOD,
         None => NEUTRAL,
     };
-    svg.text((LEFT - 8.0, y + 13.0), Anchor::End, 11, &super::label(row));
+    svg.text((LEFT - 8.0, y + 13.0), Anchor::End, 11, &label(row));
     svg.rectangle((LEFT, y), ((scale.x(ratio) - LEFT).max(1.0), 16.0), fill);
     if let Some(goal) = row.goal.filter(|goal| goal.measure == Measure::Ratio && goal.must > 0.0) {
         let x = scale.x(goal.must);
@@ -74,4 +74,11 @@ fn bar(svg: &mut Svg, scale: &Scale, row: &Row, (ratio, y): (f64, f64)) {
     }
     let shown = if ratio >= 0.01 { format!("{ratio:.3}") } else { format!("1 / {:.0}", 1.0 / ratio) };
     svg.text((scale.x(ratio).max(scale.x(1.0)) + 6.0, y + 13.0), Anchor::Start, 11, &shown);
+}
+
+/// What a bar is called.
+fn label(row: &Row) -> String {
+    let cpus = row.cpus.map(|cpus| format!("{cpus} CPUs"));
+    let words = [Some(row.name.clone()), row.policy.clone(), row.profile.clone(), cpus];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -63,13 +63,6 @@ fn file_name(name: &str) -> String {
     plain.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-/// What a bar is called.
-fn label(row: &Row) -> String {
-    let cpus = row.cpus.map(|cpus| format!("{cpus} CPUs"));
-    let words = [Some(row.name.clone()), row.policy.clone(), row.profile.clone(), cpus];
-    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

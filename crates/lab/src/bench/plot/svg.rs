@@ -75,9 +75,8 @@ impl Svg {
             Anchor::End => "end",
         };
         let text = escaped(text);
-        self.add(&format_args!(
-            r##"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" font-size="{size}" fill="#222">{text}</text>"##
-        ));
+        let place = format_args!(r#"x="{x:.1}" y="{y:.1}" text-anchor="{anchor}""#);
+        self.add(&format_args!(r##"<text {place} font-size="{size}" fill="#222">{text}</text>"##));
     }
 
     /// The file.
