@@ -1,15 +1,15 @@
 //! A walk through two levels of tables: a guest's, which lie in its memory, and its host's.
 //!
-//! A virtual machine monitor maps the guest's physical memory in its own address space. The guest's tables are
-//! pages of that memory, and the frame numbers in them are the guest's: each step of a walk needs a
-//! translation by the host's tables. So each step holds the page of the guest's table, by a reference that is
-//! counted (without a lock where it is mapped, else a fault brings it in), reads one entry from it, once, and
-//! gives it back. No step relies on a translation of the step before, so the host may swap, migrate or merge
-//! those pages at any time.
+//! A virtual machine monitor maps the guest's physical memory in its own address space. The guest's tables
+//! are pages of that memory, and the frame numbers in them are the guest's: each step of a walk needs a
+//! translation by the host's tables. So each step holds the page of the guest's table, by a reference that
+//! is counted (without a lock where it is mapped, else a fault brings it in), reads one entry from it,
+//! once, and gives it back. No step relies on a translation of the step before, so the host may swap,
+//! migrate or merge those pages at any time.
 //!
-//! What the guest writes is input: numbers outside its memory, loops, leaves at odd levels end the walk. The
-//! answer is a value, true at some moment: who maps it for the guest holds the page and looks again (LR3; KVM:
-//! `mmu_invalidate_retry`).
+//! What the guest writes is input: numbers outside its memory, loops, leaves at odd levels end the walk.
+//! The answer is a value, true at some moment: who maps it for the guest holds the page and looks again
+//! (LR3; KVM: `mmu_invalidate_retry`).
 //!
 //! Linux: `walk_addr_generic()` in `arch/x86/kvm/mmu/paging_tmpl.h`, `host_pfn_mapping_level()`.
 

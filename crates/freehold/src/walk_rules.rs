@@ -1,5 +1,5 @@
-//! What the compiler says about walks without a lock. Not a part of the library: documentation tests, in pairs
-//! that differ as little as they can, so that a refusal has the reason it should have.
+//! What the compiler says about walks without a lock. Not a part of the library: documentation tests, in
+//! pairs that differ as little as they can, so that a refusal has the reason it should have.
 //!
 //! # A place in a table past the end of the walk
 //! Who ends a walk has nothing of it left but values (L-21):

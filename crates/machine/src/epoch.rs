@@ -217,8 +217,8 @@ impl<'m, M: Machine, const L: u8> Cx<'m, M, L> {
         leave(self, &slot.entered);
     }
 
-    /// As [`Cx::enter_epoch`], with a full fence, whoever orders the readers: for who relies on it for something else than
-    /// that unlinked memory stays.
+    /// As [`Cx::enter_epoch`], with a full fence, whoever orders the readers: for who relies on it for more
+    /// than that unlinked memory stays.
     #[inline]
     pub fn enter_epoch_fenced(&mut self) -> Guard<'_, 'm, M> {
         let guard = self.enter_epoch();

@@ -39,6 +39,8 @@ mod spin;
 pub mod trace;
 pub mod traits;
 pub mod walk;
+pub mod walk_rules;
+pub mod walking;
 pub mod word;
 pub mod x86_64;
 

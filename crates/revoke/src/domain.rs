@@ -2,7 +2,7 @@
 
 use crate::{CpuTlbs, protocol};
 use core::sync::atomic::Ordering::Relaxed;
-use machine::walk::Walked;
+use machine::walking::Walked;
 use machine::{
     Asid, Counter, CpuId, CpuSet, Cx, Event, Field, FlushScope, KernelFrame, Machine, Plant, SharedCpuSet,
     VpnRange, Word, level,

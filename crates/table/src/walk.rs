@@ -1,10 +1,10 @@
 //! A walk without a lock: begin, look, end.
 //!
-//! While a [`Walk`] lives no table that it can reach is freed, whatever others unlink; how that is achieved is
-//! the rule's matter ([`machine::walk`]). What comes out of it is a value ([`Seen`]), true at one moment of
-//! the walk: who acts on it counts the page and looks again, or locks the leaf and looks again (LR2, LR3).
-//! Places in tables ([`Spot`], [`Entries`]) borrow the walk, so that none is kept past its end (L-21). The walk
-//! ends where it is dropped, on every way out (L-23).
+//! While a [`Walk`] lives no table that it can reach is freed, whatever others unlink; how that is achieved
+//! is the rule's matter ([`machine::walk`]). What comes out of it is a value ([`Seen`]), true at one moment
+//! of the walk: who acts on it counts the page and looks again, or locks the leaf and looks again (LR2,
+//! LR3). Places in tables ([`Spot`], [`Entries`]) borrow the walk, so that none is kept past its end
+//! (L-21). The walk ends where it is dropped, on every way out (L-23).
 //!
 //! Inside, nothing sleeps, waits for a grace period, or waits for a lock under which others are interrupted
 //! (levels up to [`level::FLUSH_MAX`]): a rule may have disabled interrupts. A walk is short.
@@ -21,7 +21,7 @@ use crate::node::{Node, span};
 use crate::walker::{Seen, Walker};
 use core::ops::{Deref, DerefMut};
 use machine::entry::Kind;
-use machine::walk::Walking;
+use machine::walking::Walking;
 use machine::{Cx, Entry, EntryFormat, KernelFrame, Level, Machine, Vpn, VpnRange, level};
 
 /// A walk of one address space's tables. Derefs to the context, at a level where nothing sleeps.

@@ -18,8 +18,8 @@ impl PerCpu {
         on.fence(SeqCst);
         let mut walking = CpuSet::EMPTY;
         for cpu in cpus.iter() {
-            // ORDERING: Acquire pairs with the Release in `end`: who is not counted has read all it will. (Who
-            // is counted is waited for by interrupt.)
+            // ORDERING: Acquire pairs with the Release in `end`: who is not counted has read all it will.
+            // (Who is counted is waited for by interrupt.)
             if on.load(on.word_of_cpu(cpu), Acquire) != 0 {
                 walking.insert(cpu);
             }
