@@ -2,13 +2,13 @@
 //!
 //! A policy is chosen as `axis=value`, several with commas between them. An axis is one row of `AXES`; the
 //! values of `cow` are the rules of copy-on-write that the manager knows ([`rules::COW`]), those of `walk`
-//! its rules of walks without a lock ([`WALKS`]).
+//! its rules of walks without a lock ([`WalkRule::ALL`]).
 
 use std::fmt;
 use std::str::FromStr;
 
 use freehold::Config;
-use freehold::machine::{WalkRule, walk_rules::WALKS};
+use freehold::machine::WalkRule;
 use freehold::object::cow::{Claims, Cow};
 use freehold::object::rules;
 use freehold::space::LayoutLock;
@@ -73,11 +73,11 @@ fn choose_layout_lock(config: &mut Config, value: &str) {
 }
 
 fn walks() -> Vec<&'static str> {
-    WALKS.iter().map(WalkRule::name).collect()
+    WalkRule::ALL.iter().map(WalkRule::name).collect()
 }
 
 fn choose_walk(config: &mut Config, value: &str) {
-    let named = WALKS.iter().find(|rule| rule.name() == value);
+    let named = WalkRule::ALL.iter().find(|rule| rule.name() == value);
     config.walk = *named.unwrap_or(&config.walk);
 }
 

@@ -39,7 +39,7 @@ mod spin;
 pub mod trace;
 pub mod traits;
 pub mod walk;
-pub mod walk_rules;
+mod walk_rules;
 pub mod walking;
 pub mod word;
 pub mod x86_64;

@@ -2,13 +2,15 @@
 
 use crate::walk::WalkRule;
 
-/// Rules of walks without a lock; the first is the default.
-pub const WALKS: &[WalkRule] = &[
-    WalkRule::Epoch,
-    #[cfg(feature = "baselines")]
-    WalkRule::Other(&crate::baseline::Ipi),
-    #[cfg(feature = "baselines")]
-    WalkRule::Other(&crate::baseline::Counter),
-    #[cfg(feature = "baselines")]
-    WalkRule::Other(&crate::baseline::PerCpu),
-];
+impl WalkRule {
+    /// Rules of walks without a lock; the first is the default.
+    pub const ALL: &[WalkRule] = &[
+        WalkRule::Epoch,
+        #[cfg(feature = "baselines")]
+        WalkRule::Other(&crate::baseline::Ipi),
+        #[cfg(feature = "baselines")]
+        WalkRule::Other(&crate::baseline::Counter),
+        #[cfg(feature = "baselines")]
+        WalkRule::Other(&crate::baseline::PerCpu),
+    ];
+}

@@ -8,7 +8,6 @@ use freehold::frame::{Id, State};
 use freehold::linux::{self, Process};
 use freehold::machine::{
     Counter, CpuId, Cx, HUGE_SIZE, KernelFrame, Plant, ReaderOrder, TaskId, VirtAddr, Vpn, WalkRule,
-    walk_rules::WALKS,
 };
 use freehold::space::HugePages;
 use sim::{Cause, Checks, Scope, SimConfig, SimMachine, TaskCtx, TlbSize};
@@ -229,7 +228,7 @@ fn expect(storm: Storm) -> Counted {
 
 #[test]
 fn every_rule_keeps_tables_from_walks_and_ends_every_wait() {
-    for &rule in WALKS {
+    for &rule in WalkRule::ALL {
         for order in [ReaderOrder::Fence, ReaderOrder::HeavyBarrier] {
             for cpus in [2, 5, 12] {
                 let counted = expect(Storm::new(rule, order, cpus));
@@ -250,7 +249,7 @@ fn the_rules_differ_in_whom_they_interrupt() {
         let walkers = Walkers::EveryOther;
         expect(Storm { walkers, ..Storm::new(rule, ReaderOrder::Fence, 9) }).walk_ipis
     };
-    let counts: Vec<u64> = WALKS.iter().map(|&rule| asked(rule)).collect();
+    let counts: Vec<u64> = WalkRule::ALL.iter().map(|&rule| asked(rule)).collect();
     let [epoch, ipi, counter, percpu] = counts[..] else { panic!("four rules: {counts:?}") };
     assert_eq!(epoch, 0);
     assert!(2 * percpu <= ipi && percpu < counter && counter <= ipi, "{counts:?}");
@@ -275,7 +274,7 @@ fn sixty_four_cpus_walk_and_one_unmaps() {
 #[test]
 fn a_storm_notices_that_a_grace_period_is_left_out() {
     for order in [ReaderOrder::Fence, ReaderOrder::HeavyBarrier] {
-        for &rule in WALKS {
+        for &rule in WalkRule::ALL {
             let caught = (1..8).any(|seed| {
                 let plant = Some(Plant::TableWithoutGrace);
                 run(Storm { seed, plant, ..Storm::new(rule, order, 6) }).is_err()
