@@ -19,6 +19,7 @@ mod choose_nodes;
 mod clear_refs;
 mod collapse;
 mod commit;
+mod divide;
 mod error;
 #[cfg(test)]
 mod fake;
