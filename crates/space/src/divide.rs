@@ -1,14 +1,15 @@
 //! Changing the layout of a space in parts: see [`crate::granule`].
 
 use crate::error::Error;
-use crate::granule::{GRANULES, PAGES, is_narrow, number, slot};
+use crate::granule::{GRANULES, Granule, PAGES, is_narrow, number, slot};
 use crate::layout::{Layout, Scope};
 use crate::map::VMAS_MAX;
 use crate::space::Space;
 use crate::spaces::Spaces;
+use core::sync::atomic::Ordering::{Acquire, Release};
 use frame::Id;
 use machine::lock::{Right, Waited};
-use machine::{Cx, Machine, Shortage, Vpn, VpnRange, level};
+use machine::{Cx, Machine, Memory, Shortage, Vpn, VpnRange, level};
 
 /// How many VMAs a granule's tree may have: together they stay far below the limit of a space.
 const VMAS: u64 = 256;
@@ -19,7 +20,53 @@ const HUGE_PAGES: u64 = 512;
 /// How often tasks wait before a granule is opened.
 const WAITS: u64 = 16;
 
+impl Space {
+    /// Granules that are open, a bit for each.
+    pub(crate) fn open_granules<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u64 {
+        if self.granules.get().is_none() {
+            return 0;
+        }
+        // ORDERING: Acquire pairs with the Release in `set_open`: who finds a granule open finds it made.
+        cx.load(&self.open, Acquire)
+    }
+
+    pub(crate) fn set_open<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, open: u64) {
+        // ORDERING: Release pairs with the Acquire in `open_granules`.
+        cx.store(&self.open, open, Release);
+    }
+}
+
 impl<'m, M: Machine> Spaces<'m, M> {
+    pub(crate) fn granule(&self, space: &Space, slot: usize) -> Option<&'m Granule> {
+        Some(&self.granules.get(space.granules.get()?).all[slot])
+    }
+
+    /// The granules of a set.
+    pub(crate) fn granules_of<'a>(
+        &'a self,
+        space: &'a Space,
+        set: u64,
+    ) -> impl Iterator<Item = &'m Granule> + 'a {
+        let slots = (0..GRANULES).filter(move |slot| set >> slot & 1 != 0);
+        slots.filter_map(|slot| self.granule(space, slot))
+    }
+
+    /// All granules a space has: for reports and checkers.
+    pub(crate) fn all_granules<'a>(&'a self, space: &'a Space) -> impl Iterator<Item = &'m Granule> + 'a {
+        self.granules_of(space, u64::MAX)
+    }
+
+    /// The granule a page's VMA may be in: it was open a moment ago.
+    pub(crate) fn open_granule<const L: u8>(
+        &self,
+        cx: &Cx<'m, M, L>,
+        space: &Space,
+        page: Vpn,
+    ) -> Option<&'m Granule> {
+        let open = space.open_granules(cx);
+        (open >> slot(page) & 1 != 0).then(|| self.granule(space, slot(page))).flatten()
+    }
+
     /// Changes a range whose VMAs are or will be plain ones: with the lock of its granule alone if that is
     /// open and has all that is concerned, else with the whole.
     pub(crate) fn change_range<T>(
@@ -145,8 +192,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         }
     }
 
-    /// Where empty page tables are to go after this range was unmapped. In a granule they are kept for a while:
-    /// what is unmapped there is mapped again soon, and each grace period looks at all CPUs.
+    /// Where empty page tables are to go after this range was unmapped. In a granule they are kept for a
+    /// while: what is unmapped there is mapped again soon, and each grace period looks at all CPUs.
     pub(crate) fn pruned(&self, range: VpnRange) -> Option<VpnRange> {
         let Scope::Granule(granule) = self.scope else { return Some(range) };
         granule.unmapped.add(1);

@@ -14,19 +14,16 @@
 //!   into the space's own tree (`Layout::gather`). So no other operation knows of granules.
 //! * Who has the lock of one open granule may rely on the space's own tree: only who has the whole
 //!   changes it. An operation that touches a VMA of it, or one beside it, takes the whole.
-//! * Granules are opened and closed by who has the whole ([`Space`]`::open`): a granule that is not open
+//! * Granules are opened and closed by who has the whole (`Space::open`): a granule that is not open
 //!   is not locked by them, so who finds it closed, with its lock held, goes away again.
 //!
 //! The number of locks is fixed: several GiB share one, and a tree.
 
-use crate::space::Space;
-use crate::spaces::Spaces;
 use crate::stamp_block::StampBlock;
 use crate::tree::Tree;
 use crate::vma::VmaFlags;
-use core::sync::atomic::Ordering::{Acquire, Release};
 use machine::lock::Sleep;
-use machine::{Cx, Field, Machine, Memory, Vpn, VpnRange, level};
+use machine::{Field, Vpn, VpnRange, level};
 
 /// How many granules can be told apart.
 pub(crate) const GRANULES: usize = 64;
@@ -59,7 +56,7 @@ machine::cells! {
 machine::cells! {
     /// The granules of one space, in a slab.
     pub(crate) struct Granules {
-        all: [Granule; GRANULES],
+        pub(crate) all: [Granule; GRANULES],
     }
 }
 
@@ -99,53 +96,5 @@ impl Granule {
         if self.patience.get() != PATIENCE {
             self.patience.set(PATIENCE);
         }
-    }
-}
-
-impl Space {
-    /// Granules that are open, a bit for each.
-    pub(crate) fn open_granules<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> u64 {
-        if self.granules.get().is_none() {
-            return 0;
-        }
-        // ORDERING: Acquire pairs with the Release in `set_open`: who finds a granule open finds it made.
-        cx.load(&self.open, Acquire)
-    }
-
-    pub(crate) fn set_open<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, open: u64) {
-        // ORDERING: Release pairs with the Acquire in `open_granules`.
-        cx.store(&self.open, open, Release);
-    }
-}
-
-impl<'m, M: Machine> Spaces<'m, M> {
-    pub(crate) fn granule(&self, space: &Space, slot: usize) -> Option<&'m Granule> {
-        Some(&self.granules.get(space.granules.get()?).all[slot])
-    }
-
-    /// The granules of a set.
-    pub(crate) fn granules_of<'a>(
-        &'a self,
-        space: &'a Space,
-        set: u64,
-    ) -> impl Iterator<Item = &'m Granule> + 'a {
-        let slots = (0..GRANULES).filter(move |slot| set >> slot & 1 != 0);
-        slots.filter_map(|slot| self.granule(space, slot))
-    }
-
-    /// All granules a space has: for reports and checkers.
-    pub(crate) fn all_granules<'a>(&'a self, space: &'a Space) -> impl Iterator<Item = &'m Granule> + 'a {
-        self.granules_of(space, u64::MAX)
-    }
-
-    /// The granule a page's VMA may be in: it was open a moment ago.
-    pub(crate) fn open_granule<const L: u8>(
-        &self,
-        cx: &Cx<'m, M, L>,
-        space: &Space,
-        page: Vpn,
-    ) -> Option<&'m Granule> {
-        let open = space.open_granules(cx);
-        (open >> slot(page) & 1 != 0).then(|| self.granule(space, slot(page))).flatten()
     }
 }
