@@ -23,6 +23,7 @@ mod divide;
 mod error;
 #[cfg(test)]
 mod fake;
+mod fault_holds;
 mod fork;
 mod fork_huge;
 mod fork_run;
