@@ -56,9 +56,9 @@ fn profile_rows(options: &Options, wanted: &Wanted) -> Result<Vec<Row>, Trouble>
     let entries = options.sized(ENTRIES, 256);
     let mut rows = Vec::new();
     for others in [Others::Walking, Others::Running] {
-        let mut ways = Vec::new();
-        for &rule in WalkRule::ALL {
-            ways.push(way(options, wanted.profile, (entries, others), rule)?);
+        let mut ways = vec![way(wanted.profile, (entries, others), WalkRule::Epoch)?];
+        for &rule in WalkRule::ALL.iter().filter(|rule| matches!(rule, WalkRule::Other(_))) {
+            ways.push(older(options, wanted.profile, (&ways[0], others), rule)?);
         }
         let Some((ours, old)) = ways.split_first() else { continue };
         rows.extend(old.iter().map(|old| beside(wanted, others, ours, old)));
@@ -70,30 +70,41 @@ fn profile_rows(options: &Options, wanted: &Wanted) -> Result<Vec<Row>, Trouble>
     Ok(rows)
 }
 
-fn way(
+fn way(profile: &'static str, (entries, others): (u64, Others), rule: WalkRule) -> Result<Way, Trouble> {
+    let measured = run_with(profile, (entries, others), rule)?;
+    Ok(Way { rule, ns: measured.ns as f64, measured, part: None })
+}
+
+/// What munmap costs by another rule: what it costs by ours, and for each entry what the rule adds. That is the
+/// same for each (an interrupt, a look at counts), and is found with few entries.
+fn older(
     options: &Options,
+    profile: &'static str,
+    (ours, others): (&Way, Others),
+    rule: WalkRule,
+) -> Result<Way, Trouble> {
+    let (few, more) = match others {
+        Others::Walking => (2, 4),
+        Others::Running => options.sized((16, 48), (2, 4)),
+    };
+    let each = |rule| -> Result<_, Trouble> {
+        let first = run_with(profile, (few, others), rule)?;
+        let second = run_with(profile, (more, others), rule)?;
+        Ok(((second.ns as f64 - first.ns as f64) / (more - few) as f64, second))
+    };
+    let ((base, _), (slope, measured)) = (each(WalkRule::Epoch)?, each(rule)?);
+    let ns = ours.ns + (slope - base) * ours.measured.entries as f64;
+    Ok(Way { rule, ns, measured, part: Some(more) })
+}
+
+fn run_with(
     profile: &'static str,
     (entries, others): (u64, Others),
     rule: WalkRule,
-) -> Result<Way, Trouble> {
-    let run = |entries| {
-        let costs = profile::named(profile).ok_or_else(|| Trouble::new(&"no such profile"))?;
-        let setup = Setup { profile: costs, entries, others, rule };
-        measure(&setup).map_err(|error| Trouble::new(&error))
-    };
-    let (few, more) = match (rule, others) {
-        (WalkRule::Epoch, _) => {
-            let measured = run(entries)?;
-            return Ok(Way { rule, ns: measured.ns as f64, measured, part: None });
-        }
-        // What an interrupt or a look at counts adds to each entry is the same for each.
-        (WalkRule::Other(_), Others::Walking) => (2, 4),
-        (WalkRule::Other(_), Others::Running) => options.sized((16, 48), (2, 4)),
-    };
-    let (first, measured) = (run(few)?, run(more)?);
-    let each = (measured.ns as f64 - first.ns as f64) / (more - few) as f64;
-    let ns = measured.ns as f64 + each * (entries - more) as f64;
-    Ok(Way { rule, ns, measured, part: Some(more) })
+) -> Result<Measured, Trouble> {
+    let costs = profile::named(profile).ok_or_else(|| Trouble::new(&"no such profile"))?;
+    let setup = Setup { profile: costs, entries, others, rule };
+    measure(&setup).map_err(|error| Trouble::new(&error))
 }
 
 fn name(others: Others) -> String {
@@ -107,7 +118,7 @@ fn name(others: Others) -> String {
 fn leaves_out(way: &Way) -> String {
     match way.part {
         None => String::new(),
-        Some(part) => format!("run with {part} entries; the cost of each is the same"),
+        Some(part) => format!("ours, and what the rule adds to each entry, found with {part} entries"),
     }
 }
 

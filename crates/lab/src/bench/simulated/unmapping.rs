@@ -82,11 +82,6 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// What one entry costs.
-    pub(crate) fn per_entry(&self) -> f64 {
-        self.ns as f64 / self.entries as f64
-    }
-
     /// The part of their walks that walkers lose meanwhile.
     pub(crate) fn loss(&self) -> f64 {
         let (before, during) = self.walks_per_ms;
