@@ -20,8 +20,11 @@ const RW: u64 = 3;
 const FIXED: u64 = 0x32;
 /// When all threads are warm, and begin to be measured: simulated time.
 const START: u64 = 100_000_000;
-/// Times a thread maps and unmaps before it is measured.
-const WARM: u64 = 5;
+/// Times a thread maps and unmaps before it is measured: so many that locks which are found to be waited for
+/// have been divided.
+const WARM: u64 = 300;
+/// The same where pages are touched: these wait for longer.
+const WARM_TOUCHING: u64 = 20;
 /// CPUs a node.
 const PER_NODE: u32 = 32;
 
@@ -119,7 +122,10 @@ impl<'m> Thread<'_, 'm> {
     fn warm(&self, work: Work) -> Result<(), Trouble> {
         match work {
             Work::Fault { .. } => Thread { base: self.base + GIB / 4, ..*self }.touch(1),
-            Work::Cycle { pages, touched, .. } => self.work(Work::Cycle { pages, touched, times: WARM }),
+            Work::Cycle { pages, touched, .. } => {
+                let times = if touched == 0 { WARM } else { WARM_TOUCHING };
+                self.work(Work::Cycle { pages, touched, times })
+            }
         }
     }
 
