@@ -11,10 +11,13 @@ pub(crate) const ALIVE: u64 = 1;
 /// A process has exited; its parent has not asked yet.
 pub(crate) const ZOMBIE: u64 = 2;
 
+/// The last task of a process has left it: nobody joins it any more.
+pub(crate) const ENDING: u64 = 3;
+
 machine::cells! {
     /// A process, in a slab.
     pub struct Process {
-        /// 0: free. `ALIVE` or `ZOMBIE`. (registry)
+        /// 0: free. `ALIVE`, `ENDING` or `ZOMBIE`. (registry)
         pub(crate) state: Field<u64>,
         /// Its address space, of which it holds one use; none once it has exited. Changed only by its own
         /// exec and exit.

@@ -61,6 +61,7 @@ impl Clock {
 }
 
 /// Dice (splitmix64).
+#[derive(Clone)]
 pub struct Dice(pub u64);
 
 impl Dice {

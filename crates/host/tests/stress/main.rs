@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod lives;
 mod random;
 mod region;
 mod shootdown;

@@ -8,9 +8,9 @@ use freehold::machine::{CpuId, Cx, WalkRule};
 use host::{HostMachine, Program};
 
 /// Where the first region is.
-const BASE: u64 = 0x10_0000_0000;
+pub(crate) const BASE: u64 = 0x10_0000_0000;
 /// From one region to the next.
-const APART: u64 = 0x1_0000_0000;
+pub(crate) const APART: u64 = 0x1_0000_0000;
 
 /// What runs, and for how long.
 struct Load {
@@ -44,7 +44,7 @@ impl Default for Load {
 }
 
 /// What a kernel's own threads do, a bit of each.
-fn daemon<'m>(world: &World<'m>, cx: &mut Cx<'m, HostMachine>, clock: &Clock) {
+pub(crate) fn daemon<'m>(world: &World<'m>, cx: &mut Cx<'m, HostMachine>, clock: &Clock) {
     let linux = world.linux();
     let mut turns = 0;
     while !clock.is_over() {

@@ -16,6 +16,8 @@ const LARGE: usize = 512;
 #[derive(Clone, Copy)]
 pub(crate) enum Mix {
     All,
+    /// No forks.
+    Calls,
     /// Loads, stores and populate, in memory that stays.
     Accesses,
 }
@@ -28,6 +30,7 @@ struct Page {
 }
 
 /// The region.
+#[derive(Clone)]
 pub(crate) struct Region {
     start: u64,
     pages: Vec<Option<Page>>,
@@ -64,6 +67,7 @@ impl Region {
     pub(crate) fn step(&mut self, program: &mut Program<'_, '_>, mix: Mix) {
         let what = match mix {
             Mix::All => self.dice.below(100),
+            Mix::Calls => self.dice.below(98),
             Mix::Accesses => self.dice.below(55),
         };
         if self.did.len() == 64 {

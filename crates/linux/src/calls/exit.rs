@@ -1,6 +1,6 @@
 //! `exit`: a task or a process ends.
 
-use crate::process::{Exit, Process, ZOMBIE};
+use crate::process::{ENDING, Exit, Process, ZOMBIE};
 use crate::system::Linux;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use frame::Id;
@@ -10,13 +10,21 @@ use machine::{Cx, Machine, Memory, TaskId};
 impl<'m, M: Machine> Linux<'m, M> {
     /// `exit` of one task: the last one ends its process. Answers whether it did.
     pub fn exit_task(&self, cx: &mut Cx<'m, M>, task: TaskId, exit: Exit) -> bool {
-        match self.detach(cx, task) {
-            Some((process, 0)) => {
-                self.exit(cx, process, exit);
-                true
-            }
-            _ => false,
+        let Some(process) = self.leave_last(cx, task) else { return false };
+        self.exit(cx, process, exit);
+        true
+    }
+
+    /// The task leaves its process; answers which, if it was the last.
+    fn leave_last(&self, cx: &mut Cx<'m, M>, task: TaskId) -> Option<Id<Process>> {
+        let _held = self.shared.registry.lock(cx);
+        let (process, left) = self.detach_locked(task)?;
+        if left > 0 {
+            return None;
         }
+        // In the same step: a task that is attached from now on would lose its process.
+        self.process(process).state.set(ENDING);
+        Some(process)
     }
 
     /// `exit_group`: the process ends, and its use of the space. Its other tasks have stopped. Nothing here
