@@ -152,6 +152,7 @@ impl<'m, M: Machine, T: Cells> Slab<'m, M, T> {
     ///
     /// # Panics
     /// If the id was never handed out (a bug).
+    #[inline]
     pub fn get(&self, id: Id<T>) -> &'m T {
         &cast_words::<T>(self.words(id.raw() as usize))[0]
     }
@@ -216,20 +217,24 @@ impl<'m, M: Machine, T: Cells> Slab<'m, M, T> {
         &self.caches[cpu.0 as usize]
     }
 
+    #[inline]
     fn area(&self, frame: Option<Pfn>) -> &'m [Word] {
         let frame = frame.expect("an id that a slab handed out has a frame");
         self.machine.kernel_area(KernelFrame(frame), 1)
     }
 
+    #[inline]
     fn place(&self, number: usize) -> &'m Place {
         &cast_words::<Place>(self.area(self.root[number / PLACES].get()))[number % PLACES]
     }
 
     /// The place of an object, and its bit there.
+    #[inline]
     fn find(&self, index: usize) -> (&'m Place, u64) {
         (self.place(index / Self::PER_FRAME), 1 << (index % Self::PER_FRAME))
     }
 
+    #[inline]
     fn words(&self, index: usize) -> &'m [Word] {
         let start = index % Self::PER_FRAME * Self::STRIDE / size_of::<Word>();
         let frame = self.place(index / Self::PER_FRAME).frame.get();

@@ -82,11 +82,18 @@ impl Item {
     }
 }
 
+/// How many bits of a hash say where a way down begins.
+pub(crate) const ROOT_BITS: u32 = 9;
+/// How many ways down there are: a frame of them.
+const ROOTS: usize = 1 << ROOT_BITS;
+
 machine::cells! {
     /// The nodes of a tree. Zeroed memory is an empty one.
     pub struct Tree {
-        /// (scan)
-        pub(crate) root: Field<Option<Id<Node>>>,
+        /// (scan) Where the ways down begin, by the highest bits of the hash.
+        pub(crate) roots: [Field<Option<Id<Node>>>; ROOTS],
+        /// (scan) Below this one there is nothing.
+        pub(crate) first: Field<u64>,
         /// (scan) How many nodes there are, those in chains among them.
         pub(crate) count: Field<u64>,
     }

@@ -1,14 +1,15 @@
 //! Finding nodes by the hash of their bytes: a digital search tree.
 //!
 //! Every node of the tree has a hash; on the way down, bit `d` of the hash wanted says at depth `d` whether
-//! to go left or right. Nodes of one hash hang together in a chain.
+//! to go left or right. The first bits choose among many roots: where there are many nodes the upper part of
+//! a tree is full, and each of its levels would be a cold line. Nodes of one hash hang together in a chain.
 //!
 //! A red-black tree ordered by the bytes themselves, as on Linux, compares pages on the way down: log n pages
 //! for each lookup. A hash costs one page, and is had anyway: it says whether the page has changed. The way
 //! is never longer than the hash has bits, whatever a program writes to its pages, and there is nothing to
 //! balance. Equal hashes prove nothing: who finds a node compares the bytes.
 
-use crate::ksm_model::{Ksm, Node, Tree};
+use crate::ksm_model::{Ksm, Node, ROOT_BITS, Tree};
 use frame::Id;
 use machine::{Field, Machine};
 
@@ -23,14 +24,18 @@ struct Found<'m> {
     node: Option<Id<Node>>,
 }
 
+fn root_of(hash: u64) -> usize {
+    (hash >> (DEPTH_MAX - ROOT_BITS)) as usize
+}
+
 fn side(hash: u64, depth: u32) -> usize {
     (hash >> (DEPTH_MAX - 1 - depth.min(DEPTH_MAX - 1)) & 1) as usize
 }
 
 impl<'m, M: Machine> Ksm<'m, M> {
     fn descend(&self, tree: &'m Tree, hash: u64) -> Found<'m> {
-        let mut link = &tree.root;
-        let mut depth = 0;
+        let mut link = &tree.roots[root_of(hash)];
+        let mut depth = ROOT_BITS;
         while let Some(id) = link.get() {
             let node = self.node(id);
             if node.hash.get() == hash {
@@ -52,7 +57,11 @@ impl<'m, M: Machine> Ksm<'m, M> {
         let node = self.node(id);
         let found = self.descend(tree, node.hash.get());
         match found.node {
-            None => found.link.set(Some(id)),
+            None => {
+                found.link.set(Some(id));
+                let root = root_of(node.hash.get()) as u64;
+                tree.first.set(tree.first.get().min(root));
+            }
             Some(first) => node.same.set(self.node(first).same.replace(Some(id))),
         }
         tree.count.add(1);
@@ -116,9 +125,13 @@ impl<'m, M: Machine> Ksm<'m, M> {
     /// Some node at the end of a way, if the tree has any: taking the last ones first empties it in one go.
     /// (scan)
     pub(crate) fn pop(&self, tree: &'m Tree) -> Option<Id<Node>> {
-        // The tree is turned to the right until its root has nothing on the left.
+        // The part is turned to the right until its root has nothing on the left.
         loop {
-            let id = tree.root.get()?;
+            let first = tree.first.get() as usize;
+            let root = first + tree.roots[first..].iter().position(|root| root.get().is_some())?;
+            tree.first.set(root as u64);
+            let root = &tree.roots[root];
+            let id = root.get()?;
             let node = self.node(id);
             if let Some(next) = node.same.get() {
                 node.same.set(self.node(next).same.replace(None));
@@ -126,12 +139,12 @@ impl<'m, M: Machine> Ksm<'m, M> {
                 return Some(next);
             }
             let Some(left) = node.below[0].get() else {
-                tree.root.set(node.below[1].replace(None));
+                root.set(node.below[1].replace(None));
                 tree.count.sub(1);
                 return Some(id);
             };
             node.below[0].set(self.node(left).below[1].replace(Some(id)));
-            tree.root.set(Some(left));
+            root.set(Some(left));
         }
     }
 }
