@@ -1,20 +1,21 @@
 //! The munmap of 496 GiB of large pages, really executed: the manager's own code, on memory without bytes.
 
+use freehold::machine::VirtAddr;
 use host::Contents;
 use native::peer::{Area, PagesOf};
 
 use super::attempt::Attempt;
 use super::beside::{self, Work};
-use super::ours::{Room, on_machine};
+use super::ours::{Mapped, Ours, Room, on_machine};
 use super::row::{Better, Measure};
 use super::{Goal, Options, Row, Trouble};
 
 /// Bytes of a large page.
 const HUGE: u64 = 2 << 20;
 
-const LEAVES_OUT: &str = "Ours are 253,952 entries whose pages have no bytes (nothing is stored in them on \
-    either side while they are unmapped); Linux's are the entries of 1 GiB of large pages, and its figure is \
-    one entry's.";
+const LEAVES_OUT: &str = "Ours are 253,952 entries whose pages have no bytes (nothing is stored in them \
+    on either side while they are unmapped); Linux's are the entries of 1 GiB of large pages, and its \
+    figure is one entry's.";
 
 /// The bench.
 pub(super) fn rows(options: &Options) -> Result<Vec<Row>, Trouble> {
@@ -33,7 +34,7 @@ pub(super) fn rows(options: &Options) -> Result<Vec<Row>, Trouble> {
     };
     on_machine(&room, |ours| {
         let mut freehold = || {
-            let mapped = ours.map_populated(bytes)?;
+            let mapped = touched(ours, bytes)?;
             Ok(ours.timed(options.clock, |ours| ours.unmap(mapped))? / entries as f64)
         };
         let mut linux = || {
@@ -46,4 +47,13 @@ pub(super) fn rows(options: &Options) -> Result<Vec<Row>, Trouble> {
         let row = beside::row(options, &work, &mut freehold, &mut linux, None)?;
         Ok(vec![row.counted(ours.counts())])
     })
+}
+
+/// A mapping, a store to each large page of it: a fault a page.
+fn touched(ours: &mut Ours<'_, '_>, bytes: u64) -> Result<Mapped, Trouble> {
+    let mapped = ours.map(bytes)?;
+    for start in (mapped.start..mapped.start + mapped.len).step_by(HUGE as usize) {
+        ours.program.store(VirtAddr(start), 1).at("a store")?;
+    }
+    Ok(mapped)
 }

@@ -9,9 +9,9 @@ use super::beside::{self, Work};
 use super::ours::{Ours, Room, on_machine};
 use super::{Goal, Options, Row, Trouble, row, stats};
 
-const LEAVES_OUT: &str = "Linux also makes a task: its kernel stack, its files, its signal handlers, about \
-    50 microseconds in all; both copy the tree of mappings, page tables, references and reverse maps, and \
-    share the pages copy-on-write. The child's end is not in it.";
+const LEAVES_OUT: &str = "Linux also makes a task: its kernel stack, its files, its signal handlers; \
+    both copy the tree of mappings, page tables, references and reverse maps, and share the pages \
+    copy-on-write. The child's end is not in it.";
 
 /// The bench.
 pub(super) fn rows(options: &Options) -> Result<Vec<Row>, Trouble> {

@@ -12,10 +12,9 @@ use super::stats::{Measurement, Samples, in_turn};
 use super::{Goal, Options, Row, Side, Trouble};
 
 const LEAVES_OUT: &str = "Both scan until every second page is merged with its equal: a checksum a page \
-    and pass (Linux: xxhash; Freehold: XXH3, or what its machine has), then trees ordered by contents. \
-    Linux's scanner is a thread of its own, at nice 5: its time is what it ran for, by /proc/PID/schedstat, \
-    its waits not counted; it also skips pages that were not merged for long (smart_scan), batches nothing \
-    across processes, and yields. Ours is a library call a pass.";
+    and pass (xxhash on Linux, XXH3 here), then trees ordered by contents. Linux's scanner is a thread of \
+    its own, at nice 5: its time is what it ran for (/proc/PID/schedstat), its waits are not in it; it \
+    also passes over pages that were long not merged (smart_scan). Ours is a library call a pass.";
 
 /// The bench.
 pub(super) fn rows(options: &Options) -> Result<Vec<Row>, Trouble> {

@@ -16,8 +16,8 @@ use super::{Options, Row, Side, Trouble};
 const NAME: &str = "swap-out of a page to compressed memory";
 
 const LEAVES_OUT: &str = "Half of each page is dice, half zero. Freehold compresses with LZ4 (lz4_flex) \
-    into memory of its own; Linux with the algorithm of the zram device, through its block layer. Linux also \
-    charges the slot to a control group and keeps shadows for refault distances.";
+    into memory of its own; Linux with the algorithm of the zram device, through its block layer. Linux \
+    also charges the slot to a control group and keeps shadows for refault distances.";
 
 /// The bench.
 pub(super) fn rows(options: &Options) -> Result<Vec<Row>, Trouble> {

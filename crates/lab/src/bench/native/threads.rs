@@ -20,8 +20,8 @@ use super::worker::Worker;
 use super::{Goal, Options, Peer, Row, Side, Trouble};
 
 const LEAVES_OUT: &str = "By the clock on the wall, from the first thread's begin to the last one's end. \
-    The peer is the same work by the same side in two address spaces; what two CPUs of this host share is in \
-    both. No access of the program is in it, and so no TLB of ours is filled.";
+    The peer is the same work by the same side in two address spaces; what two CPUs of this host share is \
+    in both. No access of the program is in it, and so no TLB of ours is filled.";
 
 /// Two threads of one space, beside two of two.
 const GOAL: Goal = Goal { measure: Measure::Ratio, better: Better::Higher, must: 0.95, aim: None };
