@@ -106,7 +106,7 @@ pub(crate) const ROWS: &[Row] = &[
     row(Plant::KsmComparesEarly, "ksm/w-03-store-before-protect", Kind::WrongByte, "loaded"),
     row(Plant::KsmNodeForgotten, "ksm/merged-page-moves-while-scanned", Kind::Expectation, "not r ksm"),
     row(Plant::KsmMergesPinned, "ksm/c-11-pin-against-merge", Kind::WrongByte, ""),
-    row(Plant::ReuseByMapcount, "cow/c-01-reader-of-an-unmapped-page", Kind::WrongByte, "C loaded 2"),
+    row(Plant::ReuseByMapcount, "cow/c-01-vmsplice-then-parent-writes", Kind::WrongByte, "C loaded 2"),
     row(Plant::CopyBeforeFlush, "cow/copy-against-writer-and-reader", Kind::WrongByte, "where 3 is due"),
     row(
         Plant::SplitForgetsPrivate,
@@ -175,7 +175,6 @@ pub(crate) const ALSO: &[Row] = &[
     row(Plant::NestedIgnored, "walk/l-14b-dontneed-against-migration", Kind::WrongByte, "where 0 is due"),
     row(Plant::TableWithoutGrace, "walk/l-21-table-serves-elsewhere", Kind::Expectation, "before ="),
     row(Plant::TableWithoutGrace, "walk/l-18-interrupt-of-a-walk", Kind::Expectation, "before ="),
-    row(Plant::ReuseByMapcount, "cow/c-01-vmsplice-then-parent-writes", Kind::WrongByte, "C loaded 2"),
     row(Plant::ShareInTwoSteps, "cow/c-06-pin-against-fork", Kind::WrongByte, "due"),
     row(Plant::ShareInTwoSteps, "cow/c-10-pin-of-a-huge-page-against-fork", Kind::WrongByte, "due"),
     row(Plant::ShareInTwoSteps, "cow/c-08-read-only-entry-stays-the-same", Kind::WrongByte, "through a pin"),
