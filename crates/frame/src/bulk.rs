@@ -179,7 +179,8 @@ impl<'m, M: Machine> Frames<'m, M> {
     }
 }
 
-/// The largest aligned block that begins with the first of some frames in ascending order and is made of these.
+/// The largest aligned block that begins with the first of some frames in ascending order, and is made of
+/// these.
 fn joined(frames: &[Pfn]) -> Order {
     let Some(&first) = frames.first() else { return Order::ZERO };
     let most = first.0.trailing_zeros().min(frames.len().ilog2());

@@ -197,7 +197,6 @@ impl Meta {
     }
 
     /// Which of the free lists of its order a free block is in.
-    #[inline]
     pub const fn list(self) -> MigrateType {
         MigrateType::from_bits(self.part(LIST))
     }
@@ -216,13 +215,11 @@ impl Meta {
 
     /// Grows each time the block is freed: a reader without a lock can tell one life of
     /// a frame from the next.
-    #[inline]
     pub const fn generation(self) -> u16 {
         self.part(GENERATION) as u16
     }
 
     /// A tail of a block in that zone, never used yet.
-    #[inline]
     pub(crate) const fn unused(zone: ZoneKind, node: NodeId) -> Meta {
         Meta(0).with(ZONE, zone as u64).with(NODE, node.0 as u64)
     }
@@ -237,12 +234,10 @@ impl Meta {
         Meta(self.with(ORDER, order.0 as u64).0 | HEAD)
     }
 
-    #[inline]
     pub(crate) const fn as_tail(self) -> Meta {
         Meta(self.0 & !HEAD)
     }
 
-    #[inline]
     pub(crate) const fn with_list(self, list: MigrateType) -> Meta {
         self.with(LIST, list as u64)
     }
@@ -372,7 +367,6 @@ impl Descriptor {
     }
 
     /// See [`counts::get`].
-    #[inline]
     pub fn get<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Result<(), AtCap> {
         counts::get(cx, &self.counts)
     }
@@ -385,26 +379,22 @@ impl Descriptor {
 
     /// See [`counts::freeze`].
     #[must_use]
-    #[inline]
     pub fn freeze<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> bool {
         counts::freeze(cx, &self.counts)
     }
 
     /// See [`counts::unfreeze`].
-    #[inline]
     pub fn unfreeze<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
         counts::unfreeze(cx, &self.counts);
     }
 
     /// See [`counts::freeze_at`].
     #[must_use]
-    #[inline]
     pub fn freeze_at<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, refs: u64) -> bool {
         counts::freeze_at(cx, &self.counts, refs)
     }
 
     /// See [`counts::unfreeze_to`].
-    #[inline]
     pub fn unfreeze_to<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, refs: u64) {
         counts::unfreeze_to(cx, &self.counts, refs);
     }
@@ -469,7 +459,6 @@ impl Descriptor {
     }
 
     /// See [`counts::share`].
-    #[inline]
     pub fn share<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) -> Result<(), Pinned> {
         counts::share(cx, &self.counts)
     }
@@ -485,7 +474,6 @@ impl Descriptor {
     }
 
     /// See [`counts::forget_exclusive`].
-    #[inline]
     pub fn forget_exclusive<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>) {
         counts::forget_exclusive(cx, &self.counts);
     }
@@ -575,7 +563,6 @@ impl Descriptor {
     }
 
     /// Clears flags; answers whether one of them was set before.
-    #[inline]
     pub fn test_and_clear<M: Machine, const L: u8>(&self, cx: &Cx<'_, M, L>, flags: Flags) -> bool {
         // ORDERING: AcqRel, as in `set`.
         Meta(cx.fetch_and(&self.meta, !u64::from(flags.0), AcqRel)).flags().has(flags)
@@ -607,7 +594,6 @@ impl Descriptor {
     }
 
     /// Where to park for this page: its own queue, never one shared with other pages.
-    #[inline]
     pub fn wait_key(&self) -> u64 {
         machine::lock::key(&self.meta)
     }
@@ -649,7 +635,6 @@ impl Descriptor {
     }
 
     /// The fourth word: the owner's to use while the folio is handed out.
-    #[inline]
     pub fn link_word(&self) -> &Word {
         &self.links
     }
@@ -663,20 +648,17 @@ impl Descriptor {
     }
 
     /// What is counted of it, for events: the caller knows why it does not change just now.
-    #[inline]
     pub fn held(&self) -> Held {
         let counts = self.quiet_counts();
         Held { refs: counts.refs() as u32, maps: counts.maps() as u32, pins: counts.pins() as u32 }
     }
 
     /// The second word, on a quiet machine.
-    #[inline]
     pub fn quiet_meta(&self) -> Meta {
         Meta(self.meta.raw().load(Relaxed))
     }
 
     /// Owner and index, on a quiet machine.
-    #[inline]
     pub fn quiet_owner(&self) -> (u32, u64) {
         let bits = self.owner.raw().load(Relaxed);
         ((bits >> INDEX_BITS) as u32, bits & ((1 << INDEX_BITS) - 1))

@@ -5,9 +5,9 @@
 //! alone, while a stale translation of it may live.
 //!
 //! The map count of an anonymous page falls together with the reference, in one step: until then whoever
-//! wants all mappings gone finds one that no entry explains, and leaves the page alone ("still mapped"), and a
-//! write fault through another mapping finds two. That of a file's page falls when the entry is taken: whoever
-//! has the page locked then knows that no entry of it is left.
+//! wants all mappings gone finds one that no entry explains, and leaves the page alone ("still mapped"),
+//! and a write fault through another mapping finds two. That of a file's page falls when the entry is
+//! taken: whoever has the page locked then knows that no entry of it is left.
 
 use crate::anon::{AnonCtx, anon_born, born};
 use crate::ksm::merge::Sign;

@@ -100,8 +100,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         })
     }
 
-    /// [`Objects::share_for_fork`] for a page that is no part of a large folio. `false`, and nothing has changed:
-    /// it is none, or no anonymous page, or must be looked at more closely.
+    /// [`Objects::share_for_fork`] for a page that is no part of a large folio. `false`, and nothing has
+    /// changed: it is none, or no anonymous page, or must be looked at more closely.
     #[inline]
     pub fn share_small_for_fork<const L: u8>(&self, cx: &Cx<'m, M, L>, pfn: Pfn) -> bool {
         let page = self.descriptor(pfn);

@@ -137,8 +137,8 @@ impl<'m, M: Machine> Objects<'m, M> {
         }
     }
 
-    /// Gives the reference of a mapping of an anonymous page back, with its count: nobody can use the entry any
-    /// more. What is in the cache for nobody goes with the last.
+    /// Gives the reference of a mapping of an anonymous page back, with its count: nobody can use the entry
+    /// any more. What is in the cache for nobody goes with the last.
     pub(crate) fn put_entry_bulk(&self, cx: &mut Cx<'m, M, { level::TABLE1 }>, pfn: Pfn, pages: &mut Bulk) {
         let (head, order) = self.frames().folio(cx, pfn);
         let page = self.descriptor(head);
