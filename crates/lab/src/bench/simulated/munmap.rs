@@ -75,8 +75,8 @@ fn way(profile: &'static str, (entries, others): (u64, Others), rule: WalkRule) 
     Ok(Way { rule, ns: measured.ns as f64, measured, part: None })
 }
 
-/// What munmap costs by another rule: what it costs by ours, and for each entry what the rule adds. That is the
-/// same for each (an interrupt, a look at counts), and is found with few entries.
+/// What munmap costs by another rule: what it costs by ours, and for each entry what the rule adds. That is
+/// the same for each (an interrupt, a look at counts), and is found with few entries.
 fn older(
     options: &Options,
     profile: &'static str,

@@ -33,8 +33,8 @@ const START: u64 = 50_000_000;
 const WARM: u64 = 100_000;
 const WATCHED: u64 = 300_000;
 
-/// How long a CPU runs the program's code before it is looked whether all is over.
-const OWN: u64 = 10_000;
+/// How long a CPU runs the program's code at a time: interrupts come between.
+const OWN: u64 = 50;
 
 /// What the other CPUs do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
