@@ -101,30 +101,7 @@ fn measure(cpus: u32, work: Work, hot: usize) -> f64 {
         SimConfig { cpus, nodes, memory_bytes: 16 << 30, checks: sim::Checks::Off, ..SimConfig::default() };
     let sim = SimMachine::new(&config).expect("a machine");
     let manager = Manager::new(&sim, &Config::default()).expect("a manager");
-    let process = Cell::new(None);
-    sim.scope(|scope| {
-        scope
-            .spawn(CpuId(0), |ctx| {
-                let mut cx = manager.cx(ctx.cpu(), ctx.task());
-                let made = manager.linux().first_process(&mut cx).expect("a process");
-                let none = VirtAddr(0);
-                let image =
-                    ExecImage { segments: &[], stack: None, break_start: 0x2000_0000, code: (none, none) };
-                manager.linux().exec(&mut cx, made, None, &image).expect("exec");
-                process.set(Some(made));
-                let thread = Thread { manager: &manager, process: made, ctx, base: 0 };
-                thread.enter();
-                if let Work::Fault { .. } = work {
-                    for cpu in 0..u64::from(cpus) {
-                        thread.map((4 + cpu) * GIB, GIB / 2);
-                    }
-                }
-                thread.leave();
-            })
-            .expect("a task");
-        scope.run().expect("a run");
-    });
-    let process = process.get().expect("made");
+    let process = start(&sim, &manager, work, cpus);
     let rates = RefCell::new(Vec::new());
     let begun = Cell::new(false);
     let before = RefCell::new(None);
@@ -162,29 +139,67 @@ fn measure(cpus: u32, work: Work, hot: usize) -> f64 {
     let rates = rates.into_inner();
     let total: f64 = rates.iter().sum();
     if hot > 0 {
-        let (before, after) = (before.into_inner().expect("begun"), sim.report());
-        let ops: u64 = match work {
-            Work::Fault { pages } => pages * u64::from(cpus),
-            Work::Cycle { times, .. } => times * u64::from(cpus),
-        };
-        let mut causes: Vec<(u64, &str)> =
-            CAUSES.iter().map(|&c| (after.time(c) - before.time(c), c.name())).collect();
-        causes.sort();
-        let text: Vec<String> =
-            causes.iter().rev().take(7).map(|(t, n)| format!("{n} {}", t / ops)).collect();
-        println!("   ns an operation: {}", text.join(", "));
-        let per = |a: u64, b: u64| (a - b) as f64 / ops as f64;
-        println!(
-            "   an operation: {:.2} lines, {:.2} ipis, {:.2} flushes",
-            per(after.events.line_transfers, before.events.line_transfers),
-            per(after.events.ipis, before.events.ipis),
-            per(after.events.flushes, before.events.flushes)
-        );
-        for (word, n) in sim.hottest_words(hot) {
-            println!("   {:8.3}  {word}  {}", n as f64 / ops as f64, name(&manager, process, &word));
-        }
+        tell(&sim, &manager, (process, before.into_inner().expect("begun")), (work, cpus), hot);
     }
     total
+}
+
+/// Makes the process.
+fn start<'m>(sim: &'m SimMachine, manager: &Manager<'m, SimMachine>, work: Work, cpus: u32) -> Id<Process> {
+    let process = Cell::new(None);
+    sim.scope(|scope| {
+        scope
+            .spawn(CpuId(0), |ctx| {
+                let mut cx = manager.cx(ctx.cpu(), ctx.task());
+                let made = manager.linux().first_process(&mut cx).expect("a process");
+                let none = VirtAddr(0);
+                let image =
+                    ExecImage { segments: &[], stack: None, break_start: 0x2000_0000, code: (none, none) };
+                manager.linux().exec(&mut cx, made, None, &image).expect("exec");
+                process.set(Some(made));
+                let thread = Thread { manager: manager, process: made, ctx, base: 0 };
+                thread.enter();
+                if let Work::Fault { .. } = work {
+                    for cpu in 0..u64::from(cpus) {
+                        thread.map((4 + cpu) * GIB, GIB / 2);
+                    }
+                }
+                thread.leave();
+            })
+            .expect("a task");
+        scope.run().expect("a run");
+    });
+    process.get().expect("made")
+}
+
+/// What the threads spent their time on, and which words moved.
+fn tell(
+    sim: &SimMachine,
+    manager: &Manager<'_, SimMachine>,
+    (process, before): (Id<Process>, sim::RunReport),
+    (work, cpus): (Work, u32),
+    hot: usize,
+) {
+    let after = sim.report();
+    let ops: u64 = match work {
+        Work::Fault { pages } => pages * u64::from(cpus),
+        Work::Cycle { times, .. } => times * u64::from(cpus),
+    };
+    let mut causes: Vec<(u64, &str)> =
+        CAUSES.iter().map(|&c| (after.time(c) - before.time(c), c.name())).collect();
+    causes.sort();
+    let text: Vec<String> = causes.iter().rev().take(7).map(|(t, n)| format!("{n} {}", t / ops)).collect();
+    println!("   ns an operation: {}", text.join(", "));
+    let per = |a: u64, b: u64| (a - b) as f64 / ops as f64;
+    println!(
+        "   an operation: {:.2} lines, {:.2} ipis, {:.2} flushes",
+        per(after.events.line_transfers, before.events.line_transfers),
+        per(after.events.ipis, before.events.ipis),
+        per(after.events.flushes, before.events.flushes)
+    );
+    for (word, n) in sim.hottest_words(hot) {
+        println!("   {:8.3}  {word}  {}", n as f64 / ops as f64, name(manager, process, &word));
+    }
 }
 
 /// What a word is, where that is known.

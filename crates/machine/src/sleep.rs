@@ -104,7 +104,8 @@ impl<const L: u8> Sleep<L> {
                 continue;
             }
             if seen == WAITERS {
-                // A holder is between its two steps in `give_back`. Parking would be refused: this is a spin loop.
+                // A holder is between its two steps in `give_back`. Parking would be refused: this is a spin
+                // loop.
                 cx.relax(&self.0);
                 continue;
             }
@@ -118,8 +119,8 @@ impl<const L: u8> Sleep<L> {
         let parking = cx.core().parking;
         parking.park_unless(cx, key(&self.0), |cx| {
             // RELAXED: both are steps on one word, and so in one order: the waiters bit is set before the
-            // holder's last look (its fetch in `give_back`), or this sees the lock free. The queue's lock keeps
-            // the waker out until this task is queued.
+            // holder's last look (its fetch in `give_back`), or this sees the lock free. The queue's lock
+            // keeps the waker out until this task is queued.
             let seen = cx.fetch_or(&self.0, WAITERS, Relaxed);
             let free = seen & (WRITER | READERS) == 0;
             if free && seen & WAITERS == 0 {

@@ -19,9 +19,11 @@ mod choose_nodes;
 mod clear_refs;
 mod collapse;
 mod commit;
+mod divide;
 mod error;
 #[cfg(test)]
 mod fake;
+mod fault_holds;
 mod fork;
 mod fork_huge;
 mod fork_run;

@@ -40,6 +40,11 @@ impl<'m, M: Machine> Slabs<'m, M> {
             promised: boot.array(boot.machine().cpus() as usize)?,
         })
     }
+
+    /// The same, locked another way.
+    pub fn with_layout_lock(self, lock: LayoutLock) -> Self {
+        Slabs { lock, ..self }
+    }
 }
 
 /// A space whose last user has left, with all that it has mapped: [`Spaces::take_down`] is due.

@@ -5,14 +5,13 @@
 //! counted when it loads another table. Whoever reads adds everything up: exact while nobody counts (Linux:
 //! `percpu_counter_sum`).
 
+use crate::page_table::COUNTS;
 use crate::payload::RSS_KINDS;
 use crate::{PageTable, Rss};
 use core::ops::Deref;
 use machine::{Counter, CpuId, Cx, Field, Machine};
 use revoke::Domain;
 
-/// Counts of a page table: one for each [`Rss`], and those below.
-pub(crate) const COUNTS: usize = RSS_KINDS + 2;
 /// Pages that entries of locked memory map.
 const LOCKED: usize = RSS_KINDS;
 /// Tables linked in the tree, the root among them, and spares.
@@ -181,14 +180,5 @@ impl<'m> Counted<'m> {
         let own = self.cpus.iter().filter(|own| self.table.several.get() && own.owner.get() == self.mark());
         let sum = own.fold(home, |sum, own| sum.wrapping_add(own.counts[index].get()));
         if sum > i64::MAX as u64 { 0 } else { sum }
-    }
-}
-
-machine::cells! {
-    /// Counts on a line of their own.
-    #[repr(align(64))]
-    pub(crate) struct Counts {
-        /// (atomic) Wrapping.
-        all: [Field<u64>; COUNTS],
     }
 }

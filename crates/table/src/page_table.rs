@@ -1,9 +1,21 @@
 //! One address space's tree of tables.
 
-use crate::counts::Counts;
+use crate::payload::RSS_KINDS;
 use machine::lock::Spin;
 use machine::{CpuId, Field, KernelFrame, Pfn, level};
 use revoke::Domain;
+
+/// Counts of a page table: one for each [`crate::Rss`], one of locked pages, one of tables.
+pub(crate) const COUNTS: usize = RSS_KINDS + 2;
+
+machine::cells! {
+    /// Counts on a line of their own.
+    #[repr(align(64))]
+    pub(crate) struct Counts {
+        /// (atomic) Wrapping.
+        pub(crate) all: [Field<u64>; COUNTS],
+    }
+}
 
 machine::cells! {
     /// The spares of one address space.

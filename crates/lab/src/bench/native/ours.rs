@@ -59,7 +59,7 @@ impl Room {
             cpus: self.cpus,
             memory_bytes: self.bytes,
             contents: self.contents,
-            huge: if real { host::HugePages::All } else { host::HugePages::Never },
+            huge: if real { host::HugePages::All } else { host::HugePages::Memmap },
             resident: real,
             pin: true,
             ..HostConfig::default()

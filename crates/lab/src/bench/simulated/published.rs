@@ -203,14 +203,14 @@ fn shootdowns(options: &Options) -> Result<Vec<Row>, Trouble> {
 /// What one flush on the other threads' CPUs costs (ns).
 fn shootdown(options: &Options, threads: u32) -> Result<f64, Trouble> {
     let times = options.sized(100, 4);
-    let sim = machine(Profile::x86_2020s(), 1_000).map_err(|e| trouble(&e))?;
+    let sim = machine(Profile::x86_2020s(), 20).map_err(|e| trouble(&e))?;
     let (spent, over) = (Cell::new(0), Cell::new(false));
     let ran = sim.scope(|scope| {
         for cpu in 1..threads {
             let over = &over;
             scope.spawn(CpuId(cpu), move |ctx| {
                 while !over.get() {
-                    ctx.spend(Cause::User, 1_000);
+                    ctx.spend(Cause::User, 20);
                     ctx.yield_user();
                 }
             })?;
