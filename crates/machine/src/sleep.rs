@@ -74,12 +74,12 @@ impl<const L: u8> Sleep<L> {
 
     /// Holds the lock until [`Sleep::let_go`] as one of several of its level, which everybody who holds more
     /// than one takes in the same order. Only that it is no lock of a higher level is checked.
-    pub fn hold_too<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>, right: Right) {
+    pub fn hold_too<M: Machine, const H: u8>(&self, cx: &mut Cx<'_, M, H>, right: Right) -> Waited {
         const { assert!(H <= L && L <= level::SLEEP_MAX, "lock order: a sleeping lock is taken too late") };
         match right {
             Right::Read => self.take(cx, WRITER | WAITERS, 1),
             Right::Write => self.take(cx, WRITER | READERS, WRITER),
-        };
+        }
     }
 
     /// Ends [`Sleep::hold_too`].

@@ -132,18 +132,23 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         space.set_open(self, held | bit);
     }
 
-    /// Locks all open granules, and brings their counts home. Closes those that nobody uses.
-    pub(crate) fn hold_granules(&mut self) {
+    /// Locks all open granules, and brings their counts home. Whether somebody else had one: who changes a
+    /// granule that is not open meets the others here, and may never wait for the space's own lock.
+    pub(crate) fn hold_granules(&mut self) -> Waited {
         let (spaces, space) = (self.spaces, self.space);
         let open = space.open_granules(self);
         if open == 0 {
-            return;
+            return Waited::No;
         }
+        let mut waited = Waited::No;
         for granule in spaces.granules_of(space, open) {
-            granule.lock.hold_too(&mut **self, Right::Write);
+            if granule.lock.hold_too(&mut **self, Right::Write) == Waited::Yes {
+                waited = Waited::Yes;
+            }
             space.bring_home(granule.pages.replace(0), granule.committed.replace(0));
         }
         self.scope = Scope::Whole { held: open };
+        waited
     }
 
     /// Moves the VMAs of all granules into the space's own tree. Who looks for one without a lock meanwhile

@@ -100,8 +100,8 @@ impl<'m, M: Machine> Spaces<'m, M> {
         let (cx, waited) = space.layout.write_or_wait(cx);
         let scope = Scope::Whole { held: 0 };
         let mut layout = Layout { spaces: self, id, space, scope, tree: &space.tree, cx };
-        layout.hold_granules();
-        (layout, waited)
+        let also = layout.hold_granules();
+        (layout, if also == Waited::Yes { also } else { waited })
     }
 
     /// Locks one granule of a space's layout for writing.
