@@ -116,7 +116,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(Plant::MigrateWithUsers, "move/pinned-file-page-stays", Kind::WrongByte, "due"),
     row(Plant::SplitDropsExclusive, "cow/c-09-pinned-page-is-not-split", Kind::Expectation, "is rw shared"),
-    row(Plant::HugeUnclaimed, "huge/unmap-against-first-touch", Kind::WrongByte, "where nothing is mapped"),
+    row(Plant::HugeUnclaimed, "huge/unmap-against-first-touch", Kind::Rule, "(TR2)"),
     row(Plant::SplitIgnoresRefusal, "cow/c-09-split-against-pin", Kind::Panic, "in use"),
     row(Plant::CollapseUnwaited, "cow/c-25-collapse-against-pin", Kind::WrongByte, "P loaded"),
     row(Plant::CollapseUnchecked, "cow/c-25-pinned-page-is-not-collapsed", Kind::Expectation, "EAGAIN"),
@@ -125,8 +125,8 @@ pub(crate) const ROWS: &[Row] = &[
     row(
         Plant::LiftedToNothing,
         "move/large-against-unmap-of-a-part",
-        Kind::WrongByte,
-        "where nothing is mapped",
+        Kind::Expectation,
+        "is huge rw exclusive",
     ),
     row(Plant::MovedPartsForget, "move/large-by-pages-keeps-its-bits", Kind::Expectation, "rw shared"),
     row(
