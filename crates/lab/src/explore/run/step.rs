@@ -6,7 +6,7 @@ use freehold::machine::{CpuId, PAGE_SIZE, TaskId};
 use sim::TaskCtx;
 
 use super::super::script::{
-    Action, Call, Chore, EventName, Expr, Place, ProcessName, Step, Value, VariableName,
+    Action, Call, Chore, EventName, Expr, Place, ProcessName, Step, Value, VariableName, Wanted,
 };
 use super::log::What;
 use super::outcome::{Failure, Kind};
@@ -79,33 +79,23 @@ impl World<'_> {
                 text_of(value)
             }
             Action::Expect(expr) => self.must_hold(who, at, expr),
-            Action::Walk(walk, wanted) => {
-                let got = self.walk(who, at, walk);
-                self.compare(who, at, wanted, got);
-                text_of(got)
-            }
-            Action::Dump(pages, wanted) => {
-                let got = self.dump(who, at, pages);
-                self.compare(who, at, wanted, got);
-                text_of(got)
-            }
+            Action::Walk(walk, wanted) => self.compared(who, at, wanted, self.walk(who, at, walk)),
+            Action::Dump(pages, wanted) => self.compared(who, at, wanted, self.dump(who, at, pages)),
             Action::Entry(word, due) => self.check_entry(who, at, word, *due),
-            Action::Swap(step, wanted) => {
-                let got = self.swap_step(who, *step);
-                self.compare(who, at, wanted, got);
-                text_of(got)
-            }
-            Action::Pins(step, wanted) => {
-                let got = self.pin_step(who, at, step);
-                self.compare(who, at, wanted, got);
-                text_of(got)
-            }
+            Action::Swap(step, wanted) => self.compared(who, at, wanted, self.swap_step(who, *step)),
+            Action::Pins(step, wanted) => self.compared(who, at, wanted, self.pin_step(who, at, step)),
         };
         if let Some(failure) = self.violation() {
             self.fail(who.ctx, at, failure);
         }
         self.tell(who, || What::Ends(at, came_to));
         flow
+    }
+
+    /// Compares what a step came to with what is wanted, and tells it.
+    fn compared(&self, who: Actor<'_>, at: Place, wanted: &Wanted, got: Value) -> String {
+        self.compare(who, at, wanted, got);
+        text_of(got)
     }
 
     /// An event happens.
