@@ -146,9 +146,9 @@ plants! {
     /// another thread can still store to, and that store is lost. Linux holds `mmap_lock` and
     /// `write_protect_seq` over it.
     ForkUnmarked = "fork-unmarked",
-    /// A write fault reuses a page that is mapped once, whatever else refers to it (C-1): a mapping count
-    /// falls when the entry goes, and its translations may live a little longer. Linux's reuse by the mapping
-    /// count showed a child what its parent stored (CVE-2020-29374).
+    /// A write fault reuses a page that is mapped once, whatever else refers to it (C-1): who reads it
+    /// through a pipe needs no mapping. Linux's reuse by the mapping count showed a child what its parent
+    /// stored (CVE-2020-29374).
     ReuseByMapcount = "reuse-by-mapcount",
     /// A copy is mapped before the old translation is flushed (row 9 of the copy-on-write table): one thread
     /// writes the new page while another reads the old one. Linux: `ptep_clear_flush` in `wp_page_copy`.

@@ -5,9 +5,9 @@
 //! for a line without waiting: so many at a time (`lines_in_flight`), the others behind them. Who then needs
 //! the line waits for the rest of its way.
 //!
-//! A line goes from one CPU to one other at a time: who wants it meanwhile waits until it has arrived there. So
-//! a word that many CPUs write is as slow as one line is, however many they are. CPUs must not run far ahead of
-//! each other for this (`quantum_ns`).
+//! A line goes from one CPU to one other at a time: who wants it meanwhile waits until it has arrived there.
+//! So a word that many CPUs write is as slow as one line is, however many they are. CPUs must not run far
+//! ahead of each other for this (`quantum_ns`).
 //!
 //! Only words that go through the machine are seen. What the manager reads as plain fields is not: where it
 //! touches other lines than the words beside it, they are prefetched, and so counted.

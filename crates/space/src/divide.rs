@@ -85,7 +85,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
                 return change(&mut layout);
             }
         }
-        let (mut layout, waited) = self.write_layout_or_wait(cx, id)?;
+        let (mut layout, waited) = self.write_layout_for(cx, id, Some(range))?;
         layout.note_wait(range, waited);
         change(&mut layout)
     }
@@ -151,12 +151,17 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         waited
     }
 
-    /// Moves the VMAs of all granules into the space's own tree. Who looks for one without a lock meanwhile
-    /// may miss it, and looks again with the lock.
-    pub(crate) fn gather(&mut self) -> Result<(), Shortage> {
+    /// Moves the VMAs that a change of the range may touch into the space's own tree: those of its granule if
+    /// it lies in one (what is in others ends before they do, and so has no neighbour here), else all. Who
+    /// looks for one without a lock meanwhile may miss it, and looks again with the lock.
+    pub(crate) fn gather(&mut self, range: Option<VpnRange>) -> Result<(), Shortage> {
         let (spaces, space) = (self.spaces, self.space);
         let Scope::Whole { held } = self.scope else { return Ok(()) };
-        for granule in spaces.granules_of(space, held) {
+        let concerned = match range {
+            Some(range) if is_narrow(range) => held & 1 << slot(range.start),
+            _ => held,
+        };
+        for granule in spaces.granules_of(space, concerned) {
             let nodes = spaces.nodes();
             while let Some((range, value)) = granule.tree.find(nodes, self, Vpn(0)) {
                 let mut reserve = nodes.reserve(self.at(), spaces.frames(), &space.tree, 1)?;
@@ -175,8 +180,8 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
         for slot in (0..GRANULES).filter(|slot| held >> slot & 1 != 0) {
             let Some(granule) = spaces.granule(space, slot) else { continue };
             match granule.patience.get() {
-                0 => open &= !(1 << slot),
-                left => granule.patience.set(left - 1),
+                0 if granule.tree.count() == 0 => open &= !(1 << slot),
+                left => granule.patience.set(left.saturating_sub(1)),
             }
         }
         if open != held {

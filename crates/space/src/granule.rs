@@ -11,7 +11,8 @@
 //!   tree.
 //! * Whoever has the **whole** layout (its lock, then those of all open granules, in order) changes all
 //!   trees. Everything but those two operations takes the whole, and first moves the VMAs of granules
-//!   into the space's own tree (`Layout::gather`). So no other operation knows of granules.
+//!   into the space's own tree (`Layout::gather`). So no other operation knows of granules. Those two, if
+//!   they must take the whole, move the VMAs of their granule only: the others stay divided.
 //! * Who has the lock of one open granule may rely on the space's own tree: only who has the whole
 //!   changes it. An operation that touches a VMA of it, or one beside it, takes the whole.
 //! * Granules are opened and closed by who has the whole (`Space::open`): a granule that is not open

@@ -65,20 +65,22 @@ impl<'m, M: Machine> Spaces<'m, M> {
         cx: &'a mut Cx<'m, M, { level::PROCESS }>,
         id: Id<Space>,
     ) -> Result<Layout<'a, 'm, M>, Error> {
-        self.write_layout_or_wait(cx, id).map(|(layout, _)| layout)
+        self.write_layout_for(cx, id, None).map(|(layout, _)| layout)
     }
 
-    /// The same, and whether somebody else had it first.
-    pub(crate) fn write_layout_or_wait<'a>(
+    /// The same for a change of one range (`None`: of anything), and whether somebody else had the layout
+    /// first.
+    pub(crate) fn write_layout_for<'a>(
         &'a self,
         cx: &'a mut Cx<'m, M, { level::PROCESS }>,
         id: Id<Space>,
+        range: Option<VpnRange>,
     ) -> Result<(Layout<'a, 'm, M>, Waited), Error> {
         let (mut layout, waited) = self.write_whole(cx, id);
         if layout.space.is_killed(&layout) {
             return Err(Error::Killed);
         }
-        layout.gather().map_err(Error::Shortage)?;
+        layout.gather(range).map_err(Error::Shortage)?;
         Ok((layout, waited))
     }
 
@@ -183,7 +185,12 @@ impl<'m, M: Machine> Layout<'_, 'm, M> {
 
     /// How many VMAs there are.
     pub(crate) fn count(&self) -> u64 {
-        self.tree.count()
+        let held = match self.scope {
+            Scope::Whole { held } => held,
+            Scope::Granule(_) => 0,
+        };
+        let apart = self.spaces.granules_of(self.space, held).map(|granule| granule.tree.count());
+        self.tree.count() + apart.sum::<u64>()
     }
 
     /// Lets faults that saw the VMA start over, until [`Layout::end_change`].

@@ -2,8 +2,8 @@
 //!
 //! The old algorithms are loops here: over words, flushes and interrupts of the simulated machine, with the
 //! work between them as a span of time. What a loop's spans were taken from the published figures themselves
-//! (the work for one entry, the price of an interrupt) is said in the row: such a ratio is a check of the sum,
-//! not a prediction. Rows have the simulated ratio as their value and the published one as their peer.
+//! (the work for one entry, the price of an interrupt) is said in the row: such a ratio is a check of the
+//! sum, not a prediction. Rows have the simulated ratio as their value and the published one as their peer.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
