@@ -157,7 +157,7 @@ fn start<'m>(sim: &'m SimMachine, manager: &Manager<'m, SimMachine>, work: Work,
                     ExecImage { segments: &[], stack: None, break_start: 0x2000_0000, code: (none, none) };
                 manager.linux().exec(&mut cx, made, None, &image).expect("exec");
                 process.set(Some(made));
-                let thread = Thread { manager: manager, process: made, ctx, base: 0 };
+                let thread = Thread { manager, process: made, ctx, base: 0 };
                 thread.enter();
                 if let Work::Fault { .. } = work {
                     for cpu in 0..u64::from(cpus) {

@@ -349,7 +349,7 @@ impl<'m, M: Machine> Spaces<'m, M> {
     }
 
     /// Notes how much is resident if it is more than ever before; called where residence grew. Where several
-    /// CPUs count apart this does nothing: [`Spaces::note_peak_before`] does it, as seldom as Linux
+    /// CPUs count apart this does nothing: `note_peak_before` does it, as seldom as Linux
     /// (`update_hiwater_rss`).
     pub fn note_peak(&self, id: Id<Space>) {
         let space = self.space(id);
