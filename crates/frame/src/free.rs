@@ -69,6 +69,7 @@ impl<'m, M: Machine> Frames<'m, M> {
         if meta.state().is_user() {
             self.machine.page_op(cx.cpu(), PageOp::Discard { frame: pfn, order });
         }
+        debug_assert!(!descriptor.test(cx, crate::Flags::LOCKED), "{pfn:?} is freed while it is locked");
         self.mark_whole(cx, pfn, order, None);
         if counts.0 != 0 {
             counts::death(cx, descriptor.counts_word());

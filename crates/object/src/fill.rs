@@ -7,7 +7,7 @@
 
 use crate::model::{File, FileKind};
 use crate::objects::Objects;
-use crate::page::{CachedPage, PageCtx, owner_number, unlock_page};
+use crate::page::{CachedPage, PageCtx, lock_page, owner_number, unlock_page};
 use crate::radix::{InsertError, Locked};
 use frame::{Flags, Request, State};
 use machine::trace::Uncached;
@@ -188,12 +188,11 @@ impl<'m, M: Machine> Objects<'m, M> {
         cx: &mut Cx<'m, M, { level::LAYOUT }>,
         ctx: PageCtx,
     ) -> Result<Attempt, PageError> {
-        let wanted = self.new_frame(cx, ctx).map_err(PageError::Shortage)?;
+        let wanted = self.new_locked(cx, ctx).map_err(PageError::Shortage)?;
         let mut window = self.allocate_around(cx, ctx);
         let file = self.files.get(ctx.file);
         let refused = {
             let mut held = file.cache.lock(cx);
-            self.descriptor(wanted).set(&held, Flags::LOCKED);
             let result = self.add(&mut held, ctx, wanted);
             if result.is_ok() {
                 self.add_window(&mut held, ctx.file, &mut window);
@@ -201,7 +200,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             result.err()
         };
         if let Some(refused) = refused {
-            self.descriptor(wanted).clear(cx, Flags::LOCKED);
+            unlock_page(cx, self.descriptor(wanted));
             self.drop_window(cx, window);
             return self.give_up(cx, wanted, refused);
         }
@@ -225,6 +224,14 @@ impl<'m, M: Machine> Objects<'m, M> {
         Ok(frame)
     }
 
+    /// The same, locked. Who found the frame by its number while it was somebody else's may have locked it
+    /// and not looked again yet: it is waited for.
+    fn new_locked(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, ctx: PageCtx) -> Result<Pfn, Shortage> {
+        let frame = self.new_frame(cx, ctx)?;
+        core::mem::forget(lock_page(cx, self.descriptor(frame)));
+        Ok(frame)
+    }
+
     /// Frames for the pages around a miss that are not cached: as many as are easily had.
     fn allocate_around(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, ctx: PageCtx) -> Window {
         let file = self.files.get(ctx.file);
@@ -234,7 +241,7 @@ impl<'m, M: Machine> Objects<'m, M> {
             if index == ctx.index || file.tree.find(cx, &self.nodes, index).is_some() {
                 continue;
             }
-            match self.new_frame(cx, PageCtx { index, ..ctx }) {
+            match self.new_locked(cx, PageCtx { index, ..ctx }) {
                 Ok(frame) => window.frames[(index - base) as usize] = Some(frame),
                 // A bonus is not worth reclaiming for.
                 Err(_) => break,
@@ -247,10 +254,9 @@ impl<'m, M: Machine> Objects<'m, M> {
     fn add_window(&self, held: &mut Locked<'_, 'm, M>, file: frame::Id<File>, window: &mut Window) {
         for (i, slot) in window.frames.iter_mut().enumerate() {
             let Some(frame) = *slot else { continue };
-            self.descriptor(frame).set(held, Flags::LOCKED);
             let ctx = PageCtx { file, index: window.base + i as u64 };
             if self.add(held, ctx, frame).is_err() {
-                self.descriptor(frame).clear(held, Flags::LOCKED);
+                unlock_page(held, self.descriptor(frame));
                 self.discard_new(held.at(), frame);
                 *slot = None;
             }
@@ -259,6 +265,7 @@ impl<'m, M: Machine> Objects<'m, M> {
 
     fn drop_window(&self, cx: &mut Cx<'m, M, { level::LAYOUT }>, window: Window) {
         for frame in window.frames.into_iter().flatten() {
+            unlock_page(cx, self.descriptor(frame));
             self.discard_new(cx.at(), frame);
         }
     }
