@@ -31,7 +31,7 @@ const BODIES: &[(&str, &str, &str)] = &[
     ("machine: 99999999999999999999 MiB\n", "8:10", "no number of 64 bits"),
     ("process C\nprocess D\n", "9:1", "`fork` makes others"),
     ("file F 1 page\n", "8:6", "already"),
-    ("file G 5000 pages\n", "8:8", "from 0 to 4096"),
+    ("file G 20000 pages\n", "8:8", "from 0 to 16384"),
     ("place F 1 page\n", "8:7", "`F` is a file, not a region"),
     ("place p 1 page at 5\n", "8:19", "a multiple of 4096"),
     ("place p 1 page at 0\n", "8:19", "outside of user addresses"),

@@ -7,7 +7,7 @@ use freehold::Manager;
 use freehold::frame::Id;
 use freehold::linux::{Errno, ExecImage, Mmap, Process};
 use freehold::machine::{Counter, CpuId, Cx, PAGE_SIZE, VirtAddr};
-use sim::{Cause, Checks, Kernel, Outcome, PageFault, Profile, RunReport, Signal};
+use sim::{CacheModel, Cause, Checks, Kernel, Outcome, PageFault, Profile, RunReport, Signal};
 use sim::{SimConfig, SimMachine, TaskCtx};
 
 use super::super::super::Trouble;
@@ -25,6 +25,10 @@ const START: u64 = 100_000_000;
 const WARM: u64 = 300;
 /// The same where pages are touched: these wait for longer.
 const WARM_TOUCHING: u64 = 20;
+/// Pages that a thread walks to, in turn.
+const WALKED: u64 = 64;
+/// How far a CPU may be ahead of the others, in ns, where they may all want one line: it has to go round.
+const QUANTUM_WALKING: u64 = 50;
 /// CPUs a node.
 const PER_NODE: u32 = 32;
 
@@ -35,6 +39,8 @@ pub(super) enum Work {
     Fault { pages: u64 },
     /// It maps pages at a fixed address, stores to some, and unmaps them.
     Cycle { pages: u64, touched: u64, times: u64 },
+    /// It walks the tables to one page after another without a lock.
+    Walk { times: u64 },
 }
 
 impl Work {
@@ -42,7 +48,16 @@ impl Work {
     fn operations(self) -> u64 {
         match self {
             Work::Fault { pages } => pages,
-            Work::Cycle { times, .. } => times,
+            Work::Cycle { times, .. } | Work::Walk { times } => times,
+        }
+    }
+
+    /// What memory it needs before it begins.
+    fn mapped(self) -> Option<u64> {
+        match self {
+            Work::Fault { .. } => Some(GIB / 2),
+            Work::Walk { .. } => Some(WALKED * PAGE_SIZE),
+            Work::Cycle { .. } => None,
         }
     }
 }
@@ -115,13 +130,28 @@ impl<'m> Thread<'_, 'm> {
                 self.touch(touched)?;
                 self.unmap(pages * PAGE_SIZE)
             }),
+            Work::Walk { times } => self.walk(times),
         }
+    }
+
+    fn walk(&self, times: u64) -> Result<(), Trouble> {
+        let space = self.manager.linux().process(self.process).space();
+        let table = space.and_then(|space| self.manager.spaces().space(space).table());
+        let table = table.ok_or_else(|| Trouble::new(&"the process has no tables"))?;
+        let walker = self.manager.spaces().walker(table);
+        let mut cx = self.cx();
+        for page in 0..times {
+            let walk = walker.walk(cx.at());
+            std::hint::black_box(walk.see(VirtAddr(self.base + page % WALKED * PAGE_SIZE).page()));
+        }
+        Ok(())
     }
 
     /// Tables are there, and the CPU's lists are filled, before anything is measured.
     fn warm(&self, work: Work) -> Result<(), Trouble> {
         match work {
             Work::Fault { .. } => Thread { base: self.base + GIB / 4, ..*self }.touch(1),
+            Work::Walk { .. } => self.touch(WALKED).and_then(|()| self.walk(WALKED)),
             Work::Cycle { pages, touched, .. } => {
                 let times = if touched == 0 { WARM } else { WARM_TOUCHING };
                 self.work(Work::Cycle { pages, touched, times })
@@ -154,13 +184,20 @@ impl<'m> Thread<'_, 'm> {
 
 /// Measures a number of CPUs.
 pub(super) fn measure(cpus: u32, work: Work, policy: &Policy, profile: &Profile) -> Result<Figures, Trouble> {
+    let default = SimConfig::default();
+    let (caches, quantum_ns) = match work {
+        Work::Walk { .. } => (CacheModel::Finite, QUANTUM_WALKING),
+        _ => (default.caches, default.quantum_ns),
+    };
     let config = SimConfig {
         cpus,
+        caches,
+        quantum_ns,
         nodes: cpus.div_ceil(PER_NODE),
         memory_bytes: 16 * GIB,
         checks: Checks::Off,
         profile: profile.clone(),
-        ..SimConfig::default()
+        ..default
     };
     let sim = SimMachine::new(&config).map_err(trouble)?;
     let manager = Manager::new(&sim, &policy.config()).map_err(trouble)?;
@@ -210,9 +247,9 @@ fn first(
     manager.linux().exec(&mut cx, process, None, &image).map_err(trouble)?;
     let thread = Thread { manager, process, ctx, base: 0 };
     thread.enter()?;
-    if let Work::Fault { .. } = work {
+    if let Some(len) = work.mapped() {
         for cpu in 0..u64::from(cpus) {
-            Thread { base: (4 + cpu) * GIB, ..thread }.map(GIB / 2)?;
+            Thread { base: (4 + cpu) * GIB, ..thread }.map(len)?;
         }
     }
     thread.leave();
