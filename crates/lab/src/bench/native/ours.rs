@@ -2,7 +2,7 @@
 
 use freehold::frame::Id;
 use freehold::linux::{Linux, Mmap, Process};
-use freehold::machine::{Counter, CpuId, PAGE_SIZE, VirtAddr};
+use freehold::machine::{Counter, CpuId, PAGE_SIZE, ReaderOrder, VirtAddr};
 use freehold::space::HugePages;
 use freehold::{Config, Manager};
 use host::{Contents, HostConfig, HostMachine, Program};
@@ -37,13 +37,21 @@ pub(super) struct Room {
     pub(super) pages: PagesOf,
     /// Whether memory has bytes.
     pub(super) contents: Contents,
+    /// Who pays for the order of walks and accesses.
+    pub(super) order: ReaderOrder,
 }
 
 impl Room {
     /// One CPU, and room for so many bytes of small pages, their tables, and a little more.
     pub(super) fn small(bytes: u64) -> Room {
         let bytes = bytes + bytes / 16 + (16 << 20);
-        Room { bytes, cpus: 1, pages: PagesOf::FourKib, contents: Contents::Real }
+        Room {
+            bytes,
+            cpus: 1,
+            pages: PagesOf::FourKib,
+            contents: Contents::Real,
+            order: ReaderOrder::HeavyBarrier,
+        }
     }
 
     /// The same of large pages.
@@ -62,6 +70,8 @@ impl Room {
             huge: if real { host::HugePages::All } else { host::HugePages::Memmap },
             resident: real,
             pin: true,
+            readers: self.order,
+            accesses: self.order,
             ..HostConfig::default()
         })
         .at("a machine of this process")
