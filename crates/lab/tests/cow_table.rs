@@ -1,7 +1,10 @@
 //! Each row of the copy-on-write table, with each kind of page, ends in the state that the row names; and the
 //! documented table is made from the same rows.
 
-use std::path::{Path, PathBuf};
+#[path = "common/scenarios.rs"]
+mod files;
+
+use files::{repository, scenarios};
 
 use freehold_lab::cow_table::{markdown, rows, scenario};
 use freehold_lab::explore::run::{Failure, Runner};
@@ -66,26 +69,6 @@ fn races() -> String {
         }
     }
     text
-}
-
-/// All scenarios, as `folder/name`, in order.
-fn scenarios() -> Vec<String> {
-    let names = |path: &Path| -> Vec<_> {
-        let entries = std::fs::read_dir(path).expect("a folder").flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-    };
-    let folder = repository().join("scenarios");
-    let mut all: Vec<_> = names(&folder)
-        .iter()
-        .flat_map(|part| names(&folder.join(part)).into_iter().map(move |file| format!("{part}/{file}")))
-        .filter_map(|file| file.strip_suffix(".fhs").map(str::to_owned))
-        .collect();
-    all.sort();
-    all
-}
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 const RACES: &str = "

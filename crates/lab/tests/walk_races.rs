@@ -4,8 +4,12 @@
 #[path = "walk_races/races.rs"]
 mod races;
 
+#[path = "common/scenarios.rs"]
+mod files;
+
+use files::{repository, scenarios};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use freehold_lab::explore::script;
 use races::{Nearest, RACES, Race, Test};
@@ -112,26 +116,6 @@ fn title(file: &str) -> String {
 
 fn scenario_path(file: &str) -> PathBuf {
     repository().join(format!("scenarios/{file}.fhs"))
-}
-
-/// All scenarios, as `folder/name`, in order.
-fn scenarios() -> Vec<String> {
-    let names = |path: &Path| -> Vec<_> {
-        let entries = std::fs::read_dir(path).expect("a folder").flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-    };
-    let folder = repository().join("scenarios");
-    let mut all: Vec<_> = names(&folder)
-        .iter()
-        .flat_map(|part| names(&folder.join(part)).into_iter().map(move |file| format!("{part}/{file}")))
-        .filter_map(|file| file.strip_suffix(".fhs").map(str::to_owned))
-        .collect();
-    all.sort();
-    all
-}
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 const HEAD: &str = "# Races of walks and of translations
